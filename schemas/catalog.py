@@ -1,0 +1,191 @@
+"""What people declare: models, prices, targets, rules, constraints, strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from schemas.scope import ALL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A model that may be chosen, with what its owner expects of it.
+
+    `quality` (0–100) and `p95_latency_ms` are expectations for scopes that never tried it; their
+    margins widen them into the pessimistic bounds that constraints are checked against.
+    """
+
+    provider: str
+    model: str
+    quality: float | None = None
+    quality_margin: float = 5.0
+    p95_latency_ms: float | None = None
+    latency_margin: float = 0.2  # relative
+    error_rate: float | None = None
+    capabilities: tuple[str, ...] = ()
+    context_window: int | None = None
+    release_date: str | None = None
+    enabled: bool = True
+    scopes: tuple[str, ...] = (ALL,)  # where it may be used
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceEntry:
+    """A price that overrides the price data, USD per million tokens, from a date on."""
+
+    provider: str
+    model: str
+    input_per_mtok: float
+    output_per_mtok: float
+    cached_per_mtok: float | None = None
+    effective: str = "1970-01-01"  # ISO date, UTC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sla:
+    """The service level objective of a scope."""
+
+    scope: str
+    p95_latency_ms: float | None = None
+    error_rate: float | None = None
+    availability: float | None = None
+
+
+class Metric(StrEnum):
+    """What a condition may look at; computed from the scope's pooled windows."""
+
+    REQUESTS = "requests"
+    ERROR_RATE = "error_rate"
+    TIMEOUT_RATE = "timeout_rate"
+    P50_LATENCY_MS = "p50_latency_ms"
+    P95_LATENCY_MS = "p95_latency_ms"
+    P99_LATENCY_MS = "p99_latency_ms"
+    QUALITY = "quality"
+    COST_PER_REQUEST_USD = "cost_per_request_usd"
+    COST_PER_HOUR_USD = "cost_per_hour_usd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A leaf (metric, op, value, held) or one of `all_of`, `any_of`, `none_of`.
+
+    `held_s`: the comparison has held in every 1-minute window of that many seconds, without a
+    gap; 0 asks for the newest window only. `anomaly` is true while an anomaly of that metric and
+    at least `severity` was seen within the last `held_s` (default 300) seconds. `relative_to =
+    "baseline"` compares with `value` times the scope's own median of the last hour.
+    """
+
+    metric: Metric | None = None
+    op: Literal["<", "<=", ">", ">="] | None = None
+    value: float | None = None
+    held_s: int = 0
+    relative_to: Literal["baseline"] | None = None
+    anomaly: str | None = None  # a metric name of the detector
+    severity: Literal["low", "medium", "high", "critical"] = "medium"
+    all_of: tuple[Condition, ...] = ()
+    any_of: tuple[Condition, ...] = ()
+    none_of: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """When something holds, do something; at most so often."""
+
+    id: str
+    name: str
+    description: str = ""
+    priority: Literal["critical", "high", "medium", "low"] = "medium"
+    enabled: bool = True
+    scopes: tuple[str, ...] = (ALL,)
+    when: Condition = field(default_factory=Condition)
+    then: Literal["cheaper_model", "faster_model", "rollback", "failover", "alert"] = "alert"
+    strategy: str = "balanced"
+    cooldown_s: int = 3600
+    max_per_day: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraints:
+    """What may never, or should not, be exceeded in a scope; checked in the order of the fields."""
+
+    scope: str = ALL
+    max_error_rate: float = 0.05
+    max_p95_latency_ms: float = 3000.0
+    min_quality: float = 75.0
+    min_availability: float = 0.995
+    daily_budget_usd: float = 1000.0
+    hourly_budget_usd: float = 50.0
+    max_cost_per_request_usd: float = 0.50
+    max_changes_per_day: int = 5
+    min_minutes_between_changes: float = 30.0
+    approval_above_usd_per_day: float = 100.0
+    preferred_providers: tuple[str, ...] = ()
+    preferred_models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One rung of a ladder: a share of the units, held for a time."""
+
+    share: float  # 0 to 1
+    hold_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """How a change is rolled out, and what takes it back."""
+
+    name: str
+    steps: tuple[Step, ...]  # the last one promotes when its share is 1
+    min_improvement: float = 0.10  # relative saving that is worth a change
+    min_confidence: float = 0.8
+    alpha: float = 0.05  # joint level of all guardrails
+    error_margin: float = 0.05  # absolute, of the error rate
+    latency_margin: float = 0.20  # relative, of p95
+    quality_margin: float = 0.10  # relative, of mean quality
+    cost_margin: float = 0.0  # relative; the candidate must not cost more
+    min_samples: int = 100  # requests of the candidate before a step may pass
+    max_wait_s: int = 7200  # in a step without enough evidence
+    when_waiting: Literal["hold", "rollback"] = "hold"  # what to do then
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The catalog as it stood at one offset of its topic; a value, cheap to look things up in."""
+
+    models: Mapping[str, Model] = field(default_factory=dict)  # by "provider/model"
+    prices: Mapping[str, tuple[PriceEntry, ...]] = field(default_factory=dict)  # newest last
+    slas: Mapping[str, Sla] = field(default_factory=dict)  # by scope
+    rules: Mapping[str, Rule] = field(default_factory=dict)  # by id
+    constraints: Mapping[str, Constraints] = field(default_factory=dict)  # by scope
+    strategies: Mapping[str, Strategy] = field(default_factory=dict)  # by name
+    checksum: str = ""  # of all entries
+    offset: int = 0  # of the topic, exclusive
+
+    def constraints_for(self, scope: str) -> Constraints:
+        """The constraints of *scope*: its own, else its service's, else those of `*`."""
+        for name in (scope, scope.split("/", 1)[0], ALL):
+            if name in self.constraints:
+                return self.constraints[name]
+        return Constraints()
+
+    def sla_for(self, scope: str) -> Sla | None:
+        """The objective of *scope*: its own, else its service's, else that of `*`."""
+        for name in (scope, scope.split("/", 1)[0], ALL):
+            if name in self.slas:
+                return self.slas[name]
+        return None
+
+
+Entry = Model | PriceEntry | Sla | Rule | Constraints | Strategy
+KINDS: Mapping[str, type[Entry]] = {
+    "model": Model,
+    "price": PriceEntry,
+    "sla": Sla,
+    "rule": Rule,
+    "constraints": Constraints,
+    "strategy": Strategy,
+}

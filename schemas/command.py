@@ -1,0 +1,35 @@
+"""What a person tells the optimizer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from schemas.config import LlmConfig
+
+
+class CommandKind(StrEnum):
+    """What is asked for."""
+
+    PAUSE = "pause"  # hold the rollouts of a scope (or of all, `*`) where they are
+    RESUME = "resume"  # undo pause, and stop when given for `*`
+    STOP = "stop"  # emergency: every rollout back to stable, then observe only
+    SET = "set"  # make this config the stable one, at once
+    ROLLBACK = "rollback"  # back to the previous, or a named, stable version
+    PROMOTE = "promote"  # make the candidate stable now
+    ABORT = "abort"  # end the rollout, back to stable
+    TRIGGER = "trigger"  # evaluate a scope now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One instruction, by whom and why."""
+
+    id: str
+    kind: CommandKind
+    scope: str  # a scope, or `*`
+    at: int  # ms since the epoch
+    by: str
+    reason: str = ""
+    config: LlmConfig | None = None  # with SET
+    version: str | None = None  # with ROLLBACK

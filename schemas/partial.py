@@ -1,0 +1,64 @@
+"""Mergeable summaries of some events, column by column: the unit of all aggregation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Key = tuple[str, str, str, str, str, str]
+"""(service, endpoint, model, provider, config_version or "", cohort or "")."""
+
+# Fixed-point units, so that no sum depends on the order of adding.
+METRICS = (  # name, values per unit of the name
+    ("latency_ms", 1_000),  # microseconds
+    ("ttft_ms", 1_000),
+    ("tokens_input", 1),
+    ("tokens_output", 1),
+    ("tokens_total", 1),
+    ("cached_tokens", 1),
+    ("cost_usd", 1_000_000_000),  # nano-dollars
+    ("quality", 1_000),  # thousandths of a point
+)
+COUNTERS = (
+    "requests",
+    "success",
+    "timeouts",
+    "retries",
+    "unpriced_requests",
+    "unpriced_tokens_input",
+    "unpriced_tokens_output",
+    "unpriced_cached_tokens",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial:
+    """n rows, one per key and minute, of what one commit of `collect` read of one task.
+
+    Columns are packed little-endian and row-major. With M = len(METRICS), C = len(COUNTERS):
+    `key` i32[n] (index into `keys`), `minute` i64[n] (minutes since the epoch), `counters`
+    i64[n, C], `moments` i64[n, M, 4] (count, sum, sum of squares high, low: the sum of squares is
+    high · 2³⁶ + low), `extremes` i64[n, M, 2] (min, max; of no meaning where the count is 0),
+    `cells` i64[h] = (row · M + metric) · 2¹⁶ + bucket + 1 ascending with `cell_counts` i64[h],
+    `failures` i64[e] = row · 2¹⁶ + index into `error_types` ascending with `failure_counts` i64[e],
+    `units` i64[u] = row · 2¹⁶ + unit bucket, ascending, each once: units with an error.
+
+    `watermark` is the source's own, in ms; `idle` says that it had nothing to read for so long
+    that it must not hold windows open. `sources` is how many sources there are in all.
+    """
+
+    source: int  # partition of `collect` that this is from
+    sources: int
+    watermark: int | None  # None: the source has not seen an event yet
+    idle: bool
+    keys: tuple[Key, ...]
+    error_types: tuple[str, ...]
+    key: bytes
+    minute: bytes
+    counters: bytes
+    moments: bytes
+    extremes: bytes
+    cells: bytes
+    cell_counts: bytes
+    failures: bytes
+    failure_counts: bytes
+    units: bytes

@@ -1,0 +1,67 @@
+"""A rollout, told step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Phase(StrEnum):
+    """Where a rollout is."""
+
+    PENDING = "pending"  # accepted, no traffic yet
+    RAMPING = "ramping"  # the candidate serves a growing share
+    PAUSED = "paused"  # held by a person; guardrails still judge
+    PROMOTED = "promoted"  # the candidate is the new stable
+    ROLLED_BACK = "rolled_back"  # the candidate was worse, or taken back
+    REJECTED = "rejected"  # never started; the reason says why
+
+
+class Verdict(IntEnum):
+    """Ordered from best to worst, so `max` finds the one to act on."""
+
+    PASS = 0
+    INCONCLUSIVE = 1
+    FAIL = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guardrail:
+    """One guardrail's evidence so far."""
+
+    metric: str  # errors, latency, quality, cost
+    verdict: Verdict
+    log_e: float  # natural log of the e-value against "not worse"
+    limit: float  # natural log of 1/α: at or above it the guardrail fails
+    stable_n: int
+    candidate_n: int
+    stable_value: float | None
+    candidate_value: float | None
+    upper_harm: float | None  # upper bound of the harm, in the margin's unit
+    margin: float
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One event in the life of a rollout (or of a manual change, with an empty ladder)."""
+
+    id: str  # of the rollout
+    scope: str
+    revision: int  # of the scope's config after this event
+    sequence: int  # of this event within the rollout, from 1
+    at: int  # ms, event time
+    phase: Phase
+    previous: Phase | None
+    step: int
+    steps: int
+    share: int  # hundredths of a percent
+    verdict: Verdict
+    guardrails: tuple[Guardrail, ...]
+    reason: str  # a sentence
+    by: str  # "optimizer" or who commanded it
+    decision_id: str | None
+    stable_version: str | None
+    candidate_version: str | None
+    stable_model: str | None
+    candidate_model: str | None

@@ -1,0 +1,224 @@
+"""Every topic there is, as values. The one place where topic names are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from schemas.anomaly import Anomaly
+from schemas.catalog import Entry
+from schemas.command import Command
+from schemas.config import ConfigAck, ScopeConfig
+from schemas.decision import Decision
+from schemas.journal import ChangelogEntry, JournalRecord
+from schemas.metric import MetricEvent
+from schemas.partial import Partial
+from schemas.quality import QualityScore
+from schemas.rollout import Deployment
+from schemas.window import EnrichedWindow, WindowAggregate
+
+DAY = 86_400_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A topic: its name, what is on it, and how it is kept."""
+
+    name: str
+    holds: str  # one line for people
+    key: str  # what the key is
+    record: type | None  # None: the original bytes of another topic
+    retention_ms: int | None = None  # None for compacted ones
+    partitions: Literal["ingest", "derived", "one"] = "derived"
+    wire: Literal["avro", "json"] = "avro"
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def compacted(self) -> bool:
+        """Whether only the newest record of a key is kept."""
+        return self.retention_ms is None
+
+    def config(self) -> dict[str, str]:
+        """The broker's settings of this topic.
+
+        Returns:
+            Setting name → value, as kafka-configs shows them.
+        """
+        keep = (
+            {"cleanup.policy": "compact"}
+            if self.retention_ms is None
+            else {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        )
+        return keep | dict(self.settings)
+
+
+LARGE = {"max.message.bytes": "2097152"}
+
+METRICS = Topic(
+    name="llmopt.metrics.v1",
+    holds="metric events, one each or in columnar batches",
+    key="service, any or none",
+    record=MetricEvent,
+    retention_ms=7 * DAY,
+    partitions="ingest",
+    settings=LARGE,
+)
+QUALITY = Topic(
+    name="llmopt.quality.v1",
+    holds="quality scores of answers",
+    key="service, any or none",
+    record=QualityScore,
+    retention_ms=7 * DAY,
+    partitions="ingest",
+    settings=LARGE,
+)
+PARTIALS = Topic(
+    name="llmopt.partials.v1",
+    holds="mergeable summaries of what one commit read",
+    key="none; spread by scope",
+    record=Partial,
+    retention_ms=DAY,
+    settings=LARGE,
+)
+AGGREGATES = Topic(
+    name="llmopt.aggregates.v1",
+    holds="windows of 1 min to 7 days, open and closed, by revision",
+    key="scope",
+    record=WindowAggregate,
+    retention_ms=30 * DAY,
+)
+ENRICHED = Topic(
+    name="llmopt.enriched.v1",
+    holds="the same with price, objective and model card",
+    key="scope",
+    record=EnrichedWindow,
+    retention_ms=30 * DAY,
+)
+ANOMALIES = Topic(
+    name="llmopt.anomalies.v1",
+    holds="values that their own past does not explain",
+    key="scope",
+    record=Anomaly,
+    retention_ms=30 * DAY,
+)
+DECISIONS = Topic(
+    name="llmopt.decisions.v1",
+    holds="every decision with its inputs, candidates and reasons",
+    key="scope",
+    record=Decision,
+    retention_ms=400 * DAY,
+)
+DEPLOYMENTS = Topic(
+    name="llmopt.deployments.v1",
+    holds="rollout steps and verdicts",
+    key="scope",
+    record=Deployment,
+    retention_ms=400 * DAY,
+)
+CONFIG = Topic(
+    name="llmopt.config.v1",
+    holds="the configuration of each scope, whole",
+    key="scope",
+    record=ScopeConfig,
+    wire="json",
+)
+CONFIG_ACK = Topic(
+    name="llmopt.config.ack.v1",
+    holds="which revision an application applied, and when",
+    key="application",
+    record=ConfigAck,
+    retention_ms=7 * DAY,
+    wire="json",
+)
+COMMANDS = Topic(
+    name="llmopt.commands.v1",
+    holds="pause, resume, emergency stop, set, rollback, trigger",
+    key="scope or *",
+    record=Command,
+    retention_ms=400 * DAY,
+    partitions="one",
+    wire="json",
+)
+CATALOG = Topic(
+    name="llmopt.catalog.v1",
+    holds="models, prices, objectives, rules, constraints, strategies",
+    key="kind/id",
+    record=Entry,  # type: ignore[arg-type]  # a union; the key's kind picks the member
+    partitions="one",
+    wire="json",
+)
+LATE = Topic(
+    name="llmopt.metrics.late.v1",
+    holds="events that came after their window's grace, unchanged",
+    key="as it came",
+    record=None,
+    retention_ms=30 * DAY,
+    partitions="ingest",
+    settings=LARGE,
+)
+
+STAGES = ("collect", "merge", "enrich", "detect", "decide", "actuate")
+
+
+def changelog(stage: str) -> Topic:
+    """The compacted state of a stage."""
+    return Topic(
+        name=f"llmopt.{stage}.changelog.v1",
+        holds=f"the state of {stage}",
+        key="entry of the state",
+        record=ChangelogEntry,
+        partitions="ingest" if stage == "collect" else "derived",
+        settings=LARGE,
+    )
+
+
+def journal(stage: str) -> Topic:
+    """What each commit of a stage read and wrote."""
+    return Topic(
+        name=f"llmopt.{stage}.journal.v1",
+        holds=f"what each commit of {stage} read, when, and what it wrote",
+        key="partition",
+        record=JournalRecord,
+        retention_ms=30 * DAY,
+        partitions="ingest" if stage == "collect" else "derived",
+    )
+
+
+def dead_letters(topic: Topic) -> Topic:
+    """Where what cannot be read of *topic* goes: unchanged bytes, the reason in headers."""
+    return Topic(
+        name=f"{topic.name}.dlq",
+        holds=f"unreadable messages of {topic.name}, unchanged",
+        key="as it came",
+        record=None,
+        retention_ms=30 * DAY,
+        partitions=topic.partitions,
+        settings=LARGE,
+    )
+
+
+NAMED = (
+    METRICS,
+    QUALITY,
+    PARTIALS,
+    AGGREGATES,
+    ENRICHED,
+    ANOMALIES,
+    DECISIONS,
+    DEPLOYMENTS,
+    CONFIG,
+    CONFIG_ACK,
+    COMMANDS,
+    CATALOG,
+    LATE,
+)
+TOPICS: Mapping[str, Topic] = {
+    topic.name: topic
+    for topic in (
+        *NAMED,
+        *(changelog(stage) for stage in STAGES),
+        *(journal(stage) for stage in STAGES),
+        *(dead_letters(topic) for topic in NAMED if topic.record is not None),
+    )
+}
