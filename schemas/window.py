@@ -22,7 +22,7 @@ SIZES = {  # name of a window -> its length in ms
 class Histogram:
     """A sparse log-bucket histogram: `counts[i]` values fell in `buckets[i]`, ascending.
 
-    Bucket b ≥ 0 holds (γ^(b−1), γ^b] of the metric's fixed-point unit (see processors.stats.sketch),
+    Bucket b ≥ 0 holds (γ^(b−1), γ^b] of the metric's fixed-point unit (see processors.sketch),
     −1 holds zero.
     """
 
