@@ -1,0 +1,1 @@
+"""The shell around the pure steps: Faust workers, the exactly-once engine, the command line."""

@@ -1,0 +1,1 @@
+"""One agent a stage, named as its folder in processors."""

@@ -1,0 +1,80 @@
+"""Read stretches of topics to their very end, committed records only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from streams.exactly_once.errors import Retake
+
+At = tuple[str, int]
+
+
+def end_of(consumer: Consumer, at: At, timeout: float = 10.0) -> tuple[int, int]:
+    """First and next offset of a partition, as the consumer's isolation level sees them."""
+    low, high = consumer.get_watermark_offsets(TopicPartition(*at), timeout=timeout)
+    return low, high
+
+
+def read(
+    consumer: Consumer, stretches: Mapping[At, tuple[int, int]], timeout: float = 60.0
+) -> Iterator[Message]:
+    """Yield the messages of each [start, end), in order within a partition.
+
+    The consumer must have `enable.partition.eof` set: the end of a stretch may be a control
+    record or an aborted message, which are never delivered, so only the end of the partition or a
+    later message says that nothing more will come.
+
+    Raises:
+        Retake: nothing came for `timeout` seconds.
+    """
+    left = {at: stretch for at, stretch in stretches.items() if stretch[0] < stretch[1]}
+    if not left:
+        return
+    consumer.assign([TopicPartition(*at, start) for at, (start, _) in left.items()])
+    try:
+        deadline = time.monotonic() + timeout
+        while left:
+            messages = consumer.consume(10_000, timeout=0.05)
+            if messages:
+                deadline = time.monotonic() + timeout
+            elif time.monotonic() > deadline:
+                raise Retake(f"no end of {sorted(left)} within {timeout:.0f} s")
+            for message in messages:
+                at = (message.topic(), message.partition())
+                if at not in left:
+                    continue
+                error = message.error()
+                if error is not None:
+                    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+                        if message.offset() >= left[at][1]:
+                            del left[at]
+                    elif not error.retriable():
+                        raise KafkaException(error)
+                    continue
+                if message.offset() < left[at][1]:
+                    yield message
+                if message.offset() >= left[at][1] - 1:
+                    del left[at]
+    finally:
+        consumer.unassign()
+
+
+def stable_end(
+    committed: Consumer, uncommitted: Consumer, ats: list[At], timeout: float = 30.0
+) -> dict[At, tuple[int, int]]:
+    """The stretch of each partition up to its high watermark, once no transaction is open in it.
+
+    A dead worker's open transaction may still be committed or aborted by the coordinator: what it
+    wrote is part of the state or not, and only waiting tells.
+    """
+    marks = {at: end_of(uncommitted, at) for at in ats}
+    deadline = time.monotonic() + timeout
+    for at, (_, high) in marks.items():
+        while end_of(committed, at)[1] < high:
+            if time.monotonic() > deadline:
+                raise Retake(f"a transaction on {at[0]}[{at[1]}] stayed open for {timeout:.0f} s")
+            time.sleep(0.05)
+    return marks

@@ -1,0 +1,167 @@
+"""Take over partitions: offsets first, then state, then the check that they agree."""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from schemas.codec import Codec
+from schemas.flow import Moment
+from schemas.journal import Position
+from schemas.topics import COMMANDS
+from streams import kafka
+from streams.exactly_once.changelog import restore
+from streams.exactly_once.errors import OutOfStep, Retake
+from streams.exactly_once.reading import end_of, read
+from streams.exactly_once.stage import Stage
+from streams.exactly_once.task import Task
+
+
+@contextlib.contextmanager
+def readers(brokers: str, name: str) -> Iterator[tuple[Consumer, Consumer]]:
+    """Two consumers without a group: one sees committed records only, the other all."""
+    pair = (
+        kafka.consumer(brokers, name, enable_partition_eof=True, queued_min_messages=20_000),
+        kafka.consumer(brokers, name, isolation_level="read_uncommitted"),
+    )
+    try:
+        yield pair
+    finally:
+        for each in pair:
+            each.close()
+
+
+def seed_of(stage: str, partition: int, sequence: int) -> int:
+    """The seed of a commit: the same in every run of it."""
+    return zlib.crc32(f"{stage}:{partition}:{sequence}".encode())
+
+
+def take_over(
+    stage: Stage[Any, Any],
+    codec: Codec,
+    policy: Any,
+    brokers: str,
+    committed: list[TopicPartition],
+    partitions: int,
+    now: int,
+) -> dict[int, Task]:
+    """The tasks whose input partitions are *committed* (with the group's offsets).
+
+    The offsets must have been fetched read_committed: that waits for a dead owner's open
+    transaction. What it wrote is then in the changelog for good, or not at all.
+
+    Raises:
+        OutOfStep: the group's offset is not what the state's last commit says.
+        Retake: the broker did not answer in time.
+    """
+    offsets: dict[int, dict[str, int]] = {}
+    for each in committed:
+        offsets.setdefault(each.partition, {})[each.topic] = each.offset
+    with readers(brokers, f"{stage.group}.takeover") as (stable, any_):
+        try:
+            found = restore(stage, codec, stable, any_, sorted(offsets))
+            tasks = {}
+            for partition, (position, entries) in sorted(found.items()):
+                starts = _starts(stage, any_, partition, offsets[partition], position)
+                task = _task(stage, partition, position, entries, starts)
+                if stage.absorb is not None and position is not None:
+                    task.state = _absorb(stage, codec, policy, stable, task, partitions, now)
+                tasks[partition] = task
+        except KafkaException as error:
+            raise Retake(f"taking over {stage.name}: {error}") from error
+    return tasks
+
+
+def _starts(
+    stage: Stage[Any, Any],
+    reader: Consumer,
+    partition: int,
+    offsets: dict[str, int],
+    position: Position | None,
+) -> dict[str, int]:
+    """The next offset of each input topic, after checking group, state and log against each other."""
+    starts = {}
+    for topic, offset in offsets.items():
+        low, high = end_of(reader, (topic, partition))
+        stored = None if position is None else position.ends.get(topic)
+        if offset < 0 and stored is None:
+            starts[topic] = low
+            continue
+        if offset < 0 or stored != offset:
+            said = "has no offset" if offset < 0 else f"is at offset {offset}"
+            raise OutOfStep(
+                f"group {stage.group} {said} of {topic}[{partition}], but its state was written "
+                f"at {stored}; run `llmopt reset {stage.name}` to rewind both together"
+            )
+        if not low <= offset <= high:
+            raise OutOfStep(
+                f"{stage.group} must go on at offset {offset} of {topic}[{partition}], but the "
+                f"topic holds {low} to {high}; run `llmopt reset {stage.name}` to start over"
+            )
+        starts[topic] = offset
+    return starts
+
+
+def _task(
+    stage: Stage[Any, Any],
+    partition: int,
+    position: Position | None,
+    entries: dict[str, Any],
+    starts: dict[str, int],
+) -> Task:
+    if position is None:
+        if entries:
+            raise OutOfStep(
+                f"{stage.name}[{partition}] has state but no position; "
+                f"run `llmopt reset {stage.name}`"
+            )
+        ends = starts | ({COMMANDS.name: 0} if stage.commands else {})
+        return Task(partition=partition, state=stage.fresh(), ends=ends)
+    return Task(
+        partition=partition,
+        state=stage.restore(entries),
+        ends=dict(position.ends) | starts,
+        sequence=position.sequence,
+        epoch=position.epoch + 1,
+        tail=position.tail,
+        watermark=position.watermark,
+    )
+
+
+def _absorb(
+    stage: Stage[Any, Any],
+    codec: Codec,
+    policy: Any,
+    stable: Consumer,
+    task: Task,
+    partitions: int,
+    now: int,
+) -> Any:
+    """The task's state with the tail of its input read again."""
+    moment = Moment(
+        now=now,
+        seed=seed_of(stage.name, task.partition, task.sequence),
+        epoch=task.epoch,
+        partition=task.partition,
+        partitions=partitions,
+    )
+    state, batch = task.state, list[Message]()
+    for topic in stage.reads:
+        start = task.tail.get(topic.name)
+        if start is None:
+            continue
+        low, _ = end_of(stable, (topic.name, task.partition))
+        stretch = (max(start, low), task.ends[topic.name])
+        for message in read(stable, {(topic.name, task.partition): stretch}):
+            batch.append(message)
+            if len(batch) >= stage.batch:
+                state = stage.absorb(policy, state, stage.decode(codec, batch, moment).inputs, moment)
+                batch = []
+        if batch:
+            state = stage.absorb(policy, state, stage.decode(codec, batch, moment).inputs, moment)
+            batch = []
+    return state
