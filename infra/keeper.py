@@ -1,14 +1,17 @@
 """Runs one child process and ends it when the program that asked for it is gone.
 
-A stand-alone script of the standard library, started by `infra.process`; it never imports its package, so it starts in
-some 20 ms from any directory. Its standard input is a socket to the parent:
+A stand-alone script of the standard library, started by `infra.process`; it never imports its
+package, so it starts in some 20 ms from any directory. Its standard input is a socket to the
+parent:
 
-- the parent writes bytes: a signal's number to send to the child, or 0 to release the child from the parent's fate;
+- the parent writes bytes: a signal's number to send to the child, or 0 to release the child from
+  the parent's fate;
 - the keeper writes lines: `started PID`, `failed WHY`, and last `exited CODE`.
 
-The socket's end of file means that the parent is gone, however it died: the kernel closes it. The child gets the
-polite signal, `grace` seconds, and then its whole process group is killed. Should the keeper itself be killed, the
-kernel kills the child (Linux). As the only one that reaps the child, the keeper never signals a recycled pid.
+The socket's end of file means that the parent is gone, however it died: the kernel closes it. The
+child gets the polite signal, `grace` seconds, and then its whole process group is killed. Should
+the keeper itself be killed, the kernel kills the child (Linux). As the only one that reaps the
+child, the keeper never signals a recycled pid.
 """
 
 import ctypes
@@ -44,7 +47,7 @@ def die_with_keeper() -> Callable[[], None] | None:
 def spawn(order: dict[str, Any]) -> subprocess.Popen[bytes]:
     """Start the child in its own session, its output appended to the log."""
     with Path(order["log"]).open("ab") as log:
-        return subprocess.Popen(  # noqa: S603 - the order comes from infra.process
+        return subprocess.Popen(
             order["command"],
             cwd=order["cwd"],
             stdin=subprocess.DEVNULL,
@@ -73,7 +76,7 @@ def end(child: subprocess.Popen[bytes], polite: int, grace: float) -> None:
 def keep(order: dict[str, Any], parent: socket.socket) -> None:
     """Start the child and stay until it has ended."""
     woken, wake = os.pipe()
-    os.set_blocking(wake, False)  # noqa: FBT003
+    os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -84,7 +87,7 @@ def keep(order: dict[str, Any], parent: socket.socket) -> None:
         return
     try:
         parent.sendall(f"started {child.pid}\n".encode())
-        obey(order, parent, child, woken)
+        obey(parent, child, woken)
     except OSError:
         pass  # the parent went away while it was being told: what follows is what that means
     finally:
@@ -94,10 +97,8 @@ def keep(order: dict[str, Any], parent: socket.socket) -> None:
         parent.sendall(f"exited {child.returncode}\n".encode())
 
 
-def obey(
-    order: dict[str, Any], parent: socket.socket, child: subprocess.Popen[bytes], woken: int
-) -> None:
-    """Pass signals on until the child has ended or the parent is gone without having released it."""
+def obey(parent: socket.socket, child: subprocess.Popen[bytes], woken: int) -> None:
+    """Pass signals on until the child ends, or the parent does without having released it."""
     released = False
     watched: list[Any] = [parent, woken]
     while child.poll() is None:

@@ -6,8 +6,9 @@ import socket
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-# Below the range that systems give to outgoing connections: a client that keeps trying to reconnect to a server that is
-# away could otherwise be given the server's own port, connect to itself, and keep the server from coming back.
+# Below the range that systems give to outgoing connections: a client that keeps trying to reconnect
+# to a server that is away could otherwise be given the server's own port, connect to itself, and
+# keep the server from coming back.
 FIRST, LAST = 15_000, 32_000
 
 

@@ -1,5 +1,6 @@
 """A process of another program that cannot outlive this one, unless it is released."""
 
+import contextlib
 import json
 import os
 import signal
@@ -10,11 +11,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from infra.errors import StartFailed
 
 KEEPER = Path(__file__).with_name("keeper.py")
 RELEASE = b"\0"
+POLL = 0.05  # seconds between two looks at a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ class Process:
         with theirs:
             subprocess.run(
                 [sys.executable, "-I", "-S", str(KEEPER), json.dumps(order)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 env={**os.environ, **command.environment},
                 start_new_session=True,
                 check=True,
@@ -74,7 +77,9 @@ class Process:
         word, _, rest = self._line(30.0).partition(" ")
         if word != "started":
             self._keeper.close()
-            raise StartFailed(f"{command.arguments[0]} could not be started: {rest or 'no keeper'}.")
+            raise StartFailed(
+                f"{command.arguments[0]} could not be started: {rest or 'no keeper'}."
+            )
         self.pid = int(rest)
 
     def alive(self) -> bool:
@@ -103,12 +108,13 @@ class Process:
         self._keeper.close()
         return True
 
-    def release(self) -> None:
-        """Let the child outlive this process; afterwards it is reached by its pid only."""
+    def release(self) -> "Released":
+        """Let the child outlive this process; from now on it is reached by what is returned."""
+        released = Released.of(self.pid)
         self._keeper.sendall(RELEASE)
-        if self._line(10.0) != "released":
-            self.exit_code = -signal.SIGKILL
+        self._line(10.0)
         self._keeper.close()
+        return released
 
     def _line(self, timeout: float) -> str:
         """The keeper's next line; empty when the keeper is gone."""
@@ -127,11 +133,56 @@ class Process:
         return line.decode()
 
 
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A process that is nobody's child any more.
+
+    Attributes:
+        pid: Its number, which another process may have after its end.
+        born: When it was started, which tells the two apart.
+    """
+
+    pid: int
+    born: str
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        """The process that has *pid* now."""
+        return cls(pid, birth(pid) or "")
+
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return birth(self.pid) == self.born
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal; nothing happens when it has ended."""
+        if self.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait at most *timeout* seconds for its end; True when it has ended."""
+        deadline = time.monotonic() + timeout
+        while self.alive():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL)
+        return True
+
+
+def end(process: Process | Released, polite: signal.Signals, timeout: float) -> None:
+    """Ask a process to end; kill it when it has not after *timeout* seconds."""
+    process.send(polite)
+    if not process.wait(timeout):
+        process.send(signal.SIGKILL)
+        process.wait(timeout)
+
+
 def birth(pid: int) -> str | None:
     """When the process *pid* was started, as the system words it; None when it is not running.
 
-    Two processes that had the same pid at different times differ in it. A dead process that nobody has reaped
-    yet counts as not running.
+    Two processes that had the same pid at different times differ in it. A dead process that nobody
+    has reaped yet counts as not running.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -139,7 +190,10 @@ def birth(pid: int) -> str | None:
         if Path("/proc/self/stat").exists():
             return None
         said = subprocess.run(
-            ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+            ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         state, _, started = said.stdout.strip().partition(" ")
         return None if not state or state.startswith("Z") else started.strip()

@@ -1,7 +1,6 @@
 """The life of one server process: started, asked, killed, started again on the same data."""
 
 import contextlib
-import os
 import signal
 import time
 from abc import ABC, abstractmethod
@@ -10,17 +9,17 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from infra.errors import NotRunning, StartFailed
-from infra.process import Command, Process, birth
+from infra import ports
+from infra.process import POLL, Command, Process, Released, end
 
-POLL = 0.05  # seconds between two looks at a starting process
 TAIL = 2_000  # characters of the log that an error shows
 
 
 class Service(ABC):
     """A server with a data folder of its own, kept as a child process.
 
-    Killed or stopped, it keeps its port and its data, and can be started again. It never outlives this process,
-    however that ends, unless it is *detached*.
+    Killed or stopped, it keeps its port and its data, and can be started again. It never outlives
+    this process, however that ends, unless it is *detached*.
 
     Args:
         folder: Where its data, settings and logs live; created when absent.
@@ -28,13 +27,13 @@ class Service(ABC):
     """
 
     name: ClassVar[str]
+    port: int
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
 
     def __init__(self, folder: Path, *, detached: bool = False) -> None:
         self.folder = folder.resolve()
         self.detached = detached
-        self._process: Process | None = None
-        self._born: str | None = None
+        self.process: Process | Released | None = None
 
     @property
     def pid(self) -> int:
@@ -43,18 +42,14 @@ class Service(ABC):
         Raises:
             NotRunning: It was not started, or was stopped.
         """
-        if self._process is None:
+        if self.process is None:
             raise NotRunning(f"The {self.name} is not running: start it first.")
-        return self._process.pid
+        return self.process.pid
 
     @property
     def alive(self) -> bool:
         """Whether its process runs."""
-        if self._process is None:
-            return False
-        if self.detached:
-            return birth(self._process.pid) == self._born
-        return self._process.alive()
+        return self.process is not None and self.process.alive()
 
     def start(self, timeout: float = 60.0) -> Self:
         """Start it and wait until it answers; nothing happens when it runs already.
@@ -70,24 +65,31 @@ class Service(ABC):
         deadline = time.monotonic() + timeout
         self.folder.mkdir(parents=True, exist_ok=True)
         self._prepare()
-        self._process = process = Process(self._command())
+        if not ports.free(self.port):
+            raise StartFailed(
+                f"Port {self.port} for the {self.name} is taken: free it, or name another one."
+            )
+        self.process = process = Process(self._command())
         try:
             while not self._answers():
                 if not process.alive():
                     raise StartFailed(f"The {self.name} ended while starting.\n{self._tail()}")
                 if time.monotonic() > deadline:
-                    raise StartFailed(f"The {self.name} gave no answer in {timeout:g} s.\n{self._tail()}")
+                    raise StartFailed(
+                        f"The {self.name} gave no answer in {timeout:g} s.\n{self._tail()}"
+                    )
                 time.sleep(POLL)
-            self._started()
             if self.detached:
-                self._born = birth(process.pid)
-                process.release()
+                self.release()
         except BaseException:
-            self._process = None
-            process.send(signal.SIGKILL)
-            process.wait(10.0)
+            self.kill()
             raise
         return self
+
+    def release(self) -> None:
+        """Let the running server go on when this process ends."""
+        if isinstance(self.process, Process):
+            self.process = self.process.release()
 
     def kill(self) -> None:
         """End it at once, as a crash would (SIGKILL), and wait until it is gone."""
@@ -95,8 +97,7 @@ class Service(ABC):
 
     def stop(self, timeout: float = 15.0) -> None:
         """Ask it to end; kill it when it has not after *timeout* seconds."""
-        if not self._end(self.stop_signal, timeout):
-            self.kill()
+        self._end(self.stop_signal, timeout)
 
     def restart(self, timeout: float = 60.0) -> Self:
         """Stop it when it runs, and start it on the same port and data."""
@@ -131,41 +132,12 @@ class Service(ABC):
     def _answers(self) -> bool:
         """Whether it answers a real request; quick, and quiet when it does not."""
 
-    def _started(self) -> None:  # noqa: B027 - most have nothing left to do
-        """What is left to do once it answers."""
-
-    def _end(self, number: signal.Signals, timeout: float) -> bool:
-        process = self._process
-        if process is None:
-            return True
-        if self.detached:
-            ended = end(process.pid, self._born, number, timeout)
-        else:
-            process.send(number)
-            ended = process.wait(timeout)
-        if ended:
-            self._process = None
-        return ended
+    def _end(self, number: signal.Signals, timeout: float) -> None:
+        if self.process is not None:
+            end(self.process, number, timeout)
+            self.process = None
 
     def _tail(self) -> str:
         with contextlib.suppress(OSError):
             return self.log.read_text(errors="replace")[-TAIL:]
         return ""
-
-
-def end(pid: int, born: str | None, number: signal.Signals, timeout: float) -> bool:
-    """Send *number* to the process *pid* if it is still the one that was *born* then.
-
-    Returns:
-        Whether it has ended within *timeout* seconds.
-    """
-    deadline = time.monotonic() + timeout
-    if born is None or birth(pid) != born:
-        return True
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-    while birth(pid) == born:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL)
-    return True

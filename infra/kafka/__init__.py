@@ -1,0 +1,1 @@
+"""A Kafka broker from its jars, and its command-line tools."""

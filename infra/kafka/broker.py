@@ -83,7 +83,9 @@ class Broker(Service):
             check=False,
         )
         if done.returncode:
-            raise StartFailed(f"Kafka could not format {partial}.\n{(done.stdout + done.stderr)[-TAIL:]}")
+            raise StartFailed(
+                f"Kafka could not format {partial}.\n{(done.stdout + done.stderr)[-TAIL:]}"
+            )
         file.unlink()
         partial.rename(self._data)
 
@@ -109,18 +111,19 @@ class Broker(Service):
         ]
 
     def _answers(self) -> bool:
-        # Listening is not enough: a broker that came back is fenced until the controller has let it in again.
+        # Listening is not enough: a broker that came back is fenced until the controller has let it
+        # in again.
         if not ports.listening(self.port):
             return False
         if self._admin is None:
             self._admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
         try:
-            return bool(self._admin.describe_cluster(request_timeout=2.0).result(3.0).nodes)
+            there = bool(self._admin.describe_cluster(request_timeout=2.0).result(3.0).nodes)
         except (KafkaException, TimeoutError):
             return False
-
-    def _started(self) -> None:
-        self._admin = None
+        if there:
+            self._admin = None
+        return there
 
     def _tail(self) -> str:
         said = self.folder / "kafka.out"

@@ -42,7 +42,11 @@ def java() -> Path:
     said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False)
     version = major(said.stderr + said.stdout)
     if version is None or version < OLDEST_JAVA:
-        named = f"`{found}` is Java {version}" if version else f"`{found} -version` does not say its version"
+        named = (
+            f"`{found}` is Java {version}"
+            if version
+            else f"`{found} -version` does not say its version"
+        )
         raise MissingTool(NO_JAVA.format(found=named))
     return Path(found)
 
@@ -72,7 +76,8 @@ def maven() -> Path:
 def install(say: Callable[[str], None], libs: Path = LIBS) -> Path:
     """Have the jars that `jars.sha256` lists, fetching them with Maven when they are not there yet.
 
-    Any number of processes may ask at once: one fetches, the others wait. The folder appears whole or not at all.
+    Any number of processes may ask at once: one fetches, the others wait. The folder appears whole
+    or not at all.
 
     Args:
         say: Told what takes time.
@@ -126,7 +131,9 @@ def fetch(mvn: Path, into: Path) -> None:
         check=False,
     )
     if done.returncode:
-        raise InstallFailed(f"Maven could not fetch Kafka; it said:\n{(done.stdout + done.stderr)[-2000:]}")
+        raise InstallFailed(
+            f"Maven could not fetch Kafka; it said:\n{(done.stdout + done.stderr)[-2000:]}"
+        )
 
 
 def verify(jars: Path) -> None:
@@ -141,7 +148,9 @@ def verify(jars: Path) -> None:
         name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
     )
     if wrong:
-        raise InstallFailed(f"Maven fetched other jars than {LOCKED.name} lists: {', '.join(wrong)}.")
+        raise InstallFailed(
+            f"Maven fetched other jars than {LOCKED.name} lists: {', '.join(wrong)}."
+        )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ def settings(data: Path, port: int, controller_port: int) -> dict[str, str]:
     Returns:
         Setting by name.
     """
-    client, controller = f"PLAINTEXT://{LOOPBACK}:{port}", f"CONTROLLER://{LOOPBACK}:{controller_port}"
+    client, controller = (
+        f"PLAINTEXT://{LOOPBACK}:{port}",
+        f"CONTROLLER://{LOOPBACK}:{controller_port}",
+    )
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
@@ -32,7 +35,8 @@ def settings(data: Path, port: int, controller_port: int) -> dict[str, str]:
         # A broker that was killed may register again only when its old registration has expired.
         "broker.session.timeout.ms": "2000",
         "broker.heartbeat.interval.ms": "300",
-        # One node: nothing can be replicated, and the internal topics have no need for many partitions.
+        # One node: nothing can be replicated, and the internal topics have no need for many
+        # partitions.
         "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "4",
         "transaction.state.log.replication.factor": "1",
@@ -48,8 +52,8 @@ def settings(data: Path, port: int, controller_port: int) -> dict[str, str]:
         "group.initial.rebalance.delay.ms": "0",
         "message.max.bytes": str(MESSAGE_MAX_BYTES),
         "replica.fetch.max.bytes": str(MESSAGE_MAX_BYTES),
-        # A transaction left open by a dead worker holds up every reader: none may stay open long, and one that timed
-        # out is aborted within a second instead of ten.
+        # A transaction left open by a dead worker holds up every reader: none may stay open long,
+        # and one that timed out is aborted within a second instead of ten.
         "transaction.max.timeout.ms": "60000",
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
         # The default of 128 MB does not fit into a small heap.
@@ -65,4 +69,6 @@ def render(values: Mapping[str, str]) -> str:
     >>> print(render({"log.dirs": "/data"}), end="")
     log.dirs=/data
     """
-    return "".join(f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in values.items())
+    return "".join(
+        f"{name}={value.replace(chr(92), chr(92) * 2)}\n" for name, value in values.items()
+    )

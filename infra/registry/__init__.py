@@ -1,0 +1,1 @@
+"""A small schema registry that keeps its schemas in Kafka."""
