@@ -6,7 +6,7 @@ import logging
 import time
 from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, Producer
 
 LARGEST_MESSAGE = 2_000_000
 
@@ -94,3 +94,15 @@ def producer(brokers: str, **settings: Any) -> Producer:
     }
     config |= {name.replace("_", "."): value for name, value in settings.items()}
     return Producer(config, logger=client_log())
+
+
+# The broker is away or slow; librdkafka goes on by itself.
+PASSING = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001  # the library's public names
+        KafkaError._TRANSPORT,  # noqa: SLF001
+        KafkaError._RESOLVE,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001
+        KafkaError._PARTITION_EOF,  # noqa: SLF001
+    }
+)

@@ -11,7 +11,7 @@ import numpy as np
 
 from schemas.codec import Codec
 from schemas.flow import Emit, Outcome
-from schemas.scope import partition_of
+from schemas.scope import murmur2
 from schemas.topics import TOPICS, changelog
 from streams.exactly_once.changelog import entry
 
@@ -68,8 +68,11 @@ def digests(written: Sequence[Record]) -> bytes:
     return np.array([each.digest for each in written], dtype="<u4").tobytes()
 
 
-def home(record: Record, partitions: Mapping[str, int]) -> int:
-    """The partition of a record that names none: its key's, as Java's clients would choose."""
+def home(record: Record, partitions: Mapping[str, int], origin: int) -> int:
+    """The partition of a record that names none: its key's, else that of its origin."""
     if record.partition is not None:
         return record.partition
-    return partition_of((record.key or b"").decode(errors="replace"), partitions[record.topic])
+    count = partitions[record.topic]
+    if record.key is None:
+        return origin % count
+    return (murmur2(record.key) & 0x7FFFFFFF) % count

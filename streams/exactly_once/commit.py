@@ -1,0 +1,135 @@
+"""One transaction for a round: outputs, state, journal and offsets, all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from confluent_kafka import KafkaException, TopicPartition
+
+from schemas.flow import Outcome
+from schemas.journal import JournalRecord, Position, Range
+from schemas.topics import COMMANDS, changelog, journal
+from streams import metrics
+from streams.exactly_once.changelog import POSITION, entry
+from streams.exactly_once.errors import Retake, StepFailed
+from streams.exactly_once.journal import Record, digests, home, records
+from streams.exactly_once.round import Work
+from streams.exactly_once.session import Session
+
+PATIENCE = 10.0  # seconds, of one call into the transaction
+
+
+def commit(session: Session, works: Sequence[Work]) -> None:
+    """Write what the steps of a round left, and where they stand; then advance the tasks.
+
+    Raises:
+        Retake: the transaction did not commit, or nobody knows whether it did.
+        StepFailed: a work has no outcome.
+    """
+    stage = session.stage
+    kept = []
+    for work in works:
+        if work.outcome is None:
+            raise StepFailed(f"{stage.name}[{work.task.partition}] was not stepped")
+        out = records(
+            stage.name, work.task.partition, work.outcome, work.read.dead, session.codec
+        )
+        if out or work.ends != work.task.ends:
+            kept.append((work, work.outcome, work.task.position(work.outcome, work.ends), out))
+    if not kept:
+        return
+    started = time.monotonic()
+    try:
+        session.producer.begin_transaction()
+        for work, outcome, position, out in kept:
+            for record in (*out, *closing(session, work, outcome, position, out)):
+                produce(session, record, work.task.partition)
+        session.producer.send_offsets_to_transaction(
+            [
+                TopicPartition(topic.name, work.task.partition, work.ends[topic.name])
+                for work, *_ in kept
+                for topic in stage.reads
+            ],
+            session.consumer.consumer_group_metadata(),
+            PATIENCE,
+        )
+        session.producer.commit_transaction(PATIENCE)
+    except KafkaException as error:
+        raise Retake(f"committing {stage.name}: {error}") from error
+    metrics.observe("commit_seconds", time.monotonic() - started, stage=stage.name)
+    for work, outcome, position, _ in kept:
+        work.task.advance(outcome, position)
+        metrics.count_outcome(stage.name, outcome.counts)
+
+
+def closing(
+    session: Session,
+    work: Work,
+    outcome: Outcome[Any],
+    position: Position,
+    out: Sequence[Record],
+) -> tuple[Record, Record]:
+    """The task's new position, and the journal's line about this commit."""
+    stage, partition = session.stage, work.task.partition
+    state, diary = changelog(stage.name), journal(stage.name)
+    packed = digests(out)
+    line = JournalRecord(
+        stage=stage.name,
+        partition=partition,
+        sequence=position.sequence,
+        epoch=position.epoch,
+        now=work.moment.now,
+        seed=work.moment.seed,
+        ranges=ranges(work.task.ends, work.ends, partition),
+        catalog=work.catalog.offset,
+        policy=fingerprint(work.policy, work.catalog.checksum if stage.catalog else ""),
+        watermark=position.watermark,
+        counts=dict(sorted(outcome.counts.items())),
+        outputs=len(out),
+        checksum=zlib.crc32(packed),
+        digests=packed,
+    )
+    return (
+        Record(state.name, partition, POSITION.encode(), session.codec.encode(state, entry(position))),
+        Record(diary.name, partition, str(partition).encode(), session.codec.encode(diary, line)),
+    )
+
+
+def ranges(before: dict[str, int], after: dict[str, int], partition: int) -> tuple[Range, ...]:
+    """What lies between two positions of a task."""
+    return tuple(
+        Range(
+            topic=topic,
+            partition=0 if topic == COMMANDS.name else partition,
+            start=before.get(topic, 0),
+            end=end,
+        )
+        for topic, end in sorted(after.items())
+        if end > before.get(topic, 0)
+    )
+
+
+def fingerprint(policy: Any, catalog: str) -> str:
+    """A checksum of the policy: of its catalog when it has one, else of its values."""
+    return catalog or hashlib.blake2b(repr(policy).encode(), digest_size=8).hexdigest()
+
+
+def produce(session: Session, record: Record, origin: int) -> None:
+    """Hand *record* to the producer; wait while its queue is full."""
+    while True:
+        try:
+            session.producer.produce(
+                record.topic,
+                value=record.value,
+                key=record.key,
+                partition=home(record, session.home.partitions, origin),
+                headers=list(record.headers) or None,
+            )
+        except BufferError:
+            session.producer.poll(0.01)
+        else:
+            return

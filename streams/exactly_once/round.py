@@ -1,0 +1,81 @@
+"""A round: for each task that has something to do, what its step is given."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Message
+
+from schemas.catalog import Catalog
+from schemas.flow import Input, Moment, Outcome
+from schemas.topics import COMMANDS
+from streams.exactly_once.session import Session, now_ms
+from streams.exactly_once.stage import Read
+from streams.exactly_once.takeover import seed_of
+from streams.exactly_once.task import Task
+
+
+@dataclass(slots=True)
+class Work:
+    """One task's share of a round."""
+
+    task: Task
+    read: Read
+    moment: Moment
+    policy: Any
+    catalog: Catalog
+    ends: dict[str, int]  # topic -> next offset once this is committed
+    outcome: Outcome[Any] | None = None
+
+
+def prepare(session: Session, messages: Sequence[Message]) -> list[Work]:
+    """Divide *messages* among the tasks, with the commands that are new to each.
+
+    The catalog and the commands are read to their ends first, so that no step decides on a
+    catalog, or writes a config after an emergency stop, that was already history.
+    """
+    if not session.tasks:
+        return []
+    session.catch_up()
+    by_task: dict[int, list[Message]] = {}
+    for message in messages:
+        by_task.setdefault(message.partition(), []).append(message)
+    now = now_ms()
+    works = []
+    for task in session.tasks.values():
+        work = _work(session, task, by_task.get(task.partition, []), now)
+        if work is not None:
+            works.append(work)
+    return works
+
+
+def _work(session: Session, task: Task, messages: list[Message], now: int) -> Work | None:
+    stage = session.stage
+    ends = dict(task.ends)
+    for message in messages:
+        ends[message.topic()] = max(ends[message.topic()], message.offset() + 1)
+    told: list[Input] = []
+    if session.commands is not None:
+        start = task.ends.get(COMMANDS.name, 0)
+        told = session.told.since(start, session.commands.offset)
+        if told:
+            ends[COMMANDS.name] = told[-1].offset + 1
+    due = stage.tick is not None and time.monotonic() - task.ticked_at >= stage.tick
+    if not (messages or told or due):
+        return None
+    task.ticked_at = time.monotonic()
+    moment = Moment(
+        now=now,
+        seed=seed_of(stage.name, task.partition, task.sequence + 1),
+        epoch=task.epoch,
+        partition=task.partition,
+        partitions=session.width,
+    )
+    messages.sort(key=lambda each: (each.topic(), each.offset()))
+    read = stage.decode(session.codec, messages, moment)
+    if told:
+        read = Read([*told, *read.inputs], read.dead)
+    return Work(task, read, moment, session.policy(), session.declared.current, ends)

@@ -1,0 +1,222 @@
+"""One membership of a group: from joining it to losing it. All state dies with it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from schemas.catalog import Catalog
+from schemas.codec import Codec
+from schemas.topics import CATALOG, COMMANDS
+from streams import kafka, metrics
+from streams.exactly_once.errors import Retake
+from streams.exactly_once.stage import Stage
+from streams.exactly_once.takeover import take_over
+from streams.exactly_once.task import Task
+from streams.exactly_once.whole import Declared, Told, Whole
+from streams.log import log
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a session works: the brokers, the worker's stable name, the topics' partitions."""
+
+    brokers: str
+    worker: str
+    partitions: dict[str, int]
+    session_timeout_ms: int = 6_000
+
+
+@dataclass(slots=True)
+class Session:
+    """A consumer in its group and the one transactional producer beside it."""
+
+    stage: Stage[Any, Any]
+    codec: Codec
+    home: Home
+    consumer: Consumer
+    producer: Any
+    catalog: Whole | None
+    commands: Whole | None
+    declared: Declared
+    told: Told
+    tasks: dict[int, Task] = field(default_factory=dict)
+    rebalanced: bool = False
+    made: tuple[Catalog, Any] | None = None  # the policy, and the catalog that it was made from
+    failure: Exception | None = None  # raised in a callback of the consumer
+
+    @classmethod
+    def join(cls, stage: Stage[Any, Any], codec: Codec, home: Home) -> Session:
+        """Fence a former self, then join the group.
+
+        Raises:
+            Retake: the broker did not answer.
+        """
+        opened: list[Whole] = []
+        try:
+            producer = kafka.transactional_producer(home.brokers, f"{stage.group}.{home.worker}")
+            producer.init_transactions(30)
+            for topic, wanted in ((CATALOG, stage.catalog), (COMMANDS, stage.commands)):
+                if wanted:
+                    opened.append(Whole.open(home.brokers, topic))
+            consumer = kafka.consumer(
+                home.brokers,
+                stage.group,
+                session_timeout_ms=home.session_timeout_ms,
+                heartbeat_interval_ms=min(500, home.session_timeout_ms // 6),
+                partition_assignment_strategy="range",
+                queued_min_messages=100_000 if stage.interval else 10_000,
+                client_id=f"{stage.name}-{home.worker}",
+            )
+        except KafkaException as error:
+            for each in opened:
+                each.close()
+            raise Retake(f"joining {stage.group}: {error}") from error
+        by_topic = {each.topic.name: each for each in opened}
+        session = cls(
+            stage=stage,
+            codec=codec,
+            home=home,
+            consumer=consumer,
+            producer=producer,
+            catalog=by_topic.get(CATALOG.name),
+            commands=by_topic.get(COMMANDS.name),
+            declared=Declared(codec),
+            told=Told(codec),
+        )
+        consumer.subscribe(
+            [topic.name for topic in stage.reads],
+            on_assign=session.assigned,
+            on_revoke=session.revoked,
+            on_lost=session.revoked,
+        )
+        return session
+
+    def assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Take the partitions over; nothing is read before their state is there."""
+        self.rebalanced = True
+        if self.failure is not None or not partitions:
+            return
+        started = time.monotonic()
+        try:
+            committed = consumer.committed(partitions, timeout=30)
+            for each in committed:
+                if each.error is not None:
+                    raise KafkaException(each.error)
+            self.catch_up()
+            self.tasks |= take_over(
+                self.stage,
+                self.codec,
+                self.policy(),
+                self.home.brokers,
+                committed,
+                self.width,
+                now_ms(),
+            )
+            self.place()
+        except KafkaException as error:
+            self.failure = Retake(f"taking over {self.stage.name}: {error}")
+        except Exception as error:  # noqa: BLE001  # a callback must not raise into librdkafka
+            self.failure = error
+        else:
+            metrics.observe("takeover_seconds", time.monotonic() - started, stage=self.stage.name)
+            log.info(
+                "took over",
+                stage=self.stage.name,
+                partitions=sorted({each.partition for each in partitions}),
+                seconds=round(time.monotonic() - started, 3),
+            )
+
+    def revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        """Drop the state; whatever was not committed is read again by the next owner."""
+        self.rebalanced = True
+        for each in partitions:
+            self.tasks.pop(each.partition, None)
+
+    @property
+    def width(self) -> int:
+        """How many partitions the stage's input has."""
+        return self.home.partitions[self.stage.reads[0].name]
+
+    def place(self) -> None:
+        """Read on from where each task stands."""
+        self.consumer.assign(
+            [
+                TopicPartition(topic.name, task.partition, task.ends[topic.name])
+                for task in self.tasks.values()
+                for topic in self.stage.reads
+                if topic.name in task.ends
+            ]
+        )
+
+    def policy(self) -> Any:
+        """The stage's policy under the catalog in force; made anew only when that changed."""
+        catalog = self.declared.current
+        if self.made is None or self.made[0] is not catalog:
+            self.made = (catalog, self.stage.policy(catalog))
+        return self.made[1]
+
+    def catch_up(self) -> None:
+        """Read the catalog and the commands to their ends."""
+        if self.catalog is not None:
+            self.declared.take(self.catalog.catch_up(), self.catalog.offset)
+        if self.commands is not None:
+            self.told.take(self.commands.catch_up())
+
+    def gather(self) -> list[Message]:
+        """Messages for one round; those of partitions that moved meanwhile are left out.
+
+        Raises:
+            Retake: the group or the broker is lost.
+            OutOfStep: a takeover found state and offsets apart.
+        """
+        gathered: list[Message] = []
+        deadline = time.monotonic() + (self.stage.interval or 0.1)
+        try:
+            while len(gathered) < self.stage.batch:
+                left = deadline - time.monotonic()
+                if left <= 0 or (gathered and self.stage.interval is None):
+                    break
+                eager = self.stage.interval is None
+                got = self.consumer.consume(
+                    1 if eager else min(5_000, self.stage.batch), timeout=min(left, 0.05)
+                )
+                if eager and got:
+                    got += self.consumer.consume(self.stage.batch, timeout=0)
+                if self.failure is not None:
+                    raise self.failure
+                if self.rebalanced:
+                    # What came around a rebalance may belong to either owner: read it again.
+                    self.rebalanced = False
+                    gathered.clear()
+                    if self.tasks:
+                        self.place()
+                    continue
+                gathered.extend(got)
+        except KafkaException as error:
+            raise Retake(f"reading for {self.stage.name}: {error}") from error
+        return [each for each in gathered if self.usable(each)]
+
+    def usable(self, message: Message) -> bool:
+        """Whether *message* is a record of a partition that this session owns."""
+        error = message.error()
+        if error is None:
+            return message.partition() in self.tasks
+        if error.retriable() or error.code() in kafka.PASSING:
+            return False
+        raise Retake(f"reading for {self.stage.name}: {error}")
+
+    def leave(self) -> None:
+        """Leave the group; an open transaction is aborted by the next owner's start, or in time."""
+        self.consumer.close()
+        for each in (self.catalog, self.commands):
+            if each is not None:
+                each.close()
+
+
+def now_ms() -> int:
+    """The worker's clock."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,142 @@
+"""The service that owns a stage's session and feeds its agent, one event per task and round."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import faust
+from mode import Service
+
+from schemas.codec import Codec
+from schemas.flow import Moment, Outcome
+from streams import metrics
+from streams.exactly_once.commit import commit
+from streams.exactly_once.errors import OutOfStep, Retake, StepFailed
+from streams.exactly_once.round import Work, prepare
+from streams.exactly_once.session import Home, Session
+from streams.exactly_once.stage import Stage
+from streams.log import log
+
+T = TypeVar("T")
+GRACE = 12.0  # seconds for the round in flight when the worker stops
+Step = Callable[[Any, Any, Sequence[Any], Moment], Outcome[Any]]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What an agent gets: one task's share of a round."""
+
+    work: Work
+    source: Source
+
+    async def commit(self, step: Step) -> None:
+        """Run *step* on this batch; the round's last one commits them all in one transaction.
+
+        A step that raises is a defect: nothing of the round is written and the worker stops.
+        """
+        work = self.work
+        try:
+            work.outcome = step(work.policy, work.task.state, work.read.inputs, work.moment)
+        except Exception as error:  # noqa: BLE001  # whatever it was, it ends the round
+            self.source.stepped(StepFailed(_where(self.source.stage, work, error)), error)
+        else:
+            self.source.stepped()
+
+
+def _where(stage: Stage[Any, Any], work: Work, error: Exception) -> str:
+    return (
+        f"the step of {stage.name}[{work.task.partition}] raised {type(error).__name__}: {error}; "
+        f"input from {work.task.ends} to {work.ends}"
+    )
+
+
+class Source(Service):  # type: ignore[misc]  # mode publishes no types
+    """Runs the rounds of one stage: gather, step, commit, for ever.
+
+    All of librdkafka's blocking calls happen in one thread of the service's own; the steps run in
+    the event loop, as Faust's agents do.
+    """
+
+    def __init__(self, app: faust.App, stage: Stage[Any, Any], codec: Codec, home: Home) -> None:
+        super().__init__(loop=app.loop)
+        self.stage = stage
+        self.codec = codec
+        self.home = home
+        self.channel = app.channel(maxsize=1_000)
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=stage.name)
+        self.waiting = 0
+        self.round: asyncio.Future[None] | None = None
+        self.done = asyncio.Event()
+        self.session: Session | None = None
+
+    def stepped(self, failure: StepFailed | None = None, cause: Exception | None = None) -> None:
+        """One batch of the round is done, or has failed it."""
+        self.waiting -= 1
+        if self.round is None or self.round.done():
+            return
+        if failure is not None:
+            failure.__cause__ = cause
+            self.round.set_exception(failure)
+        elif self.waiting == 0:
+            self.round.set_result(None)
+
+    @Service.task
+    async def run(self) -> None:
+        """Join, work, and join again whenever the group or the producer is lost."""
+        pause = 0.1
+        try:
+            while not self.should_stop:
+                try:
+                    await self.work()
+                    pause = 0.1
+                except Retake as lost:
+                    metrics.count("retakes_total", stage=self.stage.name)
+                    log.warning("taking over again", stage=self.stage.name, why=str(lost))
+                    await self.leave()
+                    await self.sleep(pause)
+                    pause = min(2 * pause, 2.0)
+        except (OutOfStep, StepFailed) as error:
+            log.critical("stopping", stage=self.stage.name, why=str(error), exc_info=error.__cause__)
+            await self.crash(error)
+        finally:
+            await self.leave()
+            self.done.set()
+
+    async def work(self) -> None:
+        """Rounds within one session."""
+        session = self.session = await self.blocking(
+            lambda: Session.join(self.stage, self.codec, self.home)
+        )
+        while not self.should_stop:
+            messages = await self.blocking(session.gather)
+            works = await self.blocking(lambda: prepare(session, messages))
+            if works:
+                self.waiting = len(works)
+                self.round = asyncio.get_running_loop().create_future()
+                for work in works:
+                    await self.channel.send(value=Batch(work, self))
+                await self.round
+                await self.blocking(lambda: commit(session, works))
+            metrics.PROGRESS.labels(self.stage.name).set(time.time())
+
+    async def leave(self) -> None:
+        """Give the partitions up."""
+        session, self.session = self.session, None
+        if session is not None:
+            await self.blocking(session.leave)
+
+    def blocking(self, call: Callable[[], T]) -> Awaitable[T]:
+        """Run *call* in the service's thread."""
+        return asyncio.get_running_loop().run_in_executor(self.thread, call)
+
+    async def on_stop(self) -> None:
+        """Let the round in flight end, so that the group is left in order."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.done.wait(), GRACE)
+        self.thread.shutdown(wait=False)

@@ -1,0 +1,117 @@
+"""Small global topics that every worker reads whole: the catalog and the commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from schemas.catalog import Catalog, Entry
+from schemas.codec import Codec
+from schemas.declare import gather
+from schemas.errors import InvalidCatalog, Undecodable
+from schemas.flow import Input
+from schemas.topics import CATALOG, COMMANDS, Topic
+from streams import kafka
+from streams.exactly_once.errors import Retake
+from streams.exactly_once.reading import end_of
+from streams.log import log
+
+PATIENCE = 10.0  # seconds for a topic's end to be reached
+
+
+@dataclass(slots=True)
+class Whole:
+    """One partition-0 topic, followed from its start without a group."""
+
+    topic: Topic
+    consumer: Consumer
+    offset: int = 0  # next offset to read
+
+    @classmethod
+    def open(cls, brokers: str, topic: Topic) -> Whole:
+        """Start at the topic's beginning."""
+        consumer = kafka.consumer(
+            brokers, f"llmopt.whole.{topic.name}", auto_offset_reset="earliest"
+        )
+        low, _ = end_of(consumer, (topic.name, 0))
+        consumer.assign([TopicPartition(topic.name, 0, low)])
+        return cls(topic, consumer, low)
+
+    def catch_up(self) -> list[Message]:
+        """Everything up to the topic's end as it is now; afterwards nothing older is unread.
+
+        Raises:
+            Retake: the end was not reached in time.
+        """
+        _, high = end_of(self.consumer, (self.topic.name, 0))
+        if self.offset >= high:
+            return []
+        found: list[Message] = []
+        for _ in range(int(PATIENCE / 0.05)):
+            for message in self.consumer.consume(1_000, timeout=0.05):
+                if message.error() is None:
+                    found.append(message)
+                    self.offset = message.offset() + 1
+            # A control record at the end is never delivered; the position has passed it.
+            position = self.consumer.position([TopicPartition(self.topic.name, 0)])[0].offset
+            if max(self.offset, position) >= high:
+                self.offset = max(self.offset, high)
+                return found
+        raise Retake(f"the end of {self.topic.name} was not reached within {PATIENCE:.0f} s")
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self.consumer.close()
+
+
+@dataclass(slots=True)
+class Declared:
+    """The catalog at every offset that was reached so far."""
+
+    codec: Codec
+    entries: dict[str, Entry] = field(default_factory=dict)
+    current: Catalog = field(default_factory=Catalog)
+
+    def take(self, messages: list[Message], offset: int) -> Catalog:
+        """Apply *messages*; an unusable entry is reported and changes nothing."""
+        if not messages and offset == self.current.offset:
+            return self.current
+        for message in messages:
+            key = (message.key() or b"").decode(errors="replace")
+            if message.value() is None:
+                self.entries.pop(key, None)
+                continue
+            try:
+                value = self.codec.decode(CATALOG, message.value(), key=key)
+                trial = self.entries | {key: value}
+                gather(trial, message.offset() + 1)
+            except (Undecodable, InvalidCatalog) as error:
+                log.error("catalog entry refused", key=key, why=str(error))
+            else:
+                self.entries = trial
+        self.current = gather(self.entries, offset)
+        return self.current
+
+
+@dataclass(slots=True)
+class Told:
+    """All commands so far, by offset."""
+
+    codec: Codec
+    inputs: list[Input] = field(default_factory=list)
+
+    def take(self, messages: list[Message]) -> None:
+        """Remember *messages*; what cannot be read is reported."""
+        for message in messages:
+            key = (message.key() or b"").decode(errors="replace")
+            try:
+                value = self.codec.decode(COMMANDS, message.value() or b"")
+            except Undecodable as error:
+                log.error("command refused", offset=message.offset(), why=str(error))
+            else:
+                self.inputs.append(Input(COMMANDS.name, message.offset(), value, key))
+
+    def since(self, start: int, end: int) -> list[Input]:
+        """The commands at offsets [start, end)."""
+        return [each for each in self.inputs if start <= each.offset < end]
