@@ -1,0 +1,50 @@
+# The two commands that do all: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo test check up down bench clean
+
+help: ## what there is
+	@grep -E '^[a-z-]+%?:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(STAMP) ## install what is locked into .venv
+
+$(STAMP): requirements.lock pyproject.toml clients/python/pyproject.toml
+	@echo "Setting up .venv with the locked dependencies (about a minute) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed; install it and run again with PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e clients/python
+	@touch $(STAMP)
+
+demo: setup ## the whole loop on a real Kafka and Postgres, ending with what was saved and why
+	@$(BIN)/python -m demo
+
+test: setup check ## every test, on the real broker and database where it matters
+	@$(BIN)/python -m pytest
+
+check: setup ## formatting, lint, types, import rules
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+up: setup ## Kafka, registry, Postgres and topics, kept running for hands-on use
+	@$(BIN)/llmopt dev up
+
+down: setup ## stop what `make up` started
+	@$(BIN)/llmopt dev down
+
+bench: setup ## every bench; writes bench/results.json
+	@$(BIN)/python -m bench
+
+bench-%: setup ## one bench, such as bench-ingest
+	@$(BIN)/python -m bench $*
+
+clean: ## forget the environment, the data folders and the caches
+	@if [ -x $(BIN)/llmopt ]; then $(BIN)/llmopt dev down >/dev/null 2>&1 || true; fi
+	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache infra/kafka/libs *.egg-info clients/python/*.egg-info build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
