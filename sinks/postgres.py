@@ -1,0 +1,239 @@
+"""Postgres: rows and the position they reach, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from sinks.errors import Refused, Unavailable
+from sinks.rows import TABLES, Table, Values, row
+
+At = tuple[str, int]  # topic and partition
+CONNECTION = {
+    "connect_timeout": 5,
+    "application_name": "llmopt",
+    # A database that is frozen, or gone without a word, must look down, not slow.
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    # The last transactions may be lost in a crash of Postgres: their positions are lost with them,
+    # so they are read from Kafka again. That makes it safe not to wait for the disk.
+    "options": "-c synchronous_commit=off -c statement_timeout=60000 -c timezone=UTC",
+}
+POSITION = """
+INSERT INTO positions (topic, partition, next_offset) VALUES (%s, %s, %s)
+ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, updated_at = now()
+WHERE EXCLUDED.next_offset > positions.next_offset"""
+# What is wrong with the values, and will be at the next try too.
+UNFIT = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of schemas/ and where it came from; a tombstone (None) stores nothing."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records in the order of their topics, and the next offset of every partition they reach."""
+
+    records: Sequence[Record]
+    positions: Mapping[At, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that will never be a row, and why."""
+
+    record: Record
+    error: Refused
+
+
+Staged = tuple[Record, Values]
+
+
+class Postgres:
+    """The tables of `sinks/migrations` on one connection, opened when it is needed.
+
+    Args:
+        dsn: The connection string.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: psycopg.Connection | None = None
+
+    def write(self, batch: Batch, refuse: Callable[[Sequence[Refusal]], None] | None = None) -> int:
+        """Store a batch and its positions in one transaction; safe to repeat, in any order.
+
+        A row replaces an older revision only, and a position never goes back.
+
+        Args:
+            batch: What to store.
+            refuse: Told of the records that can never be stored, before the transaction commits,
+                so that none is lost between two stores; it may see one twice.
+
+        Returns:
+            How many rows were inserted or replaced.
+
+        Raises:
+            Unavailable: Postgres is down, slow or not migrated; nothing was written.
+            Refused: A record can never be stored and there is no *refuse*; nothing was written.
+        """
+        refused: list[Refusal] = []
+        staged = _newest(batch.records, refused)
+        with self._session() as connection, connection.transaction():
+            stored = sum(
+                _store(connection, table, rows, refused) for table, rows in staged.items() if rows
+            )
+            if refused:
+                if refuse is None:
+                    raise refused[0].error
+                refuse(refused)
+            with connection.cursor() as cursor:
+                cursor.executemany(
+                    POSITION, [(*at, position) for at, position in sorted(batch.positions.items())]
+                )
+        return stored
+
+    def positions(self) -> dict[At, int]:
+        """Topic partition → next offset that is not in the tables yet.
+
+        Raises:
+            Unavailable: as `write`.
+        """
+        with self._session() as connection:
+            found = connection.execute("SELECT topic, partition, next_offset FROM positions")
+            return {(topic, partition): offset for topic, partition, offset in found}
+
+    def rewind(self, positions: Mapping[At, int]) -> None:
+        """Set positions, also backwards: for a topic that was made anew or is to be read again.
+
+        Raises:
+            Unavailable: as `write`.
+        """
+        with self._session() as connection, connection.transaction():
+            for (topic, partition), offset in sorted(positions.items()):
+                connection.execute(
+                    "DELETE FROM positions WHERE topic = %s AND partition = %s", [topic, partition]
+                )
+                connection.execute(POSITION.encode(), [topic, partition, offset])
+
+    def close(self) -> None:
+        """Drop the connection; the next use opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    @contextmanager
+    def _session(self) -> Iterator[psycopg.Connection]:
+        """The connection; a failure of the far side closes it and becomes `Unavailable`."""
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = _connect(self._dsn)
+            yield self._connection
+        except psycopg.errors.UndefinedTable as error:
+            self.close()
+            raise Unavailable(
+                "Postgres has not the tables of this program: run `llmopt dev up` or start a "
+                "worker with the store stage, which create them."
+            ) from error
+        except psycopg.Error as error:
+            self.close()
+            raise Unavailable(f"Postgres did not take the batch: {str(error).strip()}") from error
+        except BaseException:
+            self.close()
+            raise
+
+
+def _connect(dsn: str) -> psycopg.Connection:
+    connection = psycopg.connect(dsn, autocommit=True, **CONNECTION)  # type: ignore[arg-type]
+    with connection.transaction():
+        for table in TABLES:
+            create = "CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+            connection.execute(
+                sql.SQL(create).format(
+                    sql.Identifier(f"new_{table.name}"), sql.Identifier(table.name)
+                )
+            )
+    return connection
+
+
+def _newest(records: Sequence[Record], refused: list[Refusal]) -> dict[Table, list[Staged]]:
+    """The newest row of each primary key, by table."""
+    found: dict[Table, dict[Values, Staged]] = {table: {} for table in TABLES}
+    newer = {table: table.columns.index(table.newer) for table in TABLES}
+    for record in records:
+        if record.value is None:
+            continue
+        try:
+            table, values = row(record.value)
+        except Refused as error:
+            refused.append(Refusal(record, error))
+            continue
+        key, at = values[: table.key], newer[table]
+        known = found[table].get(key)
+        if known is None or known[1][at] < values[at]:  # type: ignore[operator]  # both integers
+            found[table][key] = (record, values)
+    return {table: list(rows.values()) for table, rows in found.items()}
+
+
+def _store(
+    connection: psycopg.Connection, table: Table, rows: Sequence[Staged], refused: list[Refusal]
+) -> int:
+    """Copy and upsert *rows*; halve them when a value is unfit, until only the unfit are left."""
+    try:
+        with connection.transaction():
+            return _upsert(connection, table, [values for _, values in rows])
+    except UNFIT as error:
+        if len(rows) == 1:
+            why = Refused(f"Postgres refuses the row for {table.name}: {str(error).strip()}")
+            refused.append(Refusal(rows[0][0], why))
+            return 0
+        half = len(rows) // 2
+        return _store(connection, table, rows[:half], refused) + _store(
+            connection, table, rows[half:], refused
+        )
+
+
+def _upsert(connection: psycopg.Connection, table: Table, rows: Sequence[Values]) -> int:
+    staging = sql.Identifier(f"new_{table.name}")
+    columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
+    with connection.cursor() as cursor:
+        with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(staging, columns)) as copy:
+            for values in rows:
+                copy.write_row(values)
+        cursor.execute(_merge(table, staging, columns))
+        stored = cursor.rowcount
+        # The staged rows of the other half of a batch that was halved must not come again.
+        cursor.execute(sql.SQL("DELETE FROM {}").format(staging))
+    return stored
+
+
+def _merge(table: Table, staging: sql.Identifier, columns: sql.Composed) -> sql.Composed:
+    name, newer = sql.Identifier(table.name), sql.Identifier(table.newer)
+    changes = (
+        sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(column))
+        for column in table.columns[table.key :]
+    )
+    return sql.SQL(
+        "INSERT INTO {name} ({columns}) SELECT {columns} FROM {staging} "
+        "ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE EXCLUDED.{newer} > {name}.{newer}"
+    ).format(
+        name=name,
+        columns=columns,
+        staging=staging,
+        key=sql.SQL(", ").join(map(sql.Identifier, table.columns[: table.key])),
+        changes=sql.SQL(", ").join(changes),
+        newer=newer,
+    )
