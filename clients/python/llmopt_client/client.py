@@ -1,0 +1,265 @@
+"""The client: configs out of a dictionary, reports into a queue, Kafka behind both."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from llmopt_client import kafka
+from llmopt_client.batch import Batches
+from llmopt_client.config import EMPTY, Config
+from llmopt_client.follow import Follower
+from llmopt_client.outbox import Outbox
+from llmopt_client.scopes import Change, Scopes
+from llmopt_client.tracking import TrackedRequest, new_id
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Client:
+    """One application's line to the optimizer. Make one per process, after forking.
+
+    No method waits for Kafka (except `ready` and `close`, which say how long) and none raises
+    into the application; what goes wrong is counted in `counters()` and logged by the logger
+    `llmopt_client`.
+
+    Args:
+        bootstrap_servers: Kafka, `host:port[,host:port…]`.
+        app: This application's name, in acks and in the name of its file.
+        folder: Where the last known good configs are kept; None keeps them nowhere.
+        services: Follow only these services' scopes (and `*`); None follows all.
+        queue_size: Reports that may wait in memory; beyond it the newest are dropped.
+        wire: "json" sends each event as it is; "batch" packs metric events into columns, which
+            needs `registry_url` and falls back to JSON while the registry is away.
+        registry_url: Of a Confluent-compatible schema registry.
+        clock: Gives the timestamp (ms since the epoch) of reports that have none.
+        kafka_settings: More librdkafka settings, such as those for security.
+
+    Raises:
+        ValueError: An argument can never work.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        app: str,
+        *,
+        folder: Path | str | None = None,
+        services: Iterable[str] | None = None,
+        queue_size: int = 20_000,
+        wire: Literal["json", "batch"] = "json",
+        registry_url: str | None = None,
+        clock: Callable[[], int] = now_ms,
+        kafka_settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not bootstrap_servers or not app:
+            raise ValueError("Give bootstrap_servers (host:port) and a name for the application.")
+        if wire == "batch" and not registry_url:
+            raise ValueError('wire="batch" needs registry_url, the schema registry to ask.')
+        more = dict(kafka_settings or {})
+        self._app, self._clock = app, clock
+        self._outbox = Outbox(
+            kafka.producer_settings(bootstrap_servers, app, more),
+            queue_size,
+            Batches(registry_url) if wire == "batch" and registry_url else None,
+        )
+        self._scopes = Scopes(
+            None if folder is None else Path(folder), app, services, self._acknowledge
+        )
+        self._follower = Follower(
+            kafka.consumer_settings(bootstrap_servers, app, more),
+            self._scopes,
+            self._scopes.trouble,
+        )
+        self._closing = threading.Lock()
+        self._closed = False
+        self._outbox.start()
+        self._follower.start()
+        atexit.register(_close, weakref.ref(self))
+
+    def get_config(
+        self,
+        service: str,
+        endpoint: str,
+        unit: str | None = None,
+        default: Config | None = None,
+    ) -> Config:
+        """What to serve a request of `service/endpoint` with: a look-up, no lock, no network.
+
+        Args:
+            service: The narrowest scope that says anything wins: `service/endpoint`, then
+                `service`, then `*`.
+            endpoint: Within the service.
+            unit: Who is served (user, session, request): the same unit keeps its cohort while a
+                rollout grows. Without one the request is no part of a rollout and gets the stable
+                config.
+            default: The application's own settings; they fill what the optimizer leaves open. Keep
+                one object and pass it each time.
+
+        Returns:
+            The config. It never raises: when anything is wrong it is *default*.
+        """
+        try:
+            table = self._scopes.table
+            try:
+                plan = table.plans[service, endpoint, id(default)]
+            except KeyError:
+                plan = table.plan(service, endpoint, default)
+            if unit is None or plan.candidate is None:
+                return plan.alone
+            return plan.serve(unit)
+        except Exception as error:  # noqa: BLE001  # never into the application
+            self._scopes.trouble(error)
+            return default if isinstance(default, Config) else EMPTY
+
+    def ready(self, timeout: float = 5.0) -> bool:
+        """Wait until all configs were read once; False when that takes longer than *timeout* s."""
+        return self._scopes.whole.wait(timeout)
+
+    def subscribe(self, callback: Callable[[Change], object]) -> Callable[[], None]:
+        """Call *callback* after each change, in the client's thread; what it raises is counted.
+
+        Returns:
+            A function that ends the subscription.
+        """
+        return self._scopes.subscribe(callback)
+
+    def report(self, **fields: Any) -> bool:  # noqa: ANN401
+        """Report one LLM request, by the fields of a metric event.
+
+        Returns:
+            False when it was dropped.
+        """
+        return self._put(kafka.METRICS, fields)
+
+    def report_many(self, events: Iterable[Mapping[str, Any]]) -> int:
+        """Report several at once; how many were taken. Each must have its timestamp."""
+        with suppress(Exception):
+            return self._outbox.put_many(
+                kafka.METRICS, ((str(fields.get("service", "")), fields) for fields in events)
+            )
+        return 0
+
+    def report_quality(
+        self,
+        overall: float,
+        *,
+        service: str,
+        endpoint: str,
+        config: Config | None = None,
+        unit: str | None = None,
+        **more: Any,  # noqa: ANN401
+    ) -> bool:
+        """Report how good an answer was, 0 to 100, for the config that gave it.
+
+        Args:
+            overall: The score.
+            service: Of the request.
+            endpoint: Of the request.
+            config: What the request was served with; else give `model` and `provider`.
+            unit: Who was served.
+            **more: Further fields of a quality score: dimensions, confidence, method, request_id …
+
+        Returns:
+            False when it was dropped.
+        """
+        fields: dict[str, Any] = {"service": service, "endpoint": endpoint, "overall": overall}
+        fields["unit_id"] = unit
+        if config is not None:
+            fields["model"] = config.model or "unknown"
+            fields["provider"] = config.provider or "unknown"
+            fields["config_version"] = config.version
+            fields["cohort"] = config.cohort
+        return self._put(kafka.QUALITY, {**fields, **more})
+
+    def track_request(
+        self,
+        service: str,
+        endpoint: str,
+        *,
+        unit: str | None = None,
+        config: Config | None = None,
+        default: Config | None = None,
+        **more: Any,  # noqa: ANN401
+    ) -> TrackedRequest:
+        """A context manager that measures one request and reports it.
+
+        Without a unit, the request is its own. Without a config, it is the one of `get_config`.
+        Further fields of a metric event (trace_id, region, tags …) are passed on.
+        """
+        request_id = str(more.pop("request_id", None) or new_id())
+        return TrackedRequest(
+            service,
+            endpoint,
+            unit=unit,
+            config=config or self.get_config(service, endpoint, unit or request_id, default),
+            request_id=request_id,
+            report=self.report,
+            report_quality=self.report_quality,
+            more=more,
+        )
+
+    def counters(self) -> dict[str, int]:
+        """What happened so far, by name."""
+        return {**self._outbox.counts(), **self._scopes.counts()}
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Send what waits and end; takes at most about *timeout* seconds. Safe to repeat."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        deadline = time.monotonic() + timeout
+        self._follower.stop()
+        self._outbox.close(timeout)
+        self._follower.join(max(0.0, deadline - time.monotonic()))
+        self._scopes.save()
+
+    def __enter__(self) -> Self:
+        """Use the client in a `with` block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _put(self, topic: str, fields: dict[str, Any]) -> bool:
+        with suppress(Exception):
+            if fields.get("timestamp") is None:
+                fields["timestamp"] = self._clock()
+            return self._outbox.put(topic, str(fields.get("service", "")), fields)
+        return False
+
+    def _acknowledge(self, change: Change) -> None:
+        ack = {
+            "app": self._app,
+            "scope": change.scope,
+            "revision": change.revision,
+            "epoch": change.epoch,
+            "applied_at": now_ms(),
+            "updated_at": change.updated_at,
+        }
+        self._outbox.put_raw(kafka.CONFIG_ACK, self._app, json.dumps(ack).encode())
+
+
+def _close(client: weakref.ref[Client]) -> None:
+    """At exit: what was reported last should not be lost, and exit should not hang."""
+    alive = client()
+    if alive is not None:
+        alive.close(1.0)
