@@ -1,0 +1,176 @@
+"""From a document that people write to the entries of the catalog, and from entries to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from schemas.catalog import (
+    KINDS,
+    Catalog,
+    Constraints,
+    Entry,
+    Model,
+    PriceEntry,
+    Rule,
+    Sla,
+    Strategy,
+)
+from schemas.shape import construct, hint, mapping, refuse
+from schemas.validate import validate
+
+SECTIONS = {
+    "models": "model",
+    "prices": "price",
+    "slas": "sla",
+    "rules": "rule",
+    "constraints": "constraints",
+    "strategies": "strategy",
+}
+MODEL_ACTIONS = ("cheaper_model", "faster_model", "failover")
+
+
+def key_of(entry: Entry) -> str:
+    """The key of an entry on the catalog topic, "kind/id".
+
+    >>> key_of(Model(provider="openai", model="gpt-5-mini"))
+    'model/openai/gpt-5-mini'
+    """
+    match entry:
+        case Model():
+            return f"model/{entry.provider}/{entry.model}"
+        case PriceEntry():
+            return f"price/{entry.provider}/{entry.model}@{entry.effective}"
+        case Sla():
+            return f"sla/{entry.scope}"
+        case Rule():
+            return f"rule/{entry.id}"
+        case Constraints():
+            return f"constraints/{entry.scope}"
+        case Strategy():
+            return f"strategy/{entry.name}"
+
+
+def declare(
+    document: Mapping[str, Any] | None, known: Mapping[str, Entry] | None = None
+) -> dict[str, Entry]:
+    """The entries of a document with the sections of `SECTIONS`, each a mapping of id → fields.
+
+    Args:
+        document: What a YAML file holds; durations as "30m", "600s" or seconds, shares as 0.05
+            or "5%". None (an empty file) declares nothing.
+        known: The entries that are in force already, which this document may refer to.
+
+    Returns:
+        Key → entry, in the order of the document.
+
+    Raises:
+        InvalidCatalog: with a sentence that names the entry, the field and what to change.
+    """
+    entries: dict[str, Entry] = {}
+    for section, body in mapping("catalog", document or {}).items():
+        if section not in SECTIONS:
+            raise refuse("catalog", f"there is no section {section!r}; {hint(section, SECTIONS)}")
+        kind = SECTIONS[section]
+        for name, item in mapping(section, body or {}).items():
+            where = f"{kind}/{name}"
+            written = mapping(where, item or {})
+            if kind == "rule":  # a rule may do without a name of its own
+                written = {"name": name} | dict(written)
+            entry = construct(where, KINDS[kind], written, _given(where, kind, name))
+            validate(where, entry)
+            entries[key_of(entry)] = entry
+    problems = check(gather(dict(known or {}) | entries, 0))
+    if problems:
+        raise refuse("catalog", problems[0])
+    return entries
+
+
+def _given(where: str, kind: str, name: str) -> dict[str, str]:
+    """What the name of an entry says of it."""
+    if kind in ("model", "price"):
+        rest, at, day = name.partition("@") if kind == "price" else (name, "", "")
+        provider, slash, model = rest.partition("/")
+        if not slash or not provider or not model:
+            raise refuse(where, f"write the name as provider/model, {name!r} has no slash inside")
+        return {"provider": provider, "model": model} | ({"effective": day} if at else {})
+    field = {"sla": "scope", "constraints": "scope", "rule": "id", "strategy": "name"}[kind]
+    return {field: name}
+
+
+def gather(entries: Mapping[str, Entry], offset: int) -> Catalog:
+    """The catalog of all *entries* by key, as it stood before *offset* of its topic.
+
+    The checksum is BLAKE2b (128 bit) over the canonical JSON of the entries sorted by key, so it
+    does not depend on the order in which they were written.
+
+    Raises:
+        InvalidCatalog: an entry cannot be used, or lies under another's key.
+    """
+    models: dict[str, Model] = {}
+    prices: dict[str, tuple[PriceEntry, ...]] = {}
+    slas: dict[str, Sla] = {}
+    rules: dict[str, Rule] = {}
+    constraints: dict[str, Constraints] = {}
+    strategies: dict[str, Strategy] = {}
+    for key, entry in sorted(entries.items()):
+        if key_of(entry) != key:
+            raise refuse(key, f"this entry belongs under the key {key_of(entry)!r}; write it there")
+        validate(key, entry)
+        match entry:
+            case Model():
+                models[f"{entry.provider}/{entry.model}"] = entry
+            case PriceEntry():  # keys end with the date, so the newest comes last
+                name = f"{entry.provider}/{entry.model}"
+                prices[name] = (*prices.get(name, ()), entry)
+            case Sla():
+                slas[entry.scope] = entry
+            case Rule():
+                rules[entry.id] = entry
+            case Constraints():
+                constraints[entry.scope] = entry
+            case Strategy():
+                strategies[entry.name] = entry
+    canonical = msgspec.json.encode(sorted(entries.items()), order="sorted")
+    return Catalog(
+        models=models,
+        prices=prices,
+        slas=slas,
+        rules=rules,
+        constraints=constraints,
+        strategies=strategies,
+        checksum=blake2b(canonical, digest_size=16).hexdigest(),
+        offset=offset,
+    )
+
+
+def check(catalog: Catalog) -> tuple[str, ...]:
+    """What does not fit between the entries, one sentence each; () when all is well."""
+    problems: list[str] = []
+    for rule in catalog.rules.values():
+        if rule.then in MODEL_ACTIONS and rule.strategy not in catalog.strategies:
+            known = catalog.strategies
+            problems.append(
+                f"rule/{rule.id}, strategy: there is no strategy {rule.strategy!r}; "
+                + (hint(rule.strategy, known) if known else "declare it under strategies")
+            )
+    providers = {model.provider for model in catalog.models.values()}
+    names = {model.model for model in catalog.models.values()} | set(catalog.models)
+    for limits in catalog.constraints.values():
+        for field, wanted, known_names in (
+            ("preferred_providers", limits.preferred_providers, providers),
+            ("preferred_models", limits.preferred_models, names),
+        ):
+            problems.extend(
+                f"constraints/{limits.scope}, {field}: no model of the catalog is {name!r}; "
+                + (hint(name, known_names) if known_names else "declare it under models")
+                for name in wanted
+                if name not in known_names
+            )
+    return tuple(problems)
+
+
+__all__ = ["SECTIONS", "check", "declare", "gather", "key_of", "validate"]

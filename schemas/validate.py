@@ -1,0 +1,174 @@
+"""What an entry of the catalog may say, checked field by field."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import date
+from itertools import pairwise
+
+from schemas.catalog import (
+    Condition,
+    Constraints,
+    Entry,
+    Metric,
+    Model,
+    PriceEntry,
+    Rule,
+    Sla,
+    Strategy,
+)
+from schemas.shape import hint, refuse
+
+Bounds = tuple[float, float, str]
+SHARE: Bounds = (0.0, 1.0, "a share from 0 to 1 (0 % to 100 %)")
+POINTS: Bounds = (0.0, 100.0, "points from 0 to 100")
+POSITIVE: Bounds = (math.nextafter(0.0, 1.0), math.inf, "a number above 0")
+ANY: Bounds = (0.0, math.inf, "a number of 0 or more")
+OPEN: Bounds = (math.nextafter(0.0, 1.0), math.nextafter(1.0, 0.0), "a share between 0 and 1")
+
+BOUNDS: Mapping[type, Mapping[str, Bounds]] = {
+    Model: {
+        "quality": POINTS,
+        "quality_margin": POINTS,
+        "error_rate": SHARE,
+        "p95_latency_ms": POSITIVE,
+        "context_window": POSITIVE,
+    },
+    Sla: {"p95_latency_ms": POSITIVE, "error_rate": SHARE, "availability": SHARE},
+    Constraints: {
+        "max_error_rate": SHARE,
+        "max_p95_latency_ms": POSITIVE,
+        "min_quality": POINTS,
+        "min_availability": SHARE,
+    },
+    Strategy: {
+        "min_improvement": SHARE,
+        "min_confidence": SHARE,
+        "alpha": OPEN,
+        "error_margin": SHARE,
+        "quality_margin": SHARE,
+        "min_samples": POSITIVE,
+    },
+}
+JUDGED = ("p95_latency_ms", "error_rate", "cost_per_request_usd", "quality")
+"""The metrics that the detector judges, which an anomaly condition may name."""
+
+
+def validate(where: str, entry: Entry) -> None:
+    """Raise when *entry* cannot be used.
+
+    Args:
+        where: The key of the entry, for the sentence.
+        entry: Any entry of the catalog, of whatever origin.
+
+    Raises:
+        InvalidCatalog: with a sentence that names the entry, the field and what to change.
+    """
+    _numbers(where, entry)
+    match entry:
+        case PriceEntry():
+            _day(f"{where}, effective", entry.effective)
+        case Model(release_date=str() as day):
+            _day(f"{where}, release_date", day)
+        case Rule():
+            _names(where, entry.scopes)
+            _condition(f"{where}, when", entry.when)
+        case Strategy():
+            _ladder(where, entry)
+        case _:
+            pass
+    if isinstance(entry, Model):
+        _names(where, entry.scopes)
+
+
+def _numbers(where: str, entry: object) -> None:
+    for field in fields(entry):  # type: ignore[arg-type]  # every entry is a dataclass
+        value = getattr(entry, field.name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        low, high, words = BOUNDS.get(type(entry), {}).get(field.name, ANY)
+        if not low <= value <= high or not math.isfinite(value):
+            raise refuse(f"{where}, {field.name}", f"{value:g} is not possible; write {words}")
+
+
+def _day(where: str, value: str) -> None:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        raise refuse(where, f"{value!r} is not a date; write it as 2026-01-31") from None
+    if len(value) != len("2026-01-31"):
+        raise refuse(where, f"{value!r} is not a date with dashes; write it as 2026-01-31")
+
+
+def _names(where: str, scopes: tuple[str, ...]) -> None:
+    if not scopes:
+        raise refuse(f"{where}, scopes", 'the list is empty, so it would never apply; write ["*"]')
+    for scope in scopes:
+        if not scope or scope.count("/") > 1:
+            raise refuse(f"{where}, scopes", f'{scope!r}: write service/endpoint, service or "*"')
+
+
+def _ladder(where: str, strategy: Strategy) -> None:
+    if not strategy.steps:
+        raise refuse(f"{where}, steps", "there is none; add at least {share: 100%}")
+    shares = [step.share for step in strategy.steps]
+    for n, step in enumerate(strategy.steps, 1):
+        _numbers(f"{where}, steps {n}", step)
+    if shares[0] <= 0 or any(later <= earlier for earlier, later in pairwise(shares)):
+        raise refuse(
+            f"{where}, steps", f"the shares {shares} do not rise; order them upwards from 0"
+        )
+    if shares[-1] != 1:
+        raise refuse(f"{where}, steps", f"the last share is {shares[-1]:g}; end the ladder at 100%")
+
+
+def _condition(where: str, condition: Condition) -> None:
+    branches = {
+        name: getattr(condition, name)
+        for name in ("all_of", "any_of", "none_of")
+        if getattr(condition, name)
+    }
+    kinds = [
+        *(["metric"] if condition.metric is not None else []),
+        *(["anomaly"] if condition.anomaly is not None else []),
+        *branches,
+    ]
+    if not kinds:
+        raise refuse(where, "is empty; give a metric with op and value, an anomaly, or all_of …")
+    if len(kinds) > 1:
+        raise refuse(where, f"has {' and '.join(kinds)}; keep one, or put both under all_of")
+    if condition.held_s < 0:
+        raise refuse(f"{where}, held", f"{condition.held_s} is negative; write a duration or 0")
+    if condition.metric is not None:
+        _comparison(where, condition)
+    elif condition.op is not None or condition.value is not None or condition.relative_to:
+        raise refuse(where, "op, value and relative_to need a metric; add it or remove them")
+    elif branches and condition.held_s:
+        raise refuse(where, "held needs a metric or an anomaly; move it into the branches")
+    if condition.anomaly is not None and condition.anomaly not in JUDGED:
+        raise refuse(
+            f"{where}, anomaly",
+            f"{condition.anomaly!r} is unknown; {hint(condition.anomaly, JUDGED)}",
+        )
+    for name, parts in branches.items():
+        for n, part in enumerate(parts, 1):
+            _condition(f"{where}, {name} {n}", part)
+
+
+def _comparison(where: str, condition: Condition) -> None:
+    if condition.op is None or condition.value is None:
+        raise refuse(where, f"{condition.metric} needs op and value; add both")
+    low, high, words = ANY
+    if condition.relative_to is None and condition.metric in (
+        Metric.ERROR_RATE,
+        Metric.TIMEOUT_RATE,
+    ):
+        low, high, words = SHARE
+    elif condition.relative_to is None and condition.metric is Metric.QUALITY:
+        low, high, words = POINTS
+    if not math.isfinite(condition.value) or not low <= condition.value <= high:
+        raise refuse(f"{where}, value", f"{condition.value:g} is not possible; write {words}")
+    if condition.held_s % 60:
+        raise refuse(f"{where}, held", f"{condition.held_s} s is no number of minutes; round it")
