@@ -1,0 +1,194 @@
+"""Records to bytes and back: Avro in Confluent framing, JSON on the topics for people."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from functools import cache
+from typing import Any, TypeVar
+
+import fastavro
+import fastavro.read
+import msgspec
+
+from schemas import avsc
+from schemas.catalog import KINDS
+from schemas.errors import Reason, Undecodable
+from schemas.registry import Registry
+from schemas.topics import CATALOG, Topic
+
+T = TypeVar("T")
+
+FRAME = struct.Struct(">bI")  # magic byte 0, id of the writer's schema
+
+
+class Codec:
+    """What is on every topic, as bytes and as dataclasses.
+
+    Equal values give equal bytes: maps are written in the order of their keys.
+
+    >>> from schemas.command import Command, CommandKind
+    >>> from schemas.registry import LocalRegistry
+    >>> from schemas.topics import COMMANDS
+    >>> codec = Codec(LocalRegistry())
+    >>> stop = Command(id="1", kind=CommandKind.STOP, scope="*", at=0, by="ada")
+    >>> codec.decode(COMMANDS, codec.encode(COMMANDS, stop)) == stop
+    True
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def encode(self, topic: Topic, value: Any) -> bytes:  # noqa: ANN401  # any record
+        """The bytes of *value* on *topic*.
+
+        Raises:
+            ValueError: The topic holds no such record, or JSON no such number.
+            Incompatible: The registry refuses the record's schema.
+            RegistryUnavailable: It could not be asked.
+        """
+        record: type = type(value)
+        if record not in avsc.records(topic):
+            raise ValueError(f"{topic.name} holds {names(topic)}, not {record.__name__}")
+        if topic.wire == "json":
+            plain = msgspec.to_builtins(value, order="deterministic")
+            text = json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+            return text.encode()
+        frame = FRAME.pack(0, self._registry.id_of(topic, record))
+        out = io.BytesIO()
+        out.write(frame)
+        plain = msgspec.to_builtins(value, builtin_types=(bytes,), order="deterministic")
+        fastavro.schemaless_writer(out, avsc.schema(record), plain)
+        return out.getvalue()
+
+    def decode(self, topic: Topic, data: bytes, key: str | bytes | None = None) -> Any:  # noqa: ANN401
+        """The record that *data* is on *topic*; Avro if it begins with a zero byte, else JSON.
+
+        Args:
+            topic: The topic it was on.
+            data: The message's value.
+            key: The message's key; the catalog needs it, as `kind/id`.
+
+        Returns:
+            A dataclass of the contract.
+
+        Raises:
+            Undecodable: It is none, and never will be.
+            RegistryUnavailable: The writer's schema is not known and could not be asked for.
+        """
+        if data[:1] == b"\0":
+            return self._from_avro(topic, data)
+        return self._from_json(usual(topic, key), data)
+
+    def _from_avro(self, topic: Topic, data: bytes) -> Any:  # noqa: ANN401
+        written = self._registry.schema(schema_id(data))
+        record = next((r for r in avsc.records(topic) if written.name == avsc.full_name(r)), None)
+        if record is None:
+            detail = f"schema {written.id} is {written.name or 'no record'}, not {names(topic)}"
+            raise Undecodable(Reason.FOREIGN_SCHEMA, detail)
+        plain = read(written, record, data, FRAME.size)
+        try:
+            return msgspec.convert(plain, record)
+        except msgspec.ValidationError as error:
+            raise Undecodable(Reason.WRONG_SHAPE, str(error)) from error
+
+    @staticmethod
+    def _from_json(record: type[T], data: bytes) -> T:
+        try:
+            return msgspec.json.decode(data, type=record)
+        except msgspec.ValidationError as error:
+            raise Undecodable(Reason.WRONG_SHAPE, str(error)) from error
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise Undecodable(Reason.BROKEN_JSON, str(error)) from error
+
+
+def schema_id(data: bytes) -> int:
+    """The id in the frame of *data*, which begins with a zero byte.
+
+    Raises:
+        Undecodable: BROKEN_AVRO, it is shorter than a frame.
+    """
+    if len(data) < FRAME.size:
+        raise Undecodable(Reason.BROKEN_AVRO, f"{len(data)} bytes are shorter than a frame")
+    id_: int = FRAME.unpack_from(data)[1]
+    return id_
+
+
+def read(written: avsc.Written, record: type, data: bytes, start: int) -> dict[str, Any]:
+    """The Avro datum of *record* in `data[start:]` as plain values, all of it and no more.
+
+    Args:
+        written: The schema that it was written with.
+        record: The record that is wanted; the schemas are resolved.
+        data: The bytes.
+        start: Where the datum begins.
+
+    Raises:
+        Undecodable: BROKEN_AVRO, or FOREIGN_SCHEMA when the schemas cannot be resolved.
+    """
+    wanted = None if same(written, record) else avsc.schema(record)
+    source = io.BytesIO(data)
+    source.seek(start)
+    try:
+        plain: dict[str, Any] = fastavro.schemaless_reader(source, written.parsed, wanted)
+    except fastavro.read.SchemaResolutionError as error:
+        raise Undecodable(Reason.FOREIGN_SCHEMA, f"schema {written.id}: {error}") from error
+    except Exception as error:
+        # Broken bytes surface as EOFError, IndexError, UnicodeDecodeError, MemoryError and more.
+        raise Undecodable(Reason.BROKEN_AVRO, f"{type(error).__name__}: {error}") from error
+    if source.tell() != len(data):
+        detail = f"{len(data) - source.tell()} bytes are left over"
+        raise Undecodable(Reason.BROKEN_AVRO, detail)
+    return plain
+
+
+@cache
+def same(written: avsc.Written, record: type) -> bool:
+    """Whether *written* gives the bytes that the contract's own schema of *record* gives."""
+    return written.canonical == avsc.canonical(avsc.text(record))
+
+
+def usual(topic: Topic, key: str | bytes | None) -> type:
+    """The record that plain JSON on *topic* is.
+
+    Raises:
+        Undecodable: WRONG_SHAPE, the catalog's key names no kind.
+        ValueError: The topic holds no records.
+    """
+    if topic.name == CATALOG.name:
+        text = key.decode(errors="replace") if isinstance(key, bytes) else key or ""
+        kind = text.partition("/")[0]
+        if kind not in KINDS:
+            detail = f"the key {text!r} is not kind/id with a kind of {', '.join(KINDS)}"
+            raise Undecodable(Reason.WRONG_SHAPE, detail)
+        return KINDS[kind]
+    if topic.record is None:
+        raise ValueError(f"{topic.name} holds original bytes, not records")
+    return topic.record
+
+
+def names(topic: Topic) -> str:
+    """The records of *topic*, for a sentence."""
+    return " or ".join(record.__name__ for record in avsc.records(topic)) or "original bytes"
+
+
+def pack(entry: Any) -> bytes:  # noqa: ANN401  # any dataclass
+    """A changelog's payload: MessagePack, maps in the order of their keys.
+
+    >>> unpack(tuple[int, float], pack((1, float("inf"))))
+    (1, inf)
+    """
+    return msgspec.msgpack.encode(entry, order="deterministic")
+
+
+def unpack(kind: type[T], payload: bytes) -> T:
+    """What `pack` made of a *kind*.
+
+    Raises:
+        Undecodable: WRONG_SHAPE, it was made of something else.
+    """
+    try:
+        return msgspec.msgpack.decode(payload, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise Undecodable(Reason.WRONG_SHAPE, str(error)) from error
