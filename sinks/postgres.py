@@ -158,14 +158,14 @@ class Postgres:
 
 def _connect(dsn: str) -> psycopg.Connection:
     connection = psycopg.connect(dsn, autocommit=True, **CONNECTION)  # type: ignore[arg-type]
-    with connection.transaction():
+    try:
         for table in TABLES:
             create = "CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
-            connection.execute(
-                sql.SQL(create).format(
-                    sql.Identifier(f"new_{table.name}"), sql.Identifier(table.name)
-                )
-            )
+            staging = sql.Identifier(f"new_{table.name}")
+            connection.execute(sql.SQL(create).format(staging, sql.Identifier(table.name)))
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from infra.environment import Environment
+from schemas.anomaly import Anomaly, Severity
+from schemas.rollout import Deployment, Phase, Verdict
+from schemas.window import EnrichedWindow, WindowAggregate
+from sinks.errors import MigrationRefused, Refused, Unavailable
+from sinks.migrate import FOLDER, migrate
+from sinks.postgres import Batch, Postgres, Record, Refusal
+
+pytestmark = pytest.mark.integration
+
+TOPIC = "llmopt.enriched.v1"
+WINDOW = WindowAggregate(
+    service="search",
+    endpoint="answer",
+    model="*",
+    provider="*",
+    config_version="*",
+    cohort="*",
+    window="1m",
+    start=0,
+    end=60_000,
+    revision=1,
+    closed=True,
+    watermark=61_000,
+    requests=1,
+    success=1,
+    errors=0,
+    timeouts=0,
+    retries=0,
+)
+ANOMALY = Anomaly(
+    id="search/answer|p95|0",
+    scope="search/answer",
+    metric="p95_latency_ms",
+    window="1m",
+    start=0,
+    end=60_000,
+    revision=1,
+    is_anomaly=True,
+    severity=Severity.LOW,
+    confidence=0.5,
+    actual=2.0,
+    expected=1.0,
+    expected_low=0.5,
+    expected_high=1.5,
+    deviation=4.0,
+    detector="robust_z",
+    samples=60,
+)
+
+
+@pytest.fixture
+def empty(environment: Environment) -> Iterator[str]:
+    """The address of a database of its own."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(environment.database_url, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+        yield environment.database_url.rsplit("/", 1)[0] + f"/{name}"
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def dsn(empty: str) -> str:
+    """A database with the tables."""
+    migrate(empty)
+    return empty
+
+
+@pytest.fixture
+def postgres(dsn: str) -> Iterator[Postgres]:
+    sink = Postgres(dsn)
+    yield sink
+    sink.close()
+
+
+def window(start: int, revision: int, requests: int, **changes: str) -> EnrichedWindow:
+    changed = replace(
+        WINDOW,
+        start=start,
+        revision=revision,
+        requests=requests,
+        **changes,  # type: ignore[arg-type]
+    )
+    return EnrichedWindow(window=changed, cost_usd=None, cost_per_request_usd=None)
+
+
+def batch(*values: object, end: int = 1) -> Batch:
+    return Batch([Record(TOPIC, 0, i, value) for i, value in enumerate(values)], {(TOPIC, 0): end})
+
+
+def ask(dsn: str, query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def test_migrations_run_once_however_many_start_together(empty: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(migrate, [empty] * 4))
+
+    assert sorted(path.stem for path in FOLDER.glob("*.sql")) == [
+        n for names in done for n in names
+    ]
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(empty: str, tmp_path: Path) -> None:
+    (tmp_path / "0001_half.sql").write_text("CREATE TABLE half (id int); SELECT nonsense;")
+
+    with pytest.raises(MigrationRefused, match="0001_half"):
+        migrate(empty, tmp_path)
+    assert [(0,)] == ask(empty, "SELECT count(*) FROM schema_migrations")
+    assert [(None,)] == ask(empty, "SELECT to_regclass('half')")
+
+
+def test_a_newer_revision_replaces_a_row_and_an_older_does_not(
+    postgres: Postgres, dsn: str
+) -> None:
+    postgres.write(batch(window(0, 2, 20)))
+    postgres.write(batch(window(0, 1, 10), window(60_000, 1, 5), end=2))
+    postgres.write(batch(window(60_000, 1, 5), window(60_000, 3, 7), window(60_000, 2, 6), end=5))
+
+    assert [(2, 20), (3, 7)] == ask(
+        dsn, "SELECT revision, requests FROM aggregates ORDER BY start_at"
+    )
+
+
+def test_a_batch_that_comes_twice_changes_nothing(postgres: Postgres, dsn: str) -> None:
+    once = batch(window(0, 1, 10), ANOMALY, end=2)
+    first, again = postgres.write(once), postgres.write(once)
+
+    assert (2, 0) == (first, again)
+    assert [(10,)] == ask(dsn, "SELECT requests FROM aggregates")
+    assert {(TOPIC, 0): 2} == postgres.positions()
+
+
+def test_positions_never_go_back_unless_they_are_rewound(postgres: Postgres) -> None:
+    postgres.write(batch(end=9))
+    postgres.write(batch(end=4))
+
+    assert {(TOPIC, 0): 9} == postgres.positions()
+    postgres.rewind({(TOPIC, 0): 3})
+    assert {(TOPIC, 0): 3} == postgres.positions()
+
+
+def test_a_row_that_postgres_refuses_does_not_hold_up_the_others(
+    postgres: Postgres, dsn: str
+) -> None:
+    too_many = window(120_000, 1, 2**63)
+    too_long = window(180_000, 1, 1, model=secrets.token_hex(4_000))
+    good = [window(i * 60_000, 1, i) for i in range(4, 40)]
+    refused: list[Refusal] = []
+    stored = postgres.write(
+        batch(*good[:20], too_many, *good[20:], too_long, WINDOW, end=39), refused.extend
+    )
+
+    assert 36 == stored
+    assert [(36,)] == ask(dsn, "SELECT count(*) FROM aggregates")
+    assert [too_many, too_long, WINDOW] == [
+        each.record.value for each in sorted(refused, key=lambda each: each.record.offset)
+    ]
+    assert {(TOPIC, 0): 39} == postgres.positions()
+
+
+def test_when_the_dead_letters_cannot_be_written_nothing_is(postgres: Postgres, dsn: str) -> None:
+    def fail(_: object) -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        postgres.write(batch(window(0, 1, 1), WINDOW), fail)
+    with pytest.raises(Refused):
+        postgres.write(batch(window(0, 1, 1), WINDOW))
+    assert [(0,)] == ask(dsn, "SELECT count(*) FROM aggregates")
+    assert {} == postgres.positions()
+
+
+def test_characters_that_postgres_has_not_are_replaced(postgres: Postgres, dsn: str) -> None:
+    postgres.write(batch(window(0, 1, 1, model="a\0b\t\\N\n")))
+
+    assert [("a\ufffdb\t\\N\n",)] == ask(dsn, "SELECT model FROM aggregates")
+
+
+def test_every_step_of_a_rollout_is_a_row(postgres: Postgres, dsn: str) -> None:
+    step = Deployment(
+        id="r1",
+        scope="search/answer",
+        revision=4,
+        sequence=1,
+        at=0,
+        phase=Phase.PENDING,
+        previous=None,
+        step=0,
+        steps=4,
+        share=0,
+        verdict=Verdict.INCONCLUSIVE,
+        guardrails=(),
+        reason="cheaper",
+        by="optimizer",
+        decision_id="d1",
+        stable_version="v1",
+        candidate_version="v2",
+        stable_model="gpt-4o",
+        candidate_model="gpt-4o-mini",
+    )
+    postgres.write(batch(step, replace(step, sequence=2, phase=Phase.RAMPING, share=500)))
+
+    assert [("pending", "inconclusive", 0), ("ramping", "inconclusive", 500)] == ask(
+        dsn, "SELECT phase, verdict, share FROM deployments ORDER BY sequence"
+    )
+
+
+def test_a_database_without_tables_is_not_ready_and_becomes_so(empty: str) -> None:
+    sink = Postgres(empty)
+    with pytest.raises(Unavailable, match="has not the tables"):
+        sink.write(batch(window(0, 1, 1)))
+    migrate(empty)
+
+    assert 1 == sink.write(batch(window(0, 1, 1)))
+    sink.close()
+
+
+def test_a_lost_connection_is_replaced_at_the_next_write(postgres: Postgres, dsn: str) -> None:
+    postgres.write(batch(window(0, 1, 1)))
+    ask(
+        dsn,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    with pytest.raises(Unavailable):
+        postgres.write(batch(window(0, 2, 2)))
+
+    assert 1 == postgres.write(batch(window(0, 2, 2)))
+
+
+def test_a_database_that_does_not_answer_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        Postgres("postgresql://nobody@127.0.0.1:1/none").positions()
