@@ -147,6 +147,8 @@ class Strategy:
     latency_margin: float = 0.20  # relative, of p95
     quality_margin: float = 0.10  # relative, of mean quality
     cost_margin: float = 0.0  # relative; the candidate must not cost more
+    tolerance: float = 0.0  # part of each margin that no rollback answers; 0: any harm
+    required: tuple[str, ...] = ("errors", "latency", "cost", "quality")  # must pass to promote
     min_samples: int = 100  # requests of the candidate before a step may pass
     max_wait_s: int = 7200  # in a step without enough evidence
     when_waiting: Literal["hold", "rollback"] = "hold"  # what to do then

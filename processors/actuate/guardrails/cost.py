@@ -1,0 +1,101 @@
+"""Cost: a confidence sequence of the difference of means, bets on it, and a shift of the whole."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from processors.actuate.guardrails import shape
+from processors.actuate.guardrails.arms import Arm
+from processors.actuate.guardrails.reading import (
+    TUNED,
+    Reading,
+    bounded,
+    finite,
+    harm_bounds,
+    mean,
+)
+from processors.actuate.guardrails.shape import Shape
+from processors.actuate.reference import NANO, Reference
+from processors.stats import betting, confidence, histograms, mixture
+from processors.stats.contrast import Contrast
+from schemas.window import Histogram
+
+BURN_IN = 100  # requests per arm: the sequence is asymptotic, costs have heavy tails
+FLOOR = 0.01  # standard deviations below this part of the mean are taken for rounding
+DEARER = 1.6  # standard errors by which the means must agree with a shift of the whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Evidence on cost per request, USD."""
+
+    costs: Contrast = field(default_factory=Contrast)
+    logs: tuple[float, ...] = ()  # log wealth per bettor, on cost cut off at p99.9
+    prior: tuple[float, ...] = ()
+    moved: Shape = field(default_factory=Shape)
+
+
+def observe(
+    cost: Cost, stable: Arm, candidate: Arm, reference: Reference, chance: np.random.Generator
+) -> Cost:
+    """Add one minute."""
+    logs, moved, prior = cost.logs, cost.moved, cost.prior
+    if reference.cost_limit and stable.cost.counts and candidate.cost.counts:
+        # The candidate is in the place of the stable arm: positive is dearer.
+        d = betting.pair(
+            _parts(candidate.cost, reference.cost_limit),
+            _parts(stable.cost, reference.cost_limit),
+            chance,
+        )
+        before = np.array(logs) if logs else np.zeros(betting.LAMBDAS.size)
+        logs = tuple((before + betting.increments(d)).tolist())
+    if reference.cost is not None:
+        moved = shape.observe(moved, reference.cost, stable.cost, candidate.cost)
+        prior = reference.cost.weights
+    return Cost(
+        costs=cost.costs.add(stable.cost_moments, candidate.cost_moments),
+        logs=logs,
+        prior=prior,
+        moved=moved,
+    )
+
+
+def _parts(histogram: Histogram, limit: float) -> betting.Floats:
+    """Costs as parts of *limit*, cut off there."""
+    return np.minimum(histograms.sample(histogram) / (NANO * limit), 1.0)
+
+
+def read(cost: Cost, alpha: float) -> Reading:
+    """The figures so far; harm is the relative rise of the mean cost per request.
+
+    The e-value is the mean of three: of the confidence sequence, of the bets, and of the shifts
+    of the whole distribution. The last counts only while the means themselves say "dearer",
+    because a candidate may cost less on average with other highs and lows.
+    """
+    costs = cost.costs
+    stable = mean(costs.stable_sum, costs.stable_n)
+    inflation = costs.inflation
+    variance = max(costs.variance, (FLOOR * (stable or 0.0)) ** 2) * inflation
+    known = min(costs.candidate_n, costs.stable_n) >= BURN_IN and costs.weight > 0.0
+    logs = [mixture.tempered(cost.logs, inflation)]
+    if known:
+        rho2 = confidence.tuning(alpha, TUNED)
+        logs.append(confidence.log_e(costs.difference, costs.weight, variance, rho2))
+        errors = costs.difference * math.sqrt(costs.weight / variance) if variance else 0.0
+        dearer = errors >= DEARER
+        logs.append(shape.log_e(cost.moved, cost.prior, inflation) if dearer else confidence.NONE)
+    else:
+        logs += [confidence.NONE, confidence.NONE]
+    lower, upper = harm_bounds(costs, alpha, variance)
+    return Reading(
+        log_e=bounded(mixture.log_mean(logs)),
+        stable_n=costs.stable_n,
+        candidate_n=costs.candidate_n,
+        stable_value=stable,
+        candidate_value=mean(costs.candidate_sum, costs.candidate_n),
+        lower_harm=finite(lower / stable) if known and stable else None,
+        upper_harm=finite(upper / stable) if known and stable else None,
+    )

@@ -1,0 +1,156 @@
+"""Is the candidate worse, good enough, or is it too early to tell?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from processors.actuate.evidence import Evidence
+from processors.actuate.guardrails import cost, errors, latency, quality
+from processors.actuate.guardrails.reading import Reading
+from schemas.catalog import Strategy
+from schemas.rollout import Guardrail, Verdict
+
+SILENCE = 20.0  # requests that the candidate should have had; e^-20 by chance
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All guardrails at one time.
+
+    `sampled`: every required guardrail has compared `min_samples` of the candidate's requests,
+    none fails, and the candidate is being served: enough for a larger share. `ready`: every
+    required guardrail passes, that is, the candidate is shown to be worse by less than its
+    margin: enough to promote.
+    """
+
+    verdict: Verdict
+    guardrails: tuple[Guardrail, ...]
+    ready: bool
+    sampled: bool = False
+
+
+def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
+    """Judge the evidence so far; it may be looked at after every minute and stopped at any.
+
+    A guardrail FAILs when its e-value against "the candidate is not worse" reaches 1/(α/m) for m
+    guardrails (so that jointly at most α of harmless candidates ever fail), and, where the strategy
+    tolerates a part of the margin, when the lower bound of the harm is above that part. It PASSes
+    when the upper bound of the harm is within the margin. Else it is INCONCLUSIVE and says why.
+    The verdict is the worst of all required guardrails, and of any that fails.
+    """
+    alpha = strategy.alpha / 4
+    guardrails = (
+        _guardrail(strategy, "errors", errors.read(evidence.errors, alpha)),
+        _guardrail(strategy, "latency", latency.read(evidence.latency, alpha)),
+        _guardrail(strategy, "quality", quality.read(evidence.quality, alpha)),
+        _guardrail(strategy, "cost", cost.read(evidence.cost, alpha)),
+    )
+    required = [g for g in guardrails if g.metric in strategy.required]
+    failing = any(g.verdict is Verdict.FAIL for g in guardrails)
+    served = evidence.silent_requests < SILENCE
+    worst = max((g.verdict for g in required), default=Verdict.INCONCLUSIVE)
+    if failing:
+        worst = Verdict.FAIL
+    elif not served:
+        worst = max(worst, Verdict.INCONCLUSIVE)
+    enough = evidence.candidate_requests >= strategy.min_samples
+    compared = all(g.stable_n and g.candidate_n for g in required)
+    return Judgement(
+        verdict=worst,
+        guardrails=guardrails,
+        ready=worst is Verdict.PASS and enough,
+        sampled=enough and compared and served and not failing,
+    )
+
+
+def _margin(strategy: Strategy, metric: str) -> float:
+    return {
+        "errors": strategy.error_margin,
+        "latency": strategy.latency_margin,
+        "quality": strategy.quality_margin,
+        "cost": strategy.cost_margin,
+    }[metric]
+
+
+def _guardrail(strategy: Strategy, metric: str, reading: Reading) -> Guardrail:
+    limit = -math.log(strategy.alpha / 4)
+    margin = _margin(strategy, metric)
+    tolerated = strategy.tolerance * margin
+    worse = reading.log_e >= limit
+    if worse and tolerated > 0.0:
+        worse = reading.lower_harm is not None and reading.lower_harm >= tolerated
+    if worse:
+        verdict = Verdict.FAIL
+    elif (
+        reading.upper_harm is not None
+        and reading.upper_harm <= margin
+        and reading.candidate_n >= strategy.min_samples
+    ):
+        verdict = Verdict.PASS
+    else:
+        verdict = Verdict.INCONCLUSIVE
+    return Guardrail(
+        metric=metric,
+        verdict=verdict,
+        log_e=reading.log_e,
+        limit=limit,
+        stable_n=reading.stable_n,
+        candidate_n=reading.candidate_n,
+        stable_value=reading.stable_value,
+        candidate_value=reading.candidate_value,
+        upper_harm=reading.upper_harm,
+        margin=margin,
+        sentence=_sentence(metric, verdict, reading, margin, strategy.min_samples),
+    )
+
+
+NAMES = {"errors": "error rate", "latency": "p95 latency", "quality": "quality", "cost": "cost"}
+MOST_ODDS = math.log(1e6)  # beyond, a number says no more
+DATA = {
+    "errors": "requests",
+    "latency": "latencies",
+    "quality": "quality scores",
+    "cost": "costs",
+}
+
+
+def _sentence(
+    metric: str, verdict: Verdict, reading: Reading, margin: float, min_samples: int
+) -> str:
+    """What is known, for a person."""
+    data, known = DATA[metric], reading.candidate_n
+    if not known:
+        return f"No {data} from the candidate yet."
+    if not reading.stable_n:
+        return f"No {data} from the stable config to compare with."
+    seen = (
+        f"The candidate's {NAMES[metric]} is {_show(metric, reading.candidate_value)} against "
+        f"{_show(metric, reading.stable_value)}"
+    )
+    unit = "percentage points" if metric == "errors" else "%"
+    allowed = f"{margin * 100:g} {unit}"
+    if verdict is Verdict.FAIL:
+        odds = math.exp(min(reading.log_e, MOST_ODDS))
+        why = f"worse, with evidence of at least {odds:,.0f} to 1"
+    elif verdict is Verdict.PASS:
+        why = f"not worse by more than {allowed}"
+    elif known < min_samples:
+        why = f"{known} of {min_samples} {data} so far"
+    elif reading.upper_harm is None:
+        why = f"too few {data} to say how much worse it may be"
+    else:
+        why = (
+            f"it may be worse by up to {reading.upper_harm * 100:.3g} {unit}, {allowed} is allowed"
+        )
+    return f"{seen}: {why}."
+
+
+def _show(metric: str, value: float | None) -> str:
+    if value is None:
+        return "unknown"
+    if metric == "errors":
+        return f"{value:.2%}"
+    if metric == "latency":
+        return f"{value:,.0f} ms"
+    return f"${value:.3g}" if metric == "cost" else f"{value:.1f}"
