@@ -1,0 +1,1 @@
+"""Roll decisions out to a growing share, judge each minute, and take back what is worse."""

@@ -1,0 +1,167 @@
+"""What a person tells the actuator; a person comes before the optimizer and its limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from processors.actuate.admit import failure, unusable
+from processors.actuate.decision import name
+from processors.actuate.rollout import Advance, Rollout, promote, roll_back
+from processors.actuate.state import Hold, Mode
+from processors.actuate.transition import move, refuse, return_to, serve
+from processors.actuate.turn import Cause, Turn
+from schemas.command import Command, CommandKind
+from schemas.rollout import Phase
+
+
+def obey(turn: Turn, command: Command, hold: Hold | None) -> Turn:
+    """Do what *command* asks for in the turn's scope, or say why not.
+
+    A command for `*` reaches every scope, the task's own entry `*` first; scopes in which there
+    is nothing to do then stay silent. PAUSE and STOP hold until RESUME, STOP over PAUSE; RESUME
+    for `*` lifts the holds of single scopes as well. ROLLBACK without a version ends an active
+    rollout, and only without one goes back to the version before the stable one.
+
+    Args:
+        turn: The scope.
+        command: For this scope or for `*`.
+        hold: What holds the scope besides its own entry's hold, or None.
+
+    Returns:
+        The turn after it.
+    """
+    cause = Cause(at=turn.entry.at or command.at, by=command.by)
+    match command.kind:
+        case CommandKind.PAUSE:
+            turn = _pause(_hold(turn, command, Mode.PAUSED), command, cause)
+        case CommandKind.STOP:
+            turn = _end(_hold(turn, command, Mode.STOPPED), _said(command, "Stopped"), cause)
+        case CommandKind.RESUME:
+            turn = _resume(turn, command, hold, cause)
+        case CommandKind.SET:
+            turn = _set(turn, command, cause)
+        case CommandKind.ROLLBACK:
+            turn = _rollback(turn, command, cause)
+        case CommandKind.PROMOTE:
+            turn = _promote(turn, command, cause)
+        case CommandKind.ABORT:
+            turn = _abort(turn, command, cause)
+        case CommandKind.TRIGGER:
+            pass  # the optimizer's, not the actuator's
+    return turn
+
+
+def _said(command: Command, what: str) -> str:
+    """The sentence of a command."""
+    why = f": {command.reason.rstrip('.')}" if command.reason else ""
+    return f"{what} by {command.by}{why}."
+
+
+def _refuse(turn: Turn, command: Command, reason: str, cause: Cause) -> Turn:
+    """Answer a person who named this scope; a command for all is no question to each."""
+    if command.scope != turn.scope:
+        return turn
+    return refuse(turn, name("m", turn.scope, command.id), command.config, reason, cause)
+
+
+def _hold(turn: Turn, command: Command, mode: Mode) -> Turn:
+    """Put a hold on the entry that the command names; PAUSE does not weaken STOP."""
+    held = turn.entry.hold
+    if command.scope != turn.scope or (held is not None and held.mode is Mode.STOPPED):
+        return turn
+    hold = Hold(mode=mode, by=command.by, reason=command.reason)
+    return turn.become(replace(turn.entry, hold=hold))
+
+
+def _pause(turn: Turn, command: Command, cause: Cause) -> Turn:
+    rollout = turn.entry.rollout
+    if rollout is None or rollout.phase is not Phase.RAMPING:
+        return turn
+    paused = replace(rollout, phase=Phase.PAUSED, waiting_since=None, overdue=False)
+    return move(turn, Advance(paused, _said(command, "Paused")), cause)
+
+
+def _resume(turn: Turn, command: Command, hold: Hold | None, cause: Cause) -> Turn:
+    turn = turn.become(replace(turn.entry, hold=None))
+    rollout = turn.entry.rollout
+    if hold is not None:
+        reason = f"Still {hold.mode.value} for all scopes by {hold.by}: resume `*`."
+        return _refuse(turn, command, reason, cause)
+    if rollout is None or rollout.phase is not Phase.PAUSED:
+        return turn
+    resumed = replace(rollout, phase=Phase.RAMPING)
+    return move(turn, Advance(resumed, _said(command, "Resumed")), cause)
+
+
+def _set(turn: Turn, command: Command, cause: Cause) -> Turn:
+    config = command.config
+    if command.scope != turn.scope:
+        return turn  # `*` is a scope of its own: the config behind all others
+    reason = (
+        "SET needs a config: send one."
+        if config is None
+        else unusable(turn.policy.catalog, turn.scope, config)
+    )
+    if config is None or reason is not None:
+        return _refuse(turn, command, str(reason), cause)
+    said = _said(command, "Set")
+    ended = turn.entry.rollout is not None
+    turn = _end(turn, said, cause)
+    if turn.entry.stable is not None and turn.entry.stable.version == config.version:
+        if ended:
+            return turn
+        return _refuse(turn, command, f"{config.version} is the stable config already.", cause)
+    return serve(turn, name("m", turn.scope, command.id), config, said, cause)
+
+
+def _rollback(turn: Turn, command: Command, cause: Cause) -> Turn:
+    said = _said(command, "Rolled back")
+    entry = turn.entry
+    if command.version is None and entry.rollout is not None:
+        return _end(turn, said, _blaming(turn, entry.rollout, cause))
+    target = entry.previous() if command.version is None else entry.named(command.version)
+    if target is None:
+        known = ", ".join(v.config.version for v in entry.history) or "none"
+        wanted = "There is no version before the stable one"
+        if command.version is not None:
+            wanted = f"{command.version} was never stable here"
+        return _refuse(turn, command, f"{wanted}; known versions: {known}.", cause)
+    if entry.rollout is not None:
+        turn = _end(turn, said, _blaming(turn, entry.rollout, cause))
+    left = turn.entry.stable
+    if left is None or left.version == target.version:
+        if entry.rollout is not None:
+            return turn
+        return _refuse(turn, command, f"{target.version} is the stable config already.", cause)
+    blame = failure(turn.policy.catalog, turn.scope, "", target, left)
+    id_ = name("m", turn.scope, command.id)
+    return return_to(turn, id_, target, said, replace(cause, blame=blame))
+
+
+def _promote(turn: Turn, command: Command, cause: Cause) -> Turn:
+    rollout = turn.entry.rollout
+    if rollout is None:
+        return _refuse(turn, command, "There is no rollout to promote here.", cause)
+    return move(turn, promote(rollout, _said(command, "Promoted")), cause)
+
+
+def _abort(turn: Turn, command: Command, cause: Cause) -> Turn:
+    rollout = turn.entry.rollout
+    if rollout is None:
+        return _refuse(turn, command, "There is no rollout to abort here.", cause)
+    return _end(turn, _said(command, "Aborted"), _blaming(turn, rollout, cause))
+
+
+def _end(turn: Turn, reason: str, cause: Cause) -> Turn:
+    """Take the rollout back, if there is one."""
+    rollout = turn.entry.rollout
+    if rollout is None:
+        return turn
+    return move(turn, roll_back(rollout, reason, cause.at), cause)
+
+
+def _blaming(turn: Turn, rollout: Rollout, cause: Cause) -> Cause:
+    """The cause of an end that the candidate is remembered for."""
+    catalog = turn.policy.catalog
+    blame = failure(catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate)
+    return replace(cause, blame=blame)

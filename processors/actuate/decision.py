@@ -1,0 +1,99 @@
+"""What the optimizer decided: start a rollout, or take one back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+from processors.actuate.admit import failure, refusal
+from processors.actuate.memory import serves
+from processors.actuate.minute import begin
+from processors.actuate.rollout import Advance, Rollout, roll_back
+from processors.actuate.state import ScopeState
+from processors.actuate.transition import move, refuse, return_to
+from processors.actuate.turn import Cause, Turn
+from schemas.decision import Action, Decision
+
+ANSWERED = 16  # decisions of a scope whose ids are remembered
+
+
+def follow(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision) -> Turn:
+    """Do what *decision* asks for, or say why not; a decision that was answered is not again.
+
+    Args:
+        turn: The decision's scope.
+        scopes: All scopes of the task.
+        decision: Of any action; only DEPLOY and ROLLBACK do anything.
+
+    Returns:
+        The turn after it.
+    """
+    entry = turn.entry
+    if decision.id in entry.decisions or decision.action not in (Action.DEPLOY, Action.ROLLBACK):
+        return turn
+    answered = (*entry.decisions, decision.id)[-ANSWERED:]
+    turn = turn.become(replace(entry, decisions=answered))
+    cause = Cause(at=max(entry.at, decision.at), decision_id=decision.id)
+    if decision.action is Action.DEPLOY:
+        return _deploy(turn, scopes, decision, cause)
+    return _take_back(turn, decision, cause)
+
+
+def name(kind: str, scope: str, origin: str) -> str:
+    """The id of what a decision or a command starts in a scope.
+
+    >>> name("r", "search/answer", "decision 1")
+    'r-7abc8076d8a605ea'
+    """
+    return f"{kind}-{hashlib.blake2b(f'{scope}|{origin}'.encode(), digest_size=8).hexdigest()}"
+
+
+def _deploy(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision, cause: Cause) -> Turn:
+    """Accept a rollout, and give it traffic if there is a past to measure by."""
+    id_ = name("r", turn.scope, decision.id)
+    stable = serves(turn.entry) or decision.current
+    reason = refusal(turn.policy, scopes, decision, stable, cause.at)
+    chosen = decision.chosen
+    if reason is not None or stable is None or chosen is None:
+        return refuse(turn, id_, chosen, str(reason), cause)
+    strategy = turn.policy.catalog.strategies[decision.strategy]
+    rollout = Rollout(
+        id=id_,
+        decision_id=decision.id,
+        strategy=strategy.name,
+        stable=stable,
+        candidate=chosen,
+        salt=id_,
+        started_at=cause.at,
+        entered_at=cause.at,
+        steps=len(strategy.steps),
+    )
+    turn = move(turn, Advance(rollout, " ".join(decision.reasons) or decision.rule), cause)
+    return begin(turn, strategy, turn.entry.rollout or rollout, None, cause.at)
+
+
+def _take_back(turn: Turn, decision: Decision, cause: Cause) -> Turn:
+    """End the rollout, or undo the promotion that it ended with a moment ago."""
+    entry, catalog = turn.entry, turn.policy.catalog
+    reason = " ".join(decision.reasons) or decision.rule
+    rollout = entry.rollout
+    if rollout is not None:
+        blame = failure(catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate)
+        return move(turn, roll_back(rollout, reason, cause.at), replace(cause, blame=blame))
+    id_ = name("r", turn.scope, decision.id)
+    recent = (
+        entry.promoted_at is not None
+        and cause.at - entry.promoted_at <= turn.policy.regret_s * 1000
+    )
+    before = entry.previous()
+    if not recent or before is None or entry.stable is None:
+        return refuse(
+            turn,
+            id_,
+            None,
+            f"Nothing to take back: no rollout, no recent promotion. {reason}",
+            cause,
+        )
+    blame = failure(catalog, turn.scope, decision.strategy, before, entry.stable)
+    return return_to(turn, id_, before, reason, replace(cause, blame=blame))

@@ -1,0 +1,26 @@
+"""What the actuator is told: the catalog, and limits that are not in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from schemas.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActuatePolicy:
+    """Limits of all rollouts; all times are event time.
+
+    `settle_s`: a share counts as applied everywhere this long after the scope's clock at which it
+    was written. It must cover how far the watermark runs behind the applications, and a minute is
+    evidence only when it lies wholly after it. `critical_*`: the trigger that needs no patience,
+    see processors.actuate.critical.
+    """
+
+    catalog: Catalog = field(default_factory=Catalog)
+    max_rollouts: int = 5  # at once, per task
+    settle_s: int = 60
+    regret_s: int = 3600  # for so long after a promotion a rollback decision undoes it
+    critical_error_rate: float = 0.10
+    critical_requests: int = 50  # of the candidate in one minute
+    reference_requests: int = 500  # that a row must hold to stand for the pre-period

@@ -1,0 +1,127 @@
+"""What the actuator remembers of each scope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from processors.actuate.rollout import Rollout
+from schemas.config import LlmConfig
+from schemas.scope import ALL
+from schemas.window import EnrichedWindow
+
+
+class Mode(StrEnum):
+    """How far the actuator may go."""
+
+    PAUSED = "paused"  # nothing starts, nothing climbs; guardrails still roll back
+    STOPPED = "stopped"  # nothing starts: observe only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A person's word that is in force until RESUME."""
+
+    mode: Mode
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StableVersion:
+    """A config that was stable once, and the version that it took the place of."""
+
+    config: LlmConfig
+    parent: str | None
+    at: int  # ms, event time
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A version that was taken back, and the checksum of all that this depended on."""
+
+    version: str
+    dependencies: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Serving:
+    """How much of a scope's recent traffic a model answered."""
+
+    provider: str
+    model: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeState:
+    """One scope, whole: an entry of the changelog.
+
+    The entry of `*` carries the hold over the whole task, and in the task that owns `*` also the
+    config that stands behind every other scope.
+    """
+
+    revision: int = 0  # of the last config written
+    at: int = 0  # ms: end of the newest complete minute, the scope's clock
+    stable: LlmConfig | None = None
+    rollout: Rollout | None = None
+    hold: Hold | None = None
+    history: tuple[StableVersion, ...] = ()  # newest last
+    failed: tuple[Failure, ...] = ()  # newest last
+    decisions: tuple[str, ...] = ()  # ids of the last ones that were answered
+    changed_at: tuple[int, ...] = ()  # ms, changes of the last 24 hours
+    revised_at: int | None = None  # ms, the last config written
+    promoted_at: int | None = (
+        None  # ms, the last rollout that was promoted, until undone or set aside
+    )
+    serving: tuple[Serving, ...] = ()  # the models of the last quarter of an hour, fading
+    tally: tuple[Serving, ...] = ()  # of the minute that is being read
+    rows: tuple[EnrichedWindow, ...] = ()  # cohorts in the minute that is being read
+    past: EnrichedWindow | None = None  # how the scope has been of late, without a split
+
+    def previous(self) -> LlmConfig | None:
+        """The stable config before the present one; None when there is none."""
+        if self.stable is None:
+            return None
+        parents = {v.config.version: v.parent for v in self.history}
+        return self.named(parents.get(self.stable.version))
+
+    def named(self, version: str | None) -> LlmConfig | None:
+        """The config of the history that has this version."""
+        return next((v.config for v in self.history if v.config.version == version), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ActuateState:
+    """All scopes of one partition; `*` is the task's own entry."""
+
+    scopes: Mapping[str, ScopeState] = field(default_factory=dict)
+
+
+ENTRY: type = ScopeState
+
+
+def fresh() -> ActuateState:
+    """The state of a task that has read nothing."""
+    return ActuateState()
+
+
+def restore(entries: Mapping[str, ScopeState]) -> ActuateState:
+    """The state that wrote *entries*."""
+    return ActuateState(dict(entries))
+
+
+def hold_over(scopes: Mapping[str, ScopeState], scope: str) -> Hold | None:
+    """The strongest hold that *scope* is under: STOPPED before PAUSED, the task's before its own.
+
+    Returns:
+        None when nothing holds it.
+    """
+    holds = [
+        entry.hold
+        for entry in (scopes.get(ALL), scopes.get(scope))
+        if entry is not None and entry.hold is not None
+    ]
+    return next((hold for hold in holds if hold.mode is Mode.STOPPED), next(iter(holds), None))

@@ -1,0 +1,110 @@
+"""The actuator: decisions, cohorts and commands in, configs and the story of rollouts out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from processors.actuate.command import obey
+from processors.actuate.decision import follow
+from processors.actuate.memory import remember
+from processors.actuate.minute import pass_minute
+from processors.actuate.policy import ActuatePolicy
+from processors.actuate.state import (
+    ENTRY,
+    ActuateState,
+    ScopeState,
+    fresh,
+    hold_over,
+    restore,
+)
+from processors.actuate.turn import Turn
+from schemas.command import Command, CommandKind
+from schemas.config import ScopeConfig
+from schemas.decision import Decision
+from schemas.flow import Emit, Input, Moment, Outcome
+from schemas.rollout import Deployment
+from schemas.scope import ALL, partition_of
+from schemas.window import EnrichedWindow
+
+__all__ = ["ENTRY", "ActuatePolicy", "ActuateState", "fresh", "restore", "step"]
+
+
+def step(
+    policy: ActuatePolicy, state: ActuateState, inputs: Sequence[Input], moment: Moment
+) -> Outcome[ActuateState]:
+    """Take in a batch, record by record.
+
+    Every record is answered before the next one is looked at, so how the inputs are cut into
+    batches plays no part. Time is the scope's own: the end of its newest complete minute. Only
+    `updated_at` of a config is the worker's clock, for it is what propagation is measured by.
+
+    Args:
+        policy: Limits and catalog.
+        state: Of all scopes of this partition.
+        inputs: Decisions, enriched windows and commands, by topic and offset.
+        moment: Gives the epoch and the partition that configs are written with.
+
+    Returns:
+        The next state, a config for each change of a scope, and an event for each thing that
+        happened, changes by scope, and counts of both by kind.
+    """
+    scopes = dict(state.scopes)
+    emits: list[Emit] = []
+
+    def open_turn(scope: str) -> Turn:
+        return Turn(policy, moment, scope, scopes.get(scope, ScopeState()))
+
+    def close(turn: Turn) -> None:
+        if turn.scope in scopes or turn.entry != ScopeState():
+            scopes[turn.scope] = turn.entry
+        emits.extend(turn.emits)
+
+    for item in inputs:
+        match item.value:
+            case Command() as command:
+                for scope in _concerned(scopes.keys() | {ALL}, command, moment):
+                    over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
+                    close(obey(open_turn(scope), command, over))
+            case Decision() as decision:
+                close(follow(open_turn(decision.scope), scopes, decision))
+            case EnrichedWindow() as row:
+                turn = open_turn(row.window.scope)
+                if row.window.pooled and row.window.window == "1m" and row.window.closed:
+                    close(pass_minute(turn, row, hold_over(scopes, turn.scope)))
+                else:
+                    close(turn.become(remember(policy, turn.entry, row)))
+            case _:
+                pass
+    changes = {
+        scope: entry
+        for scope, entry in sorted(scopes.items())
+        if entry is not state.scopes.get(scope) and entry != state.scopes.get(scope)
+    }
+    return Outcome(
+        ActuateState(scopes) if changes else state,
+        emits=tuple(emits),
+        changes=changes,
+        counts=Counter(map(_kind, emits)),
+    )
+
+
+def _concerned(known: set[str], command: Command, moment: Moment) -> list[str]:
+    """The scopes of this task that a command is for; the task's own entry is the first."""
+    mine = partition_of(command.scope, moment.partitions) == moment.partition
+    if command.scope != ALL:
+        return [command.scope] if mine else []
+    if command.kind is CommandKind.SET:
+        return [ALL] if mine else []
+    return [ALL, *sorted(known - {ALL})]
+
+
+def _kind(emit: Emit) -> str:
+    """What a record counts as."""
+    match emit.value:
+        case ScopeConfig():
+            return "configs"
+        case Deployment() as event:
+            return event.phase.value
+        case other:
+            raise TypeError(f"the actuator does not write {type(other).__name__}")

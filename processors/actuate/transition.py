@@ -1,0 +1,113 @@
+"""From one phase to the next: the state, the config and the event change together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from processors.actuate.ledger import adopt, adopt_served, blame, count_change
+from processors.actuate.memory import serves
+from processors.actuate.rollout import Advance
+from processors.actuate.turn import Cause, Turn
+from processors.actuate.version import model_key
+from schemas.config import LlmConfig
+from schemas.rollout import Deployment, Phase
+from schemas.scope import BUCKETS
+
+
+def move(turn: Turn, advance: Advance, cause: Cause) -> Turn:
+    """Take over a rollout after a look at it.
+
+    The config is written when the share changes, the event when there is a sentence to tell. With
+    its first share the rollout makes what served before the stable config of the scope.
+    """
+    after, before = advance.rollout, turn.entry.rollout
+    if not advance.reason:
+        return turn.become(replace(turn.entry, rollout=after))
+    after = replace(after, sequence=after.sequence + 1)
+    share = 0 if before is None else before.share
+    entry, at, by = turn.entry, cause.at, cause.by
+    if share == 0 and after.share > 0:
+        entry = count_change(adopt(entry, after.stable, at, by), at)
+    if after.phase is Phase.PROMOTED:
+        entry = adopt(entry, after.candidate, at, by)
+        entry = replace(entry, rollout=None, promoted_at=at)
+    elif after.phase is Phase.ROLLED_BACK:
+        entry = replace(blame(entry, cause.blame), rollout=None)
+    else:
+        entry = replace(entry, rollout=after)
+    cause = replace(cause, decision_id=after.decision_id)
+    turn = turn.become(entry)
+    if share != after.share:
+        turn = turn.write(advance.reason, cause)
+    event = replace(
+        _event(turn, after.id, after.phase, advance.reason, cause),
+        sequence=after.sequence,
+        previous=None if before is None else before.phase,
+        step=after.step,
+        steps=after.steps,
+        share=after.share,
+    )
+    return turn.tell(_named(event, stable=after.stable, candidate=after.candidate))
+
+
+def serve(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause) -> Turn:
+    """Give everybody a new config at once: a promotion with an empty ladder."""
+    before = serves(turn.entry)
+    entry = adopt(adopt_served(turn.entry, cause.at, cause.by), config, cause.at, cause.by)
+    entry = count_change(replace(entry, promoted_at=None), cause.at)
+    turn = turn.become(entry).write(reason, cause)
+    event = replace(_event(turn, id_, Phase.PROMOTED, reason, cause), share=BUCKETS)
+    return turn.tell(_named(event, stable=before, candidate=config))
+
+
+def return_to(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause) -> Turn:
+    """Give everybody an earlier config at once; its place in the history stays as it was."""
+    left = turn.entry.stable
+    entry = replace(blame(turn.entry, cause.blame), stable=config, promoted_at=None)
+    turn = turn.become(count_change(entry, cause.at)).write(reason, cause)
+    event = _event(turn, id_, Phase.ROLLED_BACK, reason, cause)
+    return turn.tell(_named(event, stable=config, candidate=left))
+
+
+def refuse(turn: Turn, id_: str, candidate: LlmConfig | None, reason: str, cause: Cause) -> Turn:
+    """Tell why something was not started."""
+    event = _event(turn, id_, Phase.REJECTED, reason, cause)
+    return turn.tell(_named(event, stable=turn.entry.stable, candidate=candidate))
+
+
+def _event(turn: Turn, id_: str, phase: Phase, reason: str, cause: Cause) -> Deployment:
+    """An event that stands alone."""
+    return Deployment(
+        id=id_,
+        scope=turn.scope,
+        revision=turn.entry.revision,
+        sequence=1,
+        at=cause.at,
+        phase=phase,
+        previous=None,
+        step=0,
+        steps=0,
+        share=0,
+        verdict=cause.verdict,
+        guardrails=cause.guardrails,
+        reason=reason,
+        by=cause.by,
+        decision_id=cause.decision_id,
+        stable_version=None,
+        candidate_version=None,
+        stable_model=None,
+        candidate_model=None,
+    )
+
+
+def _named(
+    event: Deployment, *, stable: LlmConfig | None, candidate: LlmConfig | None
+) -> Deployment:
+    """The event with the names of both configs."""
+    return replace(
+        event,
+        stable_version=None if stable is None else stable.version,
+        candidate_version=None if candidate is None else candidate.version,
+        stable_model=None if stable is None else model_key(stable),
+        candidate_model=None if candidate is None else model_key(candidate),
+    )

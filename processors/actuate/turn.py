@@ -1,0 +1,69 @@
+"""One scope's turn within a step: its state, and the records so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from processors.actuate.policy import ActuatePolicy
+from processors.actuate.state import Failure, ScopeState
+from schemas.config import ScopeConfig, Split
+from schemas.flow import Emit, Moment
+from schemas.rollout import Deployment, Guardrail, Verdict
+from schemas.topics import CONFIG, DEPLOYMENTS
+
+OPTIMIZER = "optimizer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why something changes: when, by whom, on what evidence."""
+
+    at: int  # ms, event time
+    by: str = OPTIMIZER
+    decision_id: str | None = None
+    verdict: Verdict = Verdict.INCONCLUSIVE
+    guardrails: tuple[Guardrail, ...] = ()
+    blame: Failure | None = None  # remembered when the candidate is taken back
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A scope's state and what it has to tell; each method returns the next turn."""
+
+    policy: ActuatePolicy
+    moment: Moment
+    scope: str
+    entry: ScopeState
+    emits: tuple[Emit, ...] = ()
+
+    def become(self, entry: ScopeState) -> Turn:
+        """The same turn with another state."""
+        return replace(self, entry=entry)
+
+    def write(self, reason: str, cause: Cause) -> Turn:
+        """Write the scope's config: the next revision, whole."""
+        rollout = self.entry.rollout
+        entry = replace(self.entry, revision=self.entry.revision + 1, revised_at=cause.at)
+        config = ScopeConfig(
+            scope=self.scope,
+            revision=entry.revision,
+            epoch=self.moment.epoch,
+            stable=entry.stable,
+            candidate=None if rollout is None else rollout.candidate,
+            split=None
+            if rollout is None
+            else Split(rollout_id=rollout.id, salt=rollout.salt, share=rollout.share),
+            updated_at=self.moment.now,
+            reason=reason,
+            decision_id=cause.decision_id,
+        )
+        return self.become(entry).emit(CONFIG.name, config)
+
+    def tell(self, event: Deployment) -> Turn:
+        """Write an event of the scope."""
+        return self.emit(DEPLOYMENTS.name, event)
+
+    def emit(self, topic: str, value: ScopeConfig | Deployment) -> Turn:
+        """Write a record of the scope, to the partition of the task that owns it."""
+        emit = Emit(topic, self.scope, value, partition=self.moment.partition)
+        return replace(self, emits=(*self.emits, emit))
