@@ -132,7 +132,7 @@ def _row(fields: Fields, key: int, error: int) -> tuple[int, ...]:
     return (
         key,
         int(fields["timestamp"]),
-        _fixed(fields["latency_ms"], 1_000),
+        _fixed(float(fields["latency_ms"]), 1_000),
         _fixed(fields.get("time_to_first_token_ms"), 1_000),
         _fixed(fields.get("cost_usd"), 1_000_000_000),
         tokens_in,

@@ -107,14 +107,12 @@ def _field(raw: Mapping[str, Any], name: str, kind: type, default: Any = None) -
     value = raw.get(name, default)
     if value is None and default is not None:
         return default
+    if kind is float and type(value) is int:
+        value = float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise InvalidConfig(f"{name} is {value!r}, not of type {kind.__name__}")
     return value
 
 
 def _optional(raw: Mapping[str, Any], name: str, kind: type) -> Any:  # noqa: ANN401
-    if raw.get(name) is None:
-        return None
-    if kind is float:
-        return float(_field(raw, name, (int, float)))  # type: ignore[arg-type]
-    return _field(raw, name, kind)
+    return None if raw.get(name) is None else _field(raw, name, kind)
