@@ -35,7 +35,7 @@ class Emit:
     """A record to write: `topic` is a name of schemas.topics, `value` None a tombstone."""
 
     topic: str
-    key: str | None
+    key: str | bytes | None  # bytes go out as they came
     value: Any
     partition: int | None = None  # None: the partition of the key
     headers: tuple[tuple[str, bytes], ...] = ()
@@ -50,4 +50,4 @@ class Outcome(Generic[S]):
     changes: Mapping[str, Any] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     watermark: int | None = None
-    tail: int | None = None  # first input offset that a restart must read again
+    tail: Mapping[str, int] | None = None  # topic -> first offset that a restart must read again

@@ -52,5 +52,5 @@ class Position:
     sequence: int
     epoch: int
     ends: Mapping[str, int]  # topic -> next offset to read
-    tail: int | None  # first offset of the first input topic that must be read again
+    tail: Mapping[str, int]  # topic -> first offset that a restart must read again
     watermark: int | None

@@ -1,0 +1,1 @@
+"""Mergeable summaries of events: one algebra from a batch to a week."""

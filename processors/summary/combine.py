@@ -1,0 +1,114 @@
+"""Add summaries up: the one operation behind merging, rolling up and pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from processors.summary.table import CELL, HIGH, KINDS, LIMB, LOW, ROW, Ints, Summary, empty
+from schemas.scope import ALL
+from schemas.window import MINUTE
+
+__all__ = ["OTHER", "carry", "combine", "pool", "tally"]
+
+OTHER = "__other__"  # error types beyond what one summary can tell apart
+
+
+def combine(summaries: Sequence[Summary], length: int = MINUTE) -> Summary:
+    """The summary of all events of *summaries*, in windows of *length* ms.
+
+    Everything is added as integers, so that the order and the grouping of the parts cannot change
+    a bit. Units survive in minutes only.
+
+    Returns:
+        A canonical summary (see `Summary`).
+    """
+    parts = [summary for summary in summaries if len(summary)]
+    if not parts:
+        return empty()
+    names = sorted({key for part in parts for key in part.keys})
+    ids = {key: i for i, key in enumerate(names)}
+    key = np.concatenate(
+        [np.array([ids[name] for name in part.keys], dtype=np.int64)[part.key] for part in parts]
+    )
+    start = np.concatenate([part.start for part in parts]) // length * length
+    starts, at = np.unique(start, return_inverse=True)
+    groups, row = np.unique(at * len(names) + key, return_inverse=True)
+    order = np.argsort(row, kind="stable")
+    first = np.searchsorted(row[order], np.arange(len(groups)))
+    extremes = np.concatenate([part.extremes for part in parts])[order]
+    moments = np.concatenate([part.moments for part in parts])[order]
+    counters = np.concatenate([part.counters for part in parts])[order]
+    types = _types(parts)
+    cells = _gather(row, parts, ROW, [(part.cells, part.cell_counts) for part in parts])
+    failures = _gather(row, parts, CELL, [_retyped(part, types) for part in parts])
+    marks = [(part.units, np.ones_like(part.units)) for part in parts]
+    units, _ = _gather(row, parts, CELL, marks) if length == MINUTE else (empty().units, None)
+    return Summary(
+        keys=tuple(names),
+        error_types=tuple(sorted(set(types.values()))),
+        key=groups % len(names),
+        start=starts[groups // len(names)],
+        counters=np.add.reduceat(counters, first, axis=0),
+        moments=carry(np.add.reduceat(moments, first, axis=0)),
+        extremes=np.stack(
+            [
+                np.minimum.reduceat(extremes[..., 0], first, axis=0),
+                np.maximum.reduceat(extremes[..., 1], first, axis=0),
+            ],
+            axis=-1,
+        ),
+        cells=cells[0],
+        cell_counts=cells[1],
+        failures=failures[0],
+        failure_counts=failures[1],
+        units=units,
+    )
+
+
+def pool(summary: Summary, length: int) -> Summary:
+    """One row per scope and window: every model, provider, version and cohort together."""
+    return combine([summary.rekey(lambda key: (key[0], key[1], ALL, ALL, ALL, ALL))], length)
+
+
+def carry(moments: Ints) -> Ints:
+    """Sums of squares with the low limb below 2³⁶ again, in place."""
+    moments[..., HIGH] += moments[..., LOW] >> LIMB
+    moments[..., LOW] &= (1 << LIMB) - 1
+    return moments
+
+
+def tally(codes: Ints, counts: Ints) -> tuple[Ints, Ints]:
+    """Each code once, ascending, with the sum of its counts."""
+    if len(codes) == 0:
+        return codes, counts
+    order = np.argsort(codes)
+    codes = codes[order]
+    first = np.flatnonzero(np.diff(codes, prepend=-1))
+    return codes[first], np.add.reduceat(counts[order], first)
+
+
+def _gather(
+    row: Ints, parts: Sequence[Summary], size: int, coded: Sequence[tuple[Ints, Ints]]
+) -> tuple[Ints, Ints]:
+    """The parts' codes, of *size* a row, moved to the rows that theirs became."""
+    offset, moved = 0, []
+    for part, (codes, _) in zip(parts, coded, strict=True):
+        moved.append(row[offset + codes // size] * size + codes % size)
+        offset += len(part)
+    return tally(np.concatenate(moved), np.concatenate([counts for _, counts in coded]))
+
+
+def _types(parts: Sequence[Summary]) -> Mapping[str, str]:
+    """What each error type is called in the sum: itself, or OTHER when there are too many."""
+    found = sorted({kind for part in parts for kind in part.error_types})
+    return {kind: kind if i < KINDS else OTHER for i, kind in enumerate(found)}
+
+
+def _retyped(part: Summary, types: Mapping[str, str]) -> tuple[Ints, Ints]:
+    """The part's failures, with the indices that its error types have in the sum."""
+    ids = {kind: i for i, kind in enumerate(sorted(set(types.values())))}
+    index = np.array([ids[types[kind]] for kind in part.error_types], dtype=np.int64)
+    kind = part.failures % CELL
+    return part.failures - kind + index[kind], part.failure_counts

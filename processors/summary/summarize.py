@@ -1,0 +1,162 @@
+"""From a batch of events to its summary, per key and minute: the hot path of it all."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from processors.sketch import buckets
+from processors.summary.combine import OTHER, carry
+from processors.summary.table import (
+    CELL,
+    COUNT,
+    HIGH,
+    KINDS,
+    LOW,
+    NEVER,
+    ROW,
+    SUM,
+    WIDTH,
+    Ints,
+    Summary,
+    empty,
+)
+from schemas.columns import ABSENT, NO_UNIT, EventColumns
+from schemas.partial import COUNTERS, LIMIT, METRICS
+from schemas.window import MINUTE
+
+__all__ = ["summarize"]
+
+M = len(METRICS)
+AT = {name: i for i, (name, _) in enumerate(METRICS)}
+USAGE = ("tokens_input", "tokens_output", "cached_tokens")
+HALF = 18  # bits: values are split in two so that no product leaves int64
+
+Bools = npt.NDArray[np.bool_]
+
+
+def summarize(events: EventColumns, chosen: Bools | None = None) -> Summary:
+    """The summary of *events*, or of the *chosen* ones, in minutes.
+
+    Rows are in the order of (key's index, minute), not canonical; `combine` makes them so.
+
+    Raises:
+        ValueError: a value is not below schemas.partial.LIMIT; the decoder must reject it.
+    """
+    at = np.arange(len(events)) if chosen is None else np.flatnonzero(chosen)
+    if len(at) == 0:
+        return empty()
+    order, first, row = _grouped(events, at)
+    heads = order[first]
+    used, key = np.unique(events.key[heads], return_inverse=True)
+    moments = np.empty((len(first), M, 4), dtype=np.int64)
+    extremes = np.empty((len(first), M, 2), dtype=np.int64)
+    codes = []
+    for metric in range(M):
+        values = events.values[order, metric]
+        here = _measure(values, first, moments[:, metric], extremes[:, metric])
+        codes.append(row[here] * ROW + (metric << WIDTH) + buckets(values[here]) + 1)
+    cells, cell_counts = _counted(np.concatenate(codes))
+    failures = _failures(events, order, row)
+    return Summary(
+        keys=tuple(events.keys[i] for i in used.tolist()),
+        error_types=failures[0],
+        key=key,
+        start=events.timestamp[heads] // MINUTE * MINUTE,
+        counters=_counters(events, order, first),
+        moments=carry(moments),
+        extremes=extremes,
+        cells=cells,
+        cell_counts=cell_counts,
+        failures=failures[1],
+        failure_counts=failures[2],
+        units=_units(events, order, row),
+    )
+
+
+def _grouped(events: EventColumns, at: Ints) -> tuple[Ints, Ints, Ints]:
+    """Events by (key, minute): their order, where each group begins, each event's group."""
+    minute = events.timestamp[at] // MINUTE
+    minute -= minute.min()
+    code = events.key[at] * (minute.max() + 1) + minute
+    # numpy sorts 16-bit integers by radix, several times faster; within a group any order will do.
+    order = (
+        np.argsort(code.astype(np.uint16), kind="stable")
+        if code.max() < 1 << 16
+        else np.argsort(code)
+    )
+    fresh = np.diff(code[order], prepend=-1) != 0
+    return at[order], np.flatnonzero(fresh), np.cumsum(fresh) - 1
+
+
+def _measure(values: Ints, first: Ints, moments: Ints, extremes: Ints) -> slice | Bools:
+    """Fill in one metric's moments and extremes per row; say where it has values."""
+    here = values >= 0
+    full = bool(here.all())
+    top = int(values.max())
+    if top >= LIMIT:
+        raise ValueError(f"a value is {top}: the decoder must reject what is not below {LIMIT}")
+    moments[:, COUNT] = np.add.reduceat(here, first, dtype=np.int64)
+    extremes[:, 1] = np.maximum.reduceat(values, first)
+    if full:
+        extremes[:, 0] = np.minimum.reduceat(values, first)
+    else:
+        extremes[:, 0] = np.minimum.reduceat(np.where(here, values, NEVER), first)
+        values = np.where(here, values, 0)
+    moments[:, SUM] = np.add.reduceat(values, first)
+    if top < 1 << HALF:
+        moments[:, HIGH] = 0
+        moments[:, LOW] = np.add.reduceat(values * values, first)
+    else:
+        head, tail = values >> HALF, values & (1 << HALF) - 1
+        cross = head * tail
+        moments[:, HIGH] = np.add.reduceat(head * head + (cross >> HALF - 1), first)
+        rest = (cross & (1 << HALF - 1) - 1) << HALF + 1
+        moments[:, LOW] = np.add.reduceat(rest + tail * tail, first)
+    return slice(None) if full else here
+
+
+def _counted(codes: Ints) -> tuple[Ints, Ints]:
+    """Each code once, ascending, and how often it came."""
+    codes = np.sort(codes)
+    first = np.flatnonzero(np.diff(codes, prepend=-1))
+    return codes[first], np.diff(first, append=len(codes))
+
+
+def _counters(events: EventColumns, order: Ints, first: Ints) -> Ints:
+    """The counters of each row, in the order of schemas.partial.COUNTERS."""
+    request = events.request[order]
+    rows = {
+        "requests": request,
+        "success": request & ~events.failed[order],
+        "timeouts": request & events.timeout[order],
+        "retries": events.retries[order],
+    }
+    unpriced = request & (events.values[order, AT["cost_usd"]] == ABSENT)
+    if unpriced.any():
+        rows["unpriced_requests"] = unpriced
+        for name in USAGE:
+            used = np.maximum(events.values[order, AT[name]], 0)
+            rows[f"unpriced_{name}"] = np.where(unpriced, used, 0)
+    counters = np.zeros((len(first), len(COUNTERS)), dtype=np.int64)
+    for i, name in enumerate(COUNTERS):
+        if name in rows:
+            counters[:, i] = np.add.reduceat(rows[name], first, dtype=np.int64)
+    return counters
+
+
+def _failures(events: EventColumns, order: Ints, row: Ints) -> tuple[tuple[str, ...], Ints, Ints]:
+    """Error types by name, and how often each row has which."""
+    kind = events.error_type[order]
+    failed = kind != ABSENT
+    used, kind = np.unique(kind[failed], return_inverse=True)
+    names = [events.error_types[i] for i in used.tolist()]
+    codes, counts = _counted(row[failed] * CELL + np.minimum(kind, KINDS))
+    return tuple(names if len(names) <= KINDS else [*names[:KINDS], OTHER]), codes, counts
+
+
+def _units(events: EventColumns, order: Ints, row: Ints) -> Ints:
+    """The units of each row that saw an error."""
+    unit = events.unit[order]
+    failed = events.failed[order] & (unit != NO_UNIT)
+    return np.unique(row[failed] * CELL + unit[failed])
