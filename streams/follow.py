@@ -1,0 +1,221 @@
+"""Follow the derived topics into Postgres; its own positions say how far it has come."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity.nap import sleep_using_event
+from tenacity.stop import stop_when_event_set
+
+from schemas.codec import Codec
+from schemas.errors import RegistryUnavailable, Undecodable
+from schemas.registry import RegistryClient
+from schemas.topics import ANOMALIES, CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED, TOPICS
+from sinks.errors import Unavailable
+from sinks.migrate import migrate
+from sinks.postgres import At, Batch, Postgres, Record, Refusal
+from streams import kafka, metrics
+from streams.exactly_once.reading import end_of
+from streams.letters import letter
+from streams.log import log
+from streams.settings import Settings
+
+STAGE = "store"
+GROUP = f"llmopt.{STAGE}"
+FOLLOWED = (ENRICHED, ANOMALIES, DECISIONS, DEPLOYMENTS, CONFIG)
+BATCH = 5_000  # messages of one transaction at most
+GATHER = 0.25  # seconds that a batch is gathered for
+LONGEST_PAUSE = 5.0  # seconds between two tries
+T = TypeVar("T")
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Copy what people query to Postgres until *stop* is set.
+
+    Whatever is away (Postgres, Kafka, the registry) is waited for; nothing is lost meanwhile, for
+    a batch is dropped only after its rows and its position are in one transaction.
+
+    Raises:
+        MigrationRefused: The database's tables do not fit this program.
+    """
+    if not settings.database_url:
+        log.warning("nothing is stored", why="no Postgres is named: set LLMOPT_DATABASE_URL")
+        return
+    postgres = Postgres(settings.database_url)
+    codec = Codec(RegistryClient(settings.schema_registry_url))
+    try:
+        _patiently(stop, lambda: migrate(settings.database_url))
+        while not stop.is_set():
+            follower = Follower(settings, codec, postgres, stop)
+            try:
+                follower.follow()
+            except KafkaException as error:
+                log.warning("joining again", stage=STAGE, why=str(error))
+                stop.wait(1.0)
+            finally:
+                follower.close()
+    except (Unavailable, RegistryUnavailable):
+        pass  # told to stop while something was away; the batch in hand is read again
+    finally:
+        postgres.close()
+
+
+class Follower:
+    """One membership of the group.
+
+    Args:
+        settings: Where the brokers are.
+        codec: Reads the records.
+        postgres: Takes them.
+        stop: Ends `follow` after the batch in hand.
+    """
+
+    def __init__(
+        self, settings: Settings, codec: Codec, postgres: Postgres, stop: threading.Event
+    ) -> None:
+        self._codec = codec
+        self._postgres = postgres
+        self._stop = stop
+        self._failure: Exception | None = None
+        self._letters = kafka.producer(settings.bootstrap_servers, partitioner="murmur2_random")
+        self._consumer = kafka.consumer(
+            settings.bootstrap_servers,
+            GROUP,
+            session_timeout_ms=settings.session_timeout_ms,
+            # While Postgres is away a batch waits that long before others are asked to try.
+            max_poll_interval_ms=900_000,
+            enable_partition_eof=True,
+            client_id=f"{STAGE}-{settings.worker_name}",
+        )
+        self._consumer.subscribe([topic.name for topic in FOLLOWED], on_assign=self._assigned)
+
+    def follow(self) -> None:
+        """Store batch after batch.
+
+        Raises:
+            KafkaException: The group or the broker is lost.
+            Unavailable: It was stopped while Postgres was away.
+            RegistryUnavailable: It was stopped while the registry was away.
+        """
+        while not self._stop.is_set():
+            messages = self._consumer.consume(BATCH, timeout=GATHER)
+            if self._failure is not None:
+                raise self._failure
+            if messages:
+                self._take(messages)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+        self._letters.flush(5)
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        records, positions, broken = _patiently(self._stop, lambda: self._read(messages))
+        if not positions:
+            return
+        originals = {(m.topic(), m.partition(), m.offset()): m for m in messages}
+
+        def refuse(refusals: Sequence[Refusal]) -> None:
+            for each in refusals:
+                at = (each.record.topic, each.record.partition, each.record.offset)
+                self._write_off(originals[at], "refused", str(each.error))
+            self._flush()
+
+        for message, why in broken:
+            self._write_off(message, why.reason.value, why.detail)
+        self._flush()
+        batch = Batch(records, positions)
+        stored = _patiently(self._stop, lambda: self._postgres.write(batch, refuse))
+        metrics.count_outcome(STAGE, {"read": len(records) + len(broken), "stored": stored})
+        # Only for people: kafka-consumer-groups shows the lag. The truth is in Postgres.
+        self._consumer.commit(
+            offsets=[TopicPartition(*at, offset) for at, offset in positions.items()],
+            asynchronous=True,
+        )
+
+    def _read(
+        self, messages: Sequence[Message]
+    ) -> tuple[list[Record], dict[At, int], list[tuple[Message, Undecodable]]]:
+        records: list[Record] = []
+        positions: dict[At, int] = {}
+        broken: list[tuple[Message, Undecodable]] = []
+        for message in messages:
+            error = message.error()
+            at = (message.topic(), message.partition())
+            if error is not None:
+                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+                    positions[at] = message.offset()  # past the markers of transactions
+                elif not error.retriable() and error.code() not in kafka.PASSING:
+                    raise KafkaException(error)
+                continue
+            positions[at] = message.offset() + 1
+            try:
+                value = self._decode(message)
+            except Undecodable as why:
+                broken.append((message, why))
+            else:
+                records.append(Record(*at, message.offset(), value))
+        return records, positions, broken
+
+    def _decode(self, message: Message) -> object:
+        value = message.value()
+        return None if value is None else self._codec.decode(TOPICS[message.topic()], value)
+
+    def _write_off(self, message: Message, reason: str, detail: str) -> None:
+        topic, headers = letter(message, reason, detail, STAGE)
+        self._letters.produce(
+            topic, key=message.key(), value=message.value(), headers=list(headers)
+        )
+        metrics.count_outcome(STAGE, {"dead_lettered": 1})
+        log.warning("not stored", reason=reason, why=detail, topic=message.topic())
+
+    def _flush(self) -> None:
+        if self._letters.flush(10):
+            raise Unavailable("Kafka does not take the dead letters.")
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Go on where Postgres is, whatever the group's offsets say."""
+        try:
+            known = _patiently(self._stop, self._postgres.positions)
+            for each in partitions:
+                each.offset = self._start(consumer, (each.topic, each.partition), known)
+            consumer.assign(partitions)
+        except Exception as error:  # noqa: BLE001  # a callback must not raise into librdkafka
+            self._failure = error
+
+    def _start(self, consumer: Consumer, at: At, known: dict[At, int]) -> int:
+        low, high = end_of(consumer, at)
+        offset = known.get(at)
+        if offset is None:
+            return low
+        if offset > high:
+            log.warning(
+                "topic was made anew", topic=at[0], partition=at[1], stored=offset, end=high
+            )
+            _patiently(self._stop, lambda: self._postgres.rewind({at: low}))
+            return low
+        if offset < low:
+            log.warning("retention was faster", topic=at[0], partition=at[1], lost=low - offset)
+        return max(offset, low)
+
+
+def _patiently(stop: threading.Event, call: Callable[[], T]) -> T:
+    """Call until nothing is away any more, or *stop* is set."""
+    retrying = Retrying(
+        retry=retry_if_exception_type((Unavailable, RegistryUnavailable)),
+        wait=wait_random_exponential(multiplier=0.1, max=LONGEST_PAUSE),
+        stop=stop_when_event_set(stop),
+        sleep=sleep_using_event(stop),
+        before_sleep=_say,
+        reraise=True,
+    )
+    return retrying(call)
+
+
+def _say(state: RetryCallState) -> None:
+    error = None if state.outcome is None else state.outcome.exception()
+    log.warning("waiting", stage=STAGE, attempt=state.attempt_number, why=str(error))
