@@ -1,4 +1,4 @@
-"""Kafka, schema registry and Postgres together: for a demo, for tests, or kept running by `up` and `down`."""
+"""Kafka, schema registry and Postgres together: for a program's time, or until `down`."""
 
 import fcntl
 from collections.abc import Callable, Iterator, Mapping
@@ -147,6 +147,7 @@ class Environment:
             part.stop()
 
     def __enter__(self) -> Self:
+        """Start it."""
         self.begin()
         return self
 
@@ -156,6 +157,7 @@ class Environment:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Stop it."""
         self.stop()
 
 

@@ -29,14 +29,19 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 RELEASE = 0
 
 
 def die_with_keeper() -> Callable[[], None] | None:
-    """A hook for the child: have the kernel kill it when its parent, the keeper, dies."""
+    """A hook for the child: have the kernel kill it when its parent, the keeper, dies.
+
+    And make what the child leaves behind the keeper's own.
+    """
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
 
     def hook() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -73,6 +78,22 @@ def end(child: subprocess.Popen[bytes], polite: int, grace: float) -> None:
     child.wait()
 
 
+def bury() -> None:
+    """Kill what the dead child has left: a busy PostgreSQL session outlives its server."""
+    while True:
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+                if parent == os.getpid():
+                    os.kill(int(stat.parent.name), signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.01)
+
+
 def keep(order: dict[str, Any], parent: socket.socket) -> None:
     """Start the child and stay until it has ended."""
     woken, wake = os.pipe()
@@ -93,6 +114,7 @@ def keep(order: dict[str, Any], parent: socket.socket) -> None:
     finally:
         if child.poll() is None:
             end(child, order["signal"], order["grace"])
+        bury()
     with suppress(OSError):
         parent.sendall(f"exited {child.returncode}\n".encode())
 

@@ -31,7 +31,7 @@ def listening(port: int) -> bool:
 
 
 def claim(folder: Path, name: str, wanted: int | None = None) -> int:
-    """The port for the server *name* of *folder*: the wanted one, else the one it had, else a free one.
+    """The port for a server: the wanted one, else the one it had, else a free one.
 
     Args:
         folder: Where the choice is remembered, in `ports.json`.

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
-from infra.errors import NotRunning, StartFailed
 from infra import ports
+from infra.errors import NotRunning, StartFailed
 from infra.process import POLL, Command, Process, Released, end
 
 TAIL = 2_000  # characters of the log that an error shows
@@ -71,20 +71,21 @@ class Service(ABC):
             )
         self.process = process = Process(self._command())
         try:
-            while not self._answers():
-                if not process.alive():
-                    raise StartFailed(f"The {self.name} ended while starting.\n{self._tail()}")
-                if time.monotonic() > deadline:
-                    raise StartFailed(
-                        f"The {self.name} gave no answer in {timeout:g} s.\n{self._tail()}"
-                    )
-                time.sleep(POLL)
-            if self.detached:
-                self.release()
+            self._await(process, deadline)
         except BaseException:
             self.kill()
             raise
+        if self.detached:
+            self.release()
         return self
+
+    def _await(self, process: Process, deadline: float) -> None:
+        while not self._answers():
+            if not process.alive():
+                raise StartFailed(f"The {self.name} ended while starting.\n{self._tail()}")
+            if time.monotonic() > deadline:
+                raise StartFailed(f"The {self.name} gave no answer in time.\n{self._tail()}")
+            time.sleep(POLL)
 
     def release(self) -> None:
         """Let the running server go on when this process ends."""
@@ -105,6 +106,7 @@ class Service(ABC):
         return self.start(timeout)
 
     def __enter__(self) -> Self:
+        """Start it."""
         return self.start()
 
     def __exit__(
@@ -113,6 +115,7 @@ class Service(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """Stop it."""
         self.stop()
 
     @property

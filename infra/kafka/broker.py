@@ -76,8 +76,10 @@ class Broker(Service):
         cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         quick = ["-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         done = subprocess.run(
-            [*self._java(*quick), "kafka.tools.StorageTool", "format", "--standalone"]
-            + ["--cluster-id", cluster, "--config", str(file)],
+            [
+                *(*self._java(*quick), "kafka.tools.StorageTool", "format", "--standalone"),
+                *("--cluster-id", cluster, "--config", str(file)),
+            ],
             capture_output=True,
             text=True,
             check=False,

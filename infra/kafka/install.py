@@ -20,11 +20,13 @@ OLDEST_JAVA = 17
 
 NO_JAVA = (
     "Kafka needs Java 17 or newer and {found}: install one (Debian, Ubuntu: `apt install "
-    "openjdk-17-jre-headless`; macOS: `brew install openjdk@17`), or set LLMOPT_BOOTSTRAP_SERVERS to a Kafka of yours."
+    "openjdk-17-jre-headless`; macOS: `brew install openjdk@17`), or set LLMOPT_BOOTSTRAP_SERVERS "
+    "to a Kafka of yours."
 )
 NO_MAVEN = (
-    "Maven is needed once, to fetch Kafka, and `mvn` was not found: install it (Debian, Ubuntu: `apt install maven`; "
-    "macOS: `brew install maven`), or set LLMOPT_BOOTSTRAP_SERVERS to a Kafka of yours."
+    "Maven is needed once, to fetch Kafka, and `mvn` was not found: install it (Debian, Ubuntu: "
+    "`apt install maven`; macOS: `brew install maven`), or set LLMOPT_BOOTSTRAP_SERVERS to a Kafka "
+    "of yours."
 )
 
 
@@ -124,8 +126,10 @@ def fetch(mvn: Path, into: Path) -> None:
         InstallFailed: Maven failed.
     """
     done = subprocess.run(
-        [mvn, "-q", "-B", "-f", POM, "dependency:copy-dependencies"]
-        + ["-DincludeScope=runtime", f"-DoutputDirectory={into}"],
+        [
+            *(str(mvn), "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"),
+            *("-DincludeScope=runtime", f"-DoutputDirectory={into}"),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -142,7 +146,8 @@ def verify(jars: Path) -> None:
     Raises:
         InstallFailed: One is missing, unknown or different.
     """
-    expected = dict(reversed(line.split()) for line in LOCKED.read_text().splitlines())
+    listed = (line.split() for line in LOCKED.read_text().splitlines())
+    expected = {name: digest for digest, name in listed}
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in jars.glob("*.jar")}
     wrong = sorted(
         name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)

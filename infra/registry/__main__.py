@@ -1,4 +1,4 @@
-"""The schema registry as a program: `python -m infra.registry --bootstrap-servers HOST:PORT --port PORT`."""
+"""The schema registry as a program: `python -m infra.registry --bootstrap-servers HOST:PORT`."""
 
 import argparse
 import logging

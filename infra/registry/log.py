@@ -1,4 +1,4 @@
-"""The registry's only memory: a compacted topic of one partition, written by one registry at a time.
+"""The registry's only memory: a compacted topic, written by one registry at a time.
 
 Kafka's transactions keep it to one writer: whoever takes over fences the one before, so two
 registries on the same cluster cannot give one id to two schemas. A write is made in three steps: be

@@ -45,8 +45,10 @@ class Registry(Service):
 
     def _command(self) -> Command:
         return Command(
-            [sys.executable, "-m", "infra.registry"]
-            + ["--bootstrap-servers", self.bootstrap_servers, "--port", str(self.port)],
+            [
+                *(sys.executable, "-m", "infra.registry"),
+                *("--bootstrap-servers", self.bootstrap_servers, "--port", str(self.port)),
+            ],
             folder=self.folder,
             log=self.log,
             environment={"PYTHONPATH": str(TREE)},

@@ -1,4 +1,4 @@
-"""The registry over HTTP: the part of Confluent's REST protocol that clients and console tools use."""
+"""The registry over HTTP: the part of Confluent's REST protocol that clients use."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -265,7 +265,8 @@ def refuse_permanent(request: web.Request) -> None:
     """Refuse to forget a schema for good."""
     if flag(request, "permanent"):
         raise bad_body(
-            "schemas are only hidden, never deleted for good: records written with them must stay readable"
+            "schemas are only hidden, never deleted for good: "
+            "records written with them must stay readable"
         )
 
 

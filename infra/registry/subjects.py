@@ -1,4 +1,4 @@
-"""What the registry knows: subjects, versions, ids and levels, folded from the records of its topic."""
+"""What the registry knows, folded from the records of its topic."""
 
 import json
 from collections.abc import Iterator
@@ -113,7 +113,7 @@ class Subjects:
         return next(found, None)
 
     def schema(self, number: int) -> str | None:
-        """The schema with an id; also when its subjects are deleted, since records with it remain."""
+        """The schema with an id, deleted or not: records written with it remain."""
         return self._schemas.get(number)
 
     def using(self, number: int, *, deleted: bool = False) -> Iterator[Version]:
@@ -122,7 +122,7 @@ class Subjects:
             yield from (v for v in self.all(subject, deleted=deleted) if v.id == number)
 
     def next(self, subject: str, schema: str) -> Version:
-        """The version that registering this schema makes: a known schema keeps its id everywhere."""
+        """The version that registering a schema makes: a known schema keeps its id."""
         taken = self._versions.get(subject, {})
         number = self._ids.get(identity(schema)) or max(self._schemas, default=0) + 1
         return Version(subject, max(taken, default=0) + 1, number, schema)
@@ -168,5 +168,5 @@ def compact(schema: str) -> str:
 
 
 def identity(schema: str) -> str:
-    """What two texts of the same schema have in common: their JSON, whatever its spacing and order."""
+    """What two texts of one schema have in common: their JSON, whatever its order."""
     return json.dumps(json.loads(schema), separators=(",", ":"), sort_keys=True)
