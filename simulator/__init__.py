@@ -1,0 +1,1 @@
+"""A fleet of LLM applications that obeys configs: real traffic, known truths, faults on demand."""

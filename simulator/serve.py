@@ -1,0 +1,218 @@
+"""What becomes of requests when given models answer them: the ground truth of the simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from simulator.faults import SERVING, Fault, Kind
+from simulator.fleet import Demand, Endpoint, Floats
+from simulator.profiles import PROFILES, SLOWEST_MS, TAIL_FROM, TAIL_INDEX, TAIL_SHARE, Profile
+from simulator.trace import MINUTE, Ints
+
+OK, RATE_LIMIT, TIMEOUT, SERVER_ERROR, UNAVAILABLE = range(5)
+STATUS = np.array([200, 429, 504, 500, 503])
+ERROR_TYPES = (None, "rate_limit", "timeout", "server_error", "unavailable")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The config that served: its names, and the cohort that the request was in."""
+
+    provider: str
+    model: str
+    version: str | None = None
+    cohort: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`provider/model`."""
+        return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the n requests of a demand got; `by` is the index into `served` of each.
+
+    Quality is in points and NaN where nobody scored the answer. Latency in µs, cost in
+    nano-dollars: the pipeline's own units, so that truth and report are the same number.
+    """
+
+    demand: Demand
+    served: tuple[Served, ...]
+    by: Ints
+    latency_us: Ints
+    ttft_us: Ints
+    tokens_output: Ints  # 0 for a failed request
+    cost_nanousd: Ints
+    default_nanousd: Ints  # what the endpoint's default model would have cost
+    outcome: Ints  # index into STATUS and ERROR_TYPES
+    retries: Ints
+    quality: Floats
+
+
+def serve(demand: Demand, served: Sequence[Served], by: Ints) -> Answers:
+    """Answer every request of *demand* with the config it was given.
+
+    Args:
+        demand: n requests.
+        served: The configs in use.
+        by: [n] index into *served*.
+
+    Returns:
+        The answers. A request's chance is its own: the same demand answered by other models gives
+        what those would have made of the same moment.
+
+    Raises:
+        ValueError: A model has no profile.
+    """
+    endpoint = demand.endpoint
+    table = np.array([parameters(endpoint, config.name) for config in served])
+    ttft, ttft_sigma, itl, itl_sigma, errors, quality, sd, price_in, price_out, cached = table[by].T
+    slower, failing, down, worse, dearer = _faults(demand, served, by)
+    uniform, normal = demand.uniform, demand.normal
+
+    first = ttft * np.exp(ttft_sigma * normal[0])
+    beyond = TAIL_FROM * uniform[0] ** (-1 / TAIL_INDEX)
+    first = np.where(uniform[1] < TAIL_SHARE, ttft * beyond, first) * demand.load * slower
+    each = itl * np.exp(itl_sigma * normal[1]) * demand.load * slower
+
+    outcome = _outcomes(demand, errors + failing, down)
+    ok = outcome == OK
+    tokens_output = np.where(ok, demand.tokens_output, 0)
+    latency = np.minimum(first + each * (tokens_output - 1).clip(0), SLOWEST_MS)
+    # a refusal comes at once, a time-out after patience is over
+    latency = np.where((outcome == RATE_LIMIT) | (outcome == UNAVAILABLE), 0.3 * first, latency)
+    latency = np.where(outcome == TIMEOUT, np.minimum(10 * first, SLOWEST_MS), latency)
+    latency = np.minimum(latency, SLOWEST_MS)
+
+    scored = ok & (uniform[4] < endpoint.quality_share)
+    score = np.full(len(demand), np.nan)
+    mean = (quality * (1 - worse))[scored]
+    score[scored] = _beta(mean, sd[scored], uniform[5][scored])
+
+    fresh = demand.tokens_input - demand.cached
+    cost = dearer * (price_in * fresh + cached * demand.cached + price_out * tokens_output)
+    own = parameters(endpoint, endpoint.default)
+    before = own[7] * fresh + own[9] * demand.cached + own[8] * tokens_output
+    before *= _price_of_default(demand)
+    return Answers(
+        demand,
+        tuple(served),
+        by,
+        np.rint(latency * 1e3).astype(np.int64),
+        np.rint(np.minimum(first, latency) * 1e3).astype(np.int64),
+        tokens_output,
+        np.where(ok, np.rint(cost * 1e3), 0).astype(np.int64),
+        np.where(ok, np.rint(before * 1e3), 0).astype(np.int64),
+        outcome,
+        ((uniform[6] < 0.01) & ok).astype(np.int64),
+        np.round(score, 3),
+    )
+
+
+def parameters(endpoint: Endpoint, name: str) -> tuple[float, ...]:
+    """What a model is like at an endpoint: latency, errors, quality, prices (µ$ per token)."""
+    profile = _profile(name)
+    truth = endpoint.truth.get(name, {})
+    slower = truth.get("latency", 1.0)
+    shape = profile.shape
+    return (
+        shape.ttft_ms * slower,
+        shape.ttft_sigma,
+        shape.itl_ms * slower,
+        shape.itl_sigma,
+        truth.get("error_rate", profile.error_rate),
+        truth.get("quality", 100 - endpoint.difficulty * (100 - profile.quality)),
+        truth.get("quality_sd", 6.0),
+        profile.input_per_mtok,
+        profile.output_per_mtok,
+        profile.cached_per_mtok,
+    )
+
+
+def _profile(name: str) -> Profile:
+    if name not in PROFILES:
+        raise ValueError(
+            f"Nobody knows what {name!r} is like: add a profile, or use another model."
+        )
+    return PROFILES[name]
+
+
+def _outcomes(demand: Demand, errors: Floats, down: Floats) -> Ints:
+    """Half of the errors come alone, half in sessions in which every other request fails."""
+    uniform = demand.uniform
+    unlucky = demand.luck < errors
+    rate = np.where(unlucky, 0.5 + errors / 2, errors / 2)
+    kind = np.select(
+        [uniform[3] < 0.4, uniform[3] < 0.8], [RATE_LIMIT, TIMEOUT], default=SERVER_ERROR
+    )
+    outcome = np.where(uniform[2] < rate, kind, OK)
+    return np.where(uniform[2] < down, UNAVAILABLE, outcome)
+
+
+def _faults(
+    demand: Demand, served: Sequence[Served], by: Ints
+) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Per request: latency factor, added error rate, outage, loss of quality, price factor."""
+    n = len(demand)
+    slower, dearer = np.ones(n), np.ones(n)
+    failing, down, worse = np.zeros(n), np.zeros(n), np.zeros(n)
+    for fault in active(demand, SERVING):
+        models = np.array([fault.hits(config.provider, config.model) for config in served])
+        hit = models[by] & during(demand, fault)
+        match fault.kind:
+            case Kind.SLOW:
+                slower[hit] *= fault.strength
+            case Kind.PRICE:
+                dearer[hit] *= fault.strength
+            case Kind.ERRORS:
+                failing[hit] += fault.strength
+            case Kind.OUTAGE:
+                down[hit] = np.maximum(down[hit], fault.strength)
+            case _:
+                worse[hit] = 1 - (1 - worse[hit]) * (1 - fault.strength)
+    return slower, failing, down, worse, dearer
+
+
+def _price_of_default(demand: Demand) -> Floats:
+    provider, model = demand.endpoint.default.split("/", 1)
+    factor = np.ones(len(demand))
+    for fault in active(demand, {Kind.PRICE}):
+        if fault.hits(provider, model):
+            factor[during(demand, fault)] *= fault.strength
+    return factor
+
+
+def active(demand: Demand, kinds: set[Kind]) -> list[Fault]:
+    """The faults of those kinds that may hit requests of this demand."""
+    endpoint = demand.endpoint
+    return [
+        fault
+        for fault in demand.fleet.faults
+        if fault.kind in kinds
+        and fault.concerns(endpoint.service, endpoint.endpoint)
+        and fault.active(demand.minute, demand.minute + 1)
+    ]
+
+
+def during(demand: Demand, fault: Fault) -> npt.NDArray[np.bool_]:
+    """Which requests come while the fault lasts."""
+    minute = (demand.time - demand.fleet.start) / MINUTE
+    hit: npt.NDArray[np.bool_] = (minute >= fault.start) & (minute < fault.end)
+    return hit
+
+
+def _beta(mean: Floats, sd: Floats, uniform: Floats) -> Floats:
+    """Scores in 0..100 of a beta distribution with that mean and (at most) that deviation."""
+    m = np.clip(mean / 100, 0.01, 0.99)
+    spread = np.minimum((sd / 100) ** 2, 0.25 * m * (1 - m))
+    total = m * (1 - m) / spread - 1
+    scores: Floats = np.asarray(
+        100 * special.betaincinv(m * total, (1 - m) * total, uniform), np.float64
+    )
+    return scores
