@@ -1,0 +1,112 @@
+"""Sum up what was read, per key and minute, and send each scope's share to its partition."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from processors.collect.deduplicate import Seen
+from processors.collect.policy import CollectPolicy
+from processors.collect.reading import Read
+from processors.collect.state import MARK, CollectMark, CollectState
+from processors.collect.take import take
+from processors.summary.pack import pack, pieces, route
+from processors.summary.table import Summary, empty
+from schemas.flow import Emit, Moment, Outcome
+from schemas.topics import PARTIALS
+
+__all__ = ["step"]
+
+
+def step(
+    policy: CollectPolicy, state: CollectState, batch: Sequence[Read], moment: Moment
+) -> Outcome[CollectState]:
+    """Take in a batch, of any number of topics; without one, let time go on for an idle task.
+
+    Returns:
+        Partials (to every partition when there is news of the watermark), then dead letters and
+        late messages. `counts` obeys read = aggregated + late + duplicates + dead_lettered.
+    """
+    batch = [read for read in batch if len(read.offsets)]
+    seen, newest = dict(state.seen), dict(state.mark.newest)
+    counts: Counter[str] = Counter()
+    summaries, letters = list[Summary](), list[Emit]()
+    for read in batch:
+        topic = read.topic
+        taken = take(policy, seen.get(topic, Seen()), newest.get(topic), read, moment)
+        seen[topic] = taken.seen
+        if taken.newest is not None:
+            newest[topic] = taken.newest
+        summaries.append(taken.summary)
+        letters += taken.letters
+        counts.update(taken.counts)
+    mark = _later(policy, replace(state.mark, newest=newest), bool(batch), moment)
+    news = (mark.watermark, mark.idle, mark.epoch) != (
+        state.mark.watermark,
+        state.mark.idle,
+        state.mark.epoch,
+    )
+    partials = _partials(policy, summaries, state.mark, mark, moment, everywhere=news)
+    if not (batch or partials):
+        return Outcome(state, watermark=mark.watermark, tail=state.tail(policy))
+    if partials:
+        mark = replace(mark, told=moment.now)
+    after = CollectState(mark, seen)
+    return Outcome(
+        after,
+        emits=(*partials, *letters),
+        changes={} if mark == state.mark else {MARK: mark},
+        counts=counts,
+        watermark=mark.watermark,
+        tail=after.tail(policy),
+    )
+
+
+def _later(policy: CollectPolicy, mark: CollectMark, fed: bool, moment: Moment) -> CollectMark:  # noqa: FBT001
+    """The mark as it is now: how far event time has come, and whether the source is idle.
+
+    A new owner starts the clock of idleness anew, since what was written while nobody read is
+    still to come. While a source is idle, its watermark goes on at the pace of the clock.
+    """
+    reached = max(mark.newest.values()) - policy.delay_ms if mark.newest else None
+    if mark.watermark is not None and reached is not None:
+        reached = max(reached, mark.watermark)
+    mark = replace(mark, watermark=reached)
+    if fed or mark.epoch != moment.epoch:
+        return replace(mark, idle=False, active=moment.now, epoch=moment.epoch)
+    if moment.now - mark.active < policy.idle_ms:
+        return mark
+    silent = moment.now - mark.told
+    if reached is not None and (not mark.idle or silent >= policy.heartbeat_ms):
+        # A task that was stopped for long moves on by one step only: it may have much to read.
+        mark = replace(mark, watermark=reached + max(0, min(silent, policy.idle_ms)))
+    return replace(mark, idle=True)
+
+
+def _partials(
+    policy: CollectPolicy,
+    summaries: Sequence[Summary],
+    before: CollectMark,
+    after: CollectMark,
+    moment: Moment,
+    *,
+    everywhere: bool,
+) -> list[Emit]:
+    """The summaries by destination; the last partial to each one tells the new watermark."""
+    destinations = policy.destinations or moment.partitions
+    rows: dict[int, list[Summary]] = {p: [] for p in range(destinations)}
+    for summary in summaries:
+        for partition, share in route(summary, destinations):
+            rows[partition] += pieces(share)
+    told = partial(pack, source=moment.partition, sources=moment.partitions)
+    emits = []
+    for partition, parts in rows.items():
+        if not parts and not everywhere:
+            continue
+        packed = [told(part, watermark=before.watermark) for part in parts[:-1]]
+        last = parts[-1] if parts else empty()
+        packed.append(told(last, watermark=after.watermark, idle=after.idle))
+        emits += [Emit(PARTIALS.name, None, each, partition) for each in packed]
+    return emits
