@@ -12,6 +12,7 @@ from processors.actuate.transition import move, refuse, return_to, serve
 from processors.actuate.turn import Cause, Turn
 from schemas.command import Command, CommandKind
 from schemas.rollout import Phase
+from schemas.scope import ALL
 
 
 def obey(turn: Turn, command: Command, hold: Hold | None) -> Turn:
@@ -59,7 +60,7 @@ def _said(command: Command, what: str) -> str:
 
 def _refuse(turn: Turn, command: Command, reason: str, cause: Cause) -> Turn:
     """Answer a person who named this scope; a command for all is no question to each."""
-    if command.scope != turn.scope:
+    if command.scope != turn.scope or (turn.scope == ALL and command.kind is not CommandKind.SET):
         return turn
     return refuse(turn, name("m", turn.scope, command.id), command.config, reason, cause)
 

@@ -20,7 +20,6 @@ from processors.actuate.state import (
 )
 from processors.actuate.turn import Turn
 from schemas.command import Command, CommandKind
-from schemas.config import ScopeConfig
 from schemas.decision import Decision
 from schemas.flow import Emit, Input, Moment, Outcome
 from schemas.rollout import Deployment
@@ -75,7 +74,7 @@ def step(
                 else:
                     close(turn.become(remember(policy, turn.entry, row)))
             case _:
-                pass
+                pass  # a tombstone
     changes = {
         scope: entry
         for scope, entry in sorted(scopes.items())
@@ -100,11 +99,6 @@ def _concerned(known: set[str], command: Command, moment: Moment) -> list[str]:
 
 
 def _kind(emit: Emit) -> str:
-    """What a record counts as."""
-    match emit.value:
-        case ScopeConfig():
-            return "configs"
-        case Deployment() as event:
-            return event.phase.value
-        case other:
-            raise TypeError(f"the actuator does not write {type(other).__name__}")
+    """What a record counts as: the phase of an event, or a config."""
+    value: object = emit.value
+    return value.phase.value if isinstance(value, Deployment) else "configs"

@@ -31,9 +31,9 @@ def versioned(config: LlmConfig) -> LlmConfig:
     settings: dict[str, object] = {
         "provider": config.provider,
         "model": config.model,
-        # 1 and 1.0 are the same temperature, whatever the JSON of a command said.
-        "temperature": None if config.temperature is None else float(config.temperature),
-        "top_p": None if config.top_p is None else float(config.top_p),
+        # 1 and 1.0 are the same temperature, whatever a command said; so are 0.0 and -0.0.
+        "temperature": None if config.temperature is None else config.temperature + 0.0,
+        "top_p": None if config.top_p is None else config.top_p + 0.0,
         "top_k": config.top_k,
         "max_tokens": config.max_tokens,
         "streaming": config.streaming,
