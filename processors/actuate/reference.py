@@ -28,13 +28,16 @@ class Classes:
     """Classes of a metric, cut at its past quantiles, and the alternatives to test for.
 
     `tilts` [a, k] are density ratios candidate/stable per class, rising from class to class, so
-    that they speak of larger values only; `weights` [a] is the prior over them.
+    that they speak of larger values only; `weights` [a] is the prior over them. `scores` [s, k]
+    are the statistics they rest on, `score` [a] which one each does.
     """
 
     edges: tuple[int, ...] = ()  # buckets, ascending; a class ends with its edge
     base: tuple[float, ...] = ()  # share of the past per class, len(edges) + 1
     tilts: tuple[tuple[float, ...], ...] = ()
     weights: tuple[float, ...] = ()
+    scores: tuple[tuple[float, ...], ...] = ()
+    score: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,21 +88,30 @@ def _classes(past: Histogram, quantiles: tuple[float, ...]) -> Classes | None:
     base = _shares(past, edges, 0)
     tilts: list[Floats] = []
     weights: list[float] = []
-    for q, log_odds in itertools.product(quantiles, LOG_ODDS):
-        above = np.arange(len(edges) + 1) > edges.index(marks[q] or 0)
+    scores = [
+        (np.arange(len(edges) + 1) > edges.index(marks[q] or 0)).astype(np.float64)
+        for q in quantiles
+    ]
+    score: list[int] = []
+    for (i, above), log_odds in itertools.product(list(enumerate(scores)), LOG_ODDS):
         tilts.append(np.exp(log_odds * above))
         weights.append(0.5 / (len(quantiles) * len(LOG_ODDS)))
+        score.append(i)
     for factor in SHIFTS:
         shifted = _shares(past, edges, histograms.steps(factor))
         # Rising ratios keep the test one-sided whatever the shapes; a twentieth of the past
         # keeps one odd value from deciding.
         tilts.append(np.maximum.accumulate(0.95 * shifted / base + 0.05))
         weights.append((0.5 if quantiles else 1.0) / len(SHIFTS))
+        score.append(len(scores))
+        scores.append(np.log(tilts[-1]))
     return Classes(
         edges=tuple(edges),
         base=tuple(base.tolist()),
         tilts=tuple(tuple(tilt.tolist()) for tilt in tilts),
         weights=tuple(weights),
+        scores=tuple(tuple(row.tolist()) for row in scores),
+        score=tuple(score),
     )
 
 
@@ -114,5 +126,4 @@ def class_counts(values: Histogram, edges: Sequence[int], steps: int = 0) -> Flo
     """How many values fall in each class [len(edges) + 1], all moved *steps* buckets up."""
     classes = np.searchsorted(edges, np.array(values.buckets, dtype=np.int64) + steps)
     weights = np.array(values.counts, dtype=np.float64)
-    counts: Floats = np.bincount(classes, weights=weights, minlength=len(edges) + 1)
-    return counts
+    return np.bincount(classes, weights=weights, minlength=len(edges) + 1).astype(np.float64)

@@ -26,9 +26,7 @@ def log_mean(logs: Sequence[float], weights: Sequence[float] | None = None) -> f
     return top + math.log(total / math.fsum(weights))
 
 
-def tempered(
-    logs: Sequence[float], inflation: float, weights: Sequence[float] | None = None
-) -> float:
+def tempered(logs: Sequence[float], inflation: float) -> float:
     """Log mean of e-values whose evidence is discounted by a variance inflation ≥ 1.
 
     Requests of one session resemble each other, so n of them weigh as n/φ independent ones. By
@@ -40,4 +38,4 @@ def tempered(
     """
     if inflation < 1.0:
         raise ValueError(f"inflation must be at least 1, got {inflation}")
-    return log_mean([x / inflation for x in logs], weights)
+    return log_mean([x / inflation for x in logs])

@@ -34,7 +34,6 @@ class Cost:
 
     costs: Contrast = field(default_factory=Contrast)
     logs: tuple[float, ...] = ()  # log wealth per bettor, on cost cut off at p99.9
-    prior: tuple[float, ...] = ()
     moved: Shape = field(default_factory=Shape)
 
 
@@ -42,7 +41,7 @@ def observe(
     cost: Cost, stable: Arm, candidate: Arm, reference: Reference, chance: np.random.Generator
 ) -> Cost:
     """Add one minute."""
-    logs, moved, prior = cost.logs, cost.moved, cost.prior
+    logs, moved = cost.logs, cost.moved
     if reference.cost_limit and stable.cost.counts and candidate.cost.counts:
         # The candidate is in the place of the stable arm: positive is dearer.
         d = betting.pair(
@@ -54,11 +53,9 @@ def observe(
         logs = tuple((before + betting.increments(d)).tolist())
     if reference.cost is not None:
         moved = shape.observe(moved, reference.cost, stable.cost, candidate.cost)
-        prior = reference.cost.weights
     return Cost(
         costs=cost.costs.add(stable.cost_moments, candidate.cost_moments),
         logs=logs,
-        prior=prior,
         moved=moved,
     )
 
@@ -86,7 +83,7 @@ def read(cost: Cost, alpha: float) -> Reading:
         logs.append(confidence.log_e(costs.difference, costs.weight, variance, rho2))
         errors = costs.difference * math.sqrt(costs.weight / variance) if variance else 0.0
         dearer = errors >= DEARER
-        logs.append(shape.log_e(cost.moved, cost.prior, inflation) if dearer else confidence.NONE)
+        logs.append(shape.log_e(cost.moved) if dearer else confidence.NONE)
     else:
         logs += [confidence.NONE, confidence.NONE]
     lower, upper = harm_bounds(costs, alpha, variance)

@@ -93,7 +93,8 @@ def read(errors: Errors, alpha: float) -> Reading:
     log_e = two_rates.log_e_by_share(errors.tallies) + mixture.tempered(
         errors.logs, rates.inflation
     )
-    variance = (rates.squares + 1.0) / (rates.freedom + 2.0) * rates.inflation
+    squares = rates.same.squares[0] if rates.same.squares else 0.0
+    variance = (squares + 1.0) / (rates.same.freedom + 2.0) * rates.inflation
     known = rates.candidate_n >= BURN_IN
     lower, upper = harm_bounds(rates, alpha, variance)
     return Reading(

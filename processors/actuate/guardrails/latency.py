@@ -10,11 +10,10 @@ from processors.actuate.guardrails import shape
 from processors.actuate.guardrails.arms import Arm
 from processors.actuate.guardrails.reading import TUNED, Reading, bounded
 from processors.actuate.guardrails.shape import Shape
-from processors.actuate.reference import Reference
+from processors.actuate.reference import QUANTILES, Reference
 from processors.sketch import ESTIMATES
 from processors.stats import histograms
 from processors.stats.confidence import radius, tuning
-from processors.stats.contrast import Contrast, Moments
 from schemas.window import Histogram
 
 HARMS = (-0.1, 0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)  # of p95
@@ -31,9 +30,7 @@ class Latency:
     τ95·(1+h) − share of the stable arm's above τ95): below zero, p95 rose by less than h.
     """
 
-    prior: tuple[float, ...] = ()  # weights of the alternatives in `moved`
     moved: Shape = field(default_factory=Shape)
-    level: Contrast = field(default_factory=Contrast)  # of the bucket number, which is log latency
     lifts: tuple[float, ...] = (0.0,) * len(HARMS)
     squares: tuple[float, ...] = (0.0,) * len(HARMS)
     stable: Histogram = field(default_factory=Histogram)
@@ -43,30 +40,18 @@ class Latency:
 def observe(latency: Latency, stable: Arm, candidate: Arm, reference: Reference) -> Latency:
     """Add one minute."""
     a, b = stable.latency, candidate.latency
-    lifts, squares, moved, prior = latency.lifts, latency.squares, latency.moved, latency.prior
-    if reference.latency is not None:
+    lifts, squares, moved = latency.lifts, latency.squares, latency.moved
+    if reference.latency is not None and reference.latency_p95 is not None:
         moved = shape.observe(moved, reference.latency, a, b)
-        prior = reference.latency.weights
-    if reference.latency_p95 is not None and a.counts and b.counts:
-        lifts, squares = _exceed(latency, a, b, reference.latency_p95)
+        if a.counts and b.counts:
+            lifts, squares = _exceed(latency, a, b, reference.latency_p95)
     return Latency(
-        prior=prior,
         moved=moved,
-        level=latency.level.add(_moments(a), _moments(b)),
         lifts=lifts,
         squares=squares,
         stable=histograms.pool((latency.stable, a)),
         candidate=histograms.pool((latency.candidate, b)),
     )
-
-
-def _moments(values: Histogram) -> Moments:
-    if not values.counts:
-        return Moments()
-    buckets, counts = np.array(values.buckets, dtype=float), np.array(values.counts, dtype=float)
-    n = float(counts.sum())
-    mean = float(buckets @ counts) / n
-    return Moments(int(n), mean, float((buckets - mean) ** 2 @ counts))
 
 
 def _exceed(
@@ -87,22 +72,23 @@ def _exceed(
 
 def read(latency: Latency, alpha: float) -> Reading:
     """The figures so far; harm is the relative rise of p95, known up to the grid HARMS."""
-    level = latency.level
-    inflation = level.inflation
+    same = latency.moved.scores
+    stable_n, candidate_n = sum(latency.stable.counts), sum(latency.candidate.counts)
     lower = upper = None
-    if level.candidate_n >= BURN_IN and any(latency.squares):
+    if candidate_n >= BURN_IN and same.weight:
         rho2 = tuning(alpha, TUNED)
+        inflation = same.inflation(QUANTILES.index(0.95))
         for harm, lift, squares in zip(HARMS, latency.lifts, latency.squares, strict=True):
-            variance = (squares + 1.0) / (level.freedom + 2.0) * inflation
-            wide = radius(level.weight, variance, alpha, rho2) * level.weight
+            variance = (squares + 1.0) / (same.freedom + 2.0) * inflation
+            wide = radius(same.weight, variance, alpha, rho2) * same.weight
             if lift > wide:
                 lower = harm
             if upper is None and lift < -wide:
                 upper = harm
     return Reading(
-        log_e=bounded(shape.log_e(latency.moved, latency.prior, inflation)),
-        stable_n=level.stable_n,
-        candidate_n=level.candidate_n,
+        log_e=bounded(shape.log_e(latency.moved)),
+        stable_n=stable_n,
+        candidate_n=candidate_n,
         stable_value=_p95(latency.stable),
         candidate_value=_p95(latency.candidate),
         lower_harm=lower,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from processors.actuate.reference import Classes, class_counts
 from processors.stats import mixture, two_samples
+from processors.stats.dispersion import Dispersion
 from schemas.window import Histogram
 
 Floats = npt.NDArray[np.float64]
@@ -20,33 +21,55 @@ PRIOR = 20.0  # requests that the pre-period stands for in them
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """Log e-values per alternative, and the recent load per class."""
+    """Log e-values per alternative, the recent load per class, and the scores' differences."""
 
+    weights: tuple[float, ...] = ()  # prior of the alternatives
+    score: tuple[int, ...] = ()  # which score each alternative rests on
     logs: tuple[float, ...] = ()
     load: tuple[float, ...] = ()
+    scores: Dispersion = field(default_factory=Dispersion)
 
 
 def observe(shape: Shape, classes: Classes, stable: Histogram, candidate: Histogram) -> Shape:
     """Add one minute; with another reference than before it starts anew."""
-    base, tilts = _arrays(classes)
-    if len(shape.load) != base.size or len(shape.logs) != len(tilts):
-        shape = Shape(logs=(0.0,) * len(tilts), load=(0.0,) * base.size)
+    base, tilts, scores = _arrays(classes)
+    if shape.weights != classes.weights or len(shape.load) != base.size:
+        shape = Shape(
+            weights=classes.weights,
+            score=classes.score,
+            logs=(0.0,) * len(tilts),
+            load=(0.0,) * base.size,
+        )
     if not stable.counts or not candidate.counts:
         return shape
     a, b = class_counts(stable, classes.edges), class_counts(candidate, classes.edges)
     load = np.array(shape.load)
     gains = two_samples.increments(b, a, PRIOR * base + load, tilts)
+    n_a, n_b = float(a.sum()), float(b.sum())
+    mean_a, mean_b = scores @ a / n_a, scores @ b / n_b
+    squares = scores**2 @ (a + b) - n_a * mean_a**2 - n_b * mean_b**2
     return Shape(
+        weights=shape.weights,
+        score=shape.score,
         logs=tuple((np.array(shape.logs) + gains).tolist()),
         load=tuple((FADE * load + a + b).tolist()),
+        scores=shape.scores.add(
+            (int(n_a), int(n_b)),
+            (mean_b - mean_a).tolist(),
+            np.maximum(squares, 0.0).tolist(),
+        ),
     )
 
 
-def log_e(shape: Shape, weights: tuple[float, ...], inflation: float) -> float:
-    """Log of the weighted mean, its evidence discounted by φ."""
-    return mixture.tempered(shape.logs, inflation, weights)
+def log_e(shape: Shape) -> float:
+    """Log of the weighted mean, the evidence of each alternative discounted by its score's φ."""
+    if not shape.scores.weight:
+        return 0.0
+    inflation = [shape.scores.inflation(i) for i in range(len(shape.scores.lifts))]
+    discounted = [x / inflation[i] for x, i in zip(shape.logs, shape.score, strict=True)]
+    return mixture.log_mean(discounted, shape.weights)
 
 
 @lru_cache(maxsize=256)
-def _arrays(classes: Classes) -> tuple[Floats, Floats]:
-    return np.array(classes.base), np.array(classes.tilts)
+def _arrays(classes: Classes) -> tuple[Floats, Floats, Floats]:
+    return np.array(classes.base), np.array(classes.tilts), np.array(classes.scores)
