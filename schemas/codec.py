@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -21,6 +22,11 @@ from schemas.topics import CATALOG, Topic
 T = TypeVar("T")
 
 FRAME = struct.Struct(">bI")  # magic byte 0, id of the writer's schema
+BROKEN: Mapping[type[Exception], str] = {
+    EOFError: "the datum ends too early",
+    IndexError: "the datum ends too early, or chooses what its schema has not",
+    UnicodeDecodeError: "text is not UTF-8",
+}
 
 
 class Codec:
@@ -38,7 +44,7 @@ class Codec:
     """
 
     def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+        self.registry = registry
 
     def encode(self, topic: Topic, value: Any) -> bytes:  # noqa: ANN401  # any record
         """The bytes of *value* on *topic*.
@@ -55,7 +61,7 @@ class Codec:
             plain = msgspec.to_builtins(value, order="deterministic")
             text = json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
             return text.encode()
-        frame = FRAME.pack(0, self._registry.id_of(topic, record))
+        frame = FRAME.pack(0, self.registry.id_of(topic, record))
         out = io.BytesIO()
         out.write(frame)
         plain = msgspec.to_builtins(value, builtin_types=(bytes,), order="deterministic")
@@ -77,12 +83,14 @@ class Codec:
             Undecodable: It is none, and never will be.
             RegistryUnavailable: The writer's schema is not known and could not be asked for.
         """
+        if not data:
+            raise Undecodable(Reason.NULL_VALUE, "the message has no value")
         if data[:1] == b"\0":
             return self._from_avro(topic, data)
         return self._from_json(usual(topic, key), data)
 
     def _from_avro(self, topic: Topic, data: bytes) -> Any:  # noqa: ANN401
-        written = self._registry.schema(schema_id(data))
+        written = self.registry.schema(schema_id(data))
         record = next((r for r in avsc.records(topic) if written.name == avsc.full_name(r)), None)
         if record is None:
             detail = f"schema {written.id} is {written.name or 'no record'}, not {names(topic)}"
@@ -135,8 +143,10 @@ def read(written: avsc.Written, record: type, data: bytes, start: int) -> dict[s
     except fastavro.read.SchemaResolutionError as error:
         raise Undecodable(Reason.FOREIGN_SCHEMA, f"schema {written.id}: {error}") from error
     except Exception as error:
-        # Broken bytes surface as EOFError, IndexError, UnicodeDecodeError, MemoryError and more.
-        raise Undecodable(Reason.BROKEN_AVRO, f"{type(error).__name__}: {error}") from error
+        # Broken bytes surface as EOFError, IndexError, UnicodeDecodeError, MemoryError and more;
+        # their own words hold addresses, and details must be the same each time.
+        detail = BROKEN.get(type(error), f"it cannot be read ({type(error).__name__})")
+        raise Undecodable(Reason.BROKEN_AVRO, detail) from error
     if source.tell() != len(data):
         detail = f"{len(data) - source.tell()} bytes are left over"
         raise Undecodable(Reason.BROKEN_AVRO, detail)

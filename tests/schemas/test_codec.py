@@ -254,7 +254,7 @@ CLASHING = json.dumps(
         (Reason.FOREIGN_SCHEMA, FOREIGN),
         (Reason.FOREIGN_SCHEMA, framed('"string"', "x")),  # type: ignore[arg-type]
         (Reason.FOREIGN_SCHEMA, framed(CLASHING, {"timestamp": "x"})),
-        (Reason.BROKEN_JSON, b""),
+        (Reason.NULL_VALUE, b""),
         (Reason.BROKEN_JSON, b"{"),
         (Reason.BROKEN_JSON, b"\x01\x02"),
         (Reason.BROKEN_JSON, b'{"service": "\xff"}'),

@@ -1,0 +1,175 @@
+"""Messages of the ingest topics to columns: the hot path.
+
+A message may be a framed Avro event, a framed Avro MetricBatch (on the metrics topic), a JSON
+object or a JSON list of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas import avsc
+from schemas.avrorows import Rows, read_fast, read_slowly
+from schemas.avsc import Written
+from schemas.batch import MetricBatch
+from schemas.codec import FRAME, names
+from schemas.columns import ABSENT, Decoded, EventColumns, Ints, Rejected
+from schemas.errors import Reason, Undecodable
+from schemas.events import Clock, events
+from schemas.jsonrows import read_json
+from schemas.partial import METRICS as VALUES
+from schemas.registry import Registry
+from schemas.topics import METRICS, QUALITY, TOPICS, Topic
+from schemas.unbatch import unbatch
+
+Reader = Callable[[Written, type, Sequence[bytes], Ints], Rows]
+T = TypeVar("T")
+
+LARGEST = 1_048_576  # bytes of a message
+
+
+def decode_events(
+    registry: Registry,
+    topic_name: str,
+    values: Sequence[bytes | None],
+    now_ms: int,
+    retention_ms: int,
+) -> Decoded:
+    """The events in the messages *values* of one ingest topic.
+
+    A message gives all of its events or none; each message is either in the columns or among
+    the rejected.
+
+    Args:
+        registry: Knows the writers' schemas.
+        topic_name: That of METRICS or QUALITY.
+        values: The messages' values.
+        now_ms: The clock, ms since the epoch.
+        retention_ms: How far back timestamps may lie, ms.
+
+    Raises:
+        RegistryUnavailable: A schema is not known and could not be asked for.
+    """
+    return _decode(registry, TOPICS[topic_name], values, Clock(now_ms, retention_ms), read_fast)
+
+
+def decode_slowly(
+    registry: Registry,
+    topic_name: str,
+    values: Sequence[bytes | None],
+    now_ms: int,
+    retention_ms: int,
+) -> Decoded:
+    """The same as `decode_events`, with each Avro message read on its own by fastavro."""
+    return _decode(registry, TOPICS[topic_name], values, Clock(now_ms, retention_ms), read_slowly)
+
+
+def _decode(
+    registry: Registry, topic: Topic, values: Sequence[bytes | None], clock: Clock, reader: Reader
+) -> Decoded:
+    if topic not in (METRICS, QUALITY) or topic.record is None:
+        raise ValueError(f"{topic.name} is not an ingest topic: {METRICS.name}, {QUALITY.name}")
+    parts: list[Decoded] = []
+    data: list[bytes] = [value or b"" for value in values]
+    forms, ids, rejected = _sorted_out(data)
+    for id_ in np.unique(ids[forms == AVRO]).tolist():
+        message = np.flatnonzero((forms == AVRO) & (ids == id_))
+        try:
+            written, record = _writer(registry, topic, id_)
+        except Undecodable as error:
+            rejected += [Rejected(m, error.reason, error.detail) for m in message.tolist()]
+            continue
+        if record is MetricBatch:
+            parts.append(unbatch(written, _picked(data, message), message, clock))
+        else:
+            parts.append(events(reader(written, record, _picked(data, message), message), clock))
+    message = np.flatnonzero(forms == JSON)
+    if len(message):
+        parts.append(events(read_json(topic.record, _picked(data, message), message), clock))
+    rejected += [r for part in parts for r in part.rejected]
+    return Decoded(
+        together([part.events for part in parts]),
+        tuple(sorted(rejected, key=lambda r: r.message)),
+    )
+
+
+AVRO, JSON, NEITHER = 0, 1, 2
+
+
+def _sorted_out(
+    data: Sequence[bytes],
+) -> tuple[Ints, Ints, list[Rejected]]:
+    """The form of each message [n], the schema id of each Avro one [n], and what is neither."""
+    n = len(data)
+    sizes = np.fromiter(map(len, data), np.int64, n)
+    starts = np.cumsum(sizes) - sizes
+    joined = np.frombuffer(b"".join(data) + bytes(FRAME.size), np.uint8)
+    forms = np.where(joined[starts] == 0, AVRO, JSON)
+    bad = (sizes == 0) | (sizes > LARGEST) | ((forms == AVRO) & (sizes < FRAME.size))
+    rejected = []
+    for m in np.flatnonzero(bad).tolist():
+        if not sizes[m]:
+            rejected.append(Rejected(m, Reason.NULL_VALUE, "the message has no value"))
+        elif sizes[m] > LARGEST:
+            detail = f"{sizes[m]} bytes are more than {LARGEST}"
+            rejected.append(Rejected(m, Reason.TOO_LARGE, detail))
+        else:
+            detail = f"{sizes[m]} bytes are shorter than a frame"
+            rejected.append(Rejected(m, Reason.BROKEN_AVRO, detail))
+    forms[bad] = NEITHER
+    at = starts + 1
+    ids = np.zeros(n, np.int64)
+    for i in range(4):
+        ids = ids << 8 | joined[at + i]
+    return forms, ids, rejected
+
+
+def _writer(registry: Registry, topic: Topic, id_: int) -> tuple[Written, type]:
+    """The schema *id_* and which record of *topic* it describes."""
+    written = registry.schema(id_)
+    for record in avsc.records(topic):
+        if written.name == avsc.full_name(record):
+            return written, record
+    detail = f"schema {id_} is {written.name or 'no record'}, not {names(topic)}"
+    raise Undecodable(Reason.FOREIGN_SCHEMA, detail)
+
+
+def _picked(data: Sequence[T], at: Ints) -> Sequence[T]:
+    return data if len(at) == len(data) else [data[i] for i in at.tolist()]
+
+
+def together(parts: Sequence[EventColumns]) -> EventColumns:
+    """Columns of several kinds of messages as one, in the order of the messages."""
+    if len(parts) == 1:
+        return parts[0]
+    keys = {key: i for i, key in enumerate(dict.fromkeys(k for p in parts for k in p.keys))}
+    names = {e: i for i, e in enumerate(dict.fromkeys(e for p in parts for e in p.error_types))}
+    message = _concatenated([p.message for p in parts])
+    order = np.argsort(message, kind="stable")
+    key = [np.array([keys[k] for k in p.keys], np.int64)[p.key] for p in parts]
+    # One more place at the end, where ABSENT (−1) points.
+    error = [np.array([*map(names.get, p.error_types), ABSENT])[p.error_type] for p in parts]
+    values = [p.values for p in parts] or [np.zeros((0, len(VALUES)), np.int64)]
+    return EventColumns(
+        message=message[order],
+        timestamp=_concatenated([p.timestamp for p in parts])[order],
+        key=_concatenated(key)[order],
+        keys=tuple(keys),
+        values=np.concatenate(values)[order],
+        request=_concatenated([p.request for p in parts]).astype(np.bool_)[order],
+        failed=_concatenated([p.failed for p in parts]).astype(np.bool_)[order],
+        timeout=_concatenated([p.timeout for p in parts]).astype(np.bool_)[order],
+        retries=_concatenated([p.retries for p in parts])[order],
+        error_type=_concatenated(error)[order],
+        error_types=tuple(names),
+        unit=_concatenated([p.unit for p in parts])[order],
+        identity=_concatenated([p.identity for p in parts]).astype(np.uint64)[order],
+    )
+
+
+def _concatenated(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return np.concatenate(arrays) if arrays else np.zeros(0, np.int64)
