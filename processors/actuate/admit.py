@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from processors.actuate.breaker import open_circuit
 from processors.actuate.ledger import changes_of_a_day
 from processors.actuate.policy import ActuatePolicy
 from processors.actuate.state import Failure, ScopeState, hold_over
@@ -48,7 +49,8 @@ def refusal(
     if stable is None:
         return "Nobody knows what serves this scope now: set its config, or send metrics first."
     return (
-        unusable(policy.catalog, decision.scope, chosen)
+        open_circuit(policy, scopes, at)
+        or unusable(policy.catalog, decision.scope, chosen)
         or _unfit(policy.catalog, entry, decision, chosen, stable)
         or _too_often(policy, scopes, decision.scope, at)
     )

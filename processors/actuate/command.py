@@ -83,7 +83,7 @@ def _pause(turn: Turn, command: Command, cause: Cause) -> Turn:
 
 
 def _resume(turn: Turn, command: Command, hold: Hold | None, cause: Cause) -> Turn:
-    turn = turn.become(replace(turn.entry, hold=None))
+    turn = turn.become(replace(turn.entry, hold=None, failures=0))
     rollout = turn.entry.rollout
     if hold is not None:
         reason = f"Still {hold.mode.value} for all scopes by {hold.by}: resume `*`."
@@ -96,8 +96,6 @@ def _resume(turn: Turn, command: Command, hold: Hold | None, cause: Cause) -> Tu
 
 def _set(turn: Turn, command: Command, cause: Cause) -> Turn:
     config = command.config
-    if command.scope != turn.scope:
-        return turn  # `*` is a scope of its own: the config behind all others
     reason = (
         "SET needs a config: send one."
         if config is None

@@ -14,6 +14,7 @@ from processors.actuate.state import ScopeState
 from processors.actuate.transition import move, refuse, return_to
 from processors.actuate.turn import Cause, Turn
 from schemas.decision import Action, Decision
+from schemas.rollout import Verdict
 
 ANSWERED = 16  # decisions of a scope whose ids are remembered
 
@@ -80,7 +81,8 @@ def _take_back(turn: Turn, decision: Decision, cause: Cause) -> Turn:
     rollout = entry.rollout
     if rollout is not None:
         blame = failure(catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate)
-        return move(turn, roll_back(rollout, reason, cause.at), replace(cause, blame=blame))
+        failed = replace(cause, verdict=Verdict.FAIL, blame=blame)
+        return move(turn, roll_back(rollout, reason, cause.at), failed)
     id_ = name("r", turn.scope, decision.id)
     recent = (
         entry.promoted_at is not None
@@ -96,4 +98,5 @@ def _take_back(turn: Turn, decision: Decision, cause: Cause) -> Turn:
             cause,
         )
     blame = failure(catalog, turn.scope, decision.strategy, before, entry.stable)
-    return return_to(turn, id_, before, reason, replace(cause, blame=blame))
+    failed = replace(cause, verdict=Verdict.FAIL, blame=blame)
+    return return_to(turn, id_, before, reason, failed)

@@ -19,6 +19,8 @@ class ActuatePolicy:
 
     catalog: Catalog = field(default_factory=Catalog)
     max_rollouts: int = 5  # at once, per task
+    breaker_failures: int = 3  # failed changes in a row, of a task
+    breaker_s: int = 3600  # that nothing starts after them
     settle_s: int = 60
     regret_s: int = 3600  # for so long after a promotion a rollback decision undoes it
     critical_error_rate: float = 0.10

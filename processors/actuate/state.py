@@ -59,8 +59,8 @@ class Serving:
 class ScopeState:
     """One scope, whole: an entry of the changelog.
 
-    The entry of `*` carries the hold over the whole task, and in the task that owns `*` also the
-    config that stands behind every other scope.
+    The entry of `*` carries the hold over the whole task and its failures, and in the task that
+    owns `*` also the config that stands behind every other scope.
     """
 
     revision: int = 0  # of the last config written
@@ -80,6 +80,8 @@ class ScopeState:
     tally: tuple[Serving, ...] = ()  # of the minute that is being read
     rows: tuple[EnrichedWindow, ...] = ()  # cohorts in the minute that is being read
     past: EnrichedWindow | None = None  # how the scope has been of late, without a split
+    failures: int = 0  # of the whole task in a row, in the entry of `*`
+    failed_at: int = 0  # ms, the last of them
 
     def previous(self) -> LlmConfig | None:
         """The stable config before the present one; None when there is none."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from processors.actuate.breaker import count_failures
 from processors.actuate.command import obey
 from processors.actuate.decision import follow
 from processors.actuate.memory import remember
@@ -51,30 +52,10 @@ def step(
     scopes = dict(state.scopes)
     emits: list[Emit] = []
 
-    def open_turn(scope: str) -> Turn:
-        return Turn(policy, moment, scope, scopes.get(scope, ScopeState()))
-
-    def close(turn: Turn) -> None:
-        if turn.scope in scopes or turn.entry != ScopeState():
-            scopes[turn.scope] = turn.entry
-        emits.extend(turn.emits)
-
     for item in inputs:
-        match item.value:
-            case Command() as command:
-                for scope in _concerned(scopes.keys() | {ALL}, command, moment):
-                    over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
-                    close(obey(open_turn(scope), command, over))
-            case Decision() as decision:
-                close(follow(open_turn(decision.scope), scopes, decision))
-            case EnrichedWindow() as row:
-                turn = open_turn(row.window.scope)
-                if row.window.pooled and row.window.window == "1m" and row.window.closed:
-                    close(pass_minute(turn, row, hold_over(scopes, turn.scope)))
-                else:
-                    close(turn.become(remember(policy, turn.entry, row)))
-            case _:
-                pass  # a tombstone
+        for turn in _turns(policy, scopes, item.value, moment):
+            _keep(scopes, turn)
+            emits.extend(turn.emits)
     changes = {
         scope: entry
         for scope, entry in sorted(scopes.items())
@@ -86,6 +67,41 @@ def step(
         changes=changes,
         counts=Counter(map(_kind, emits)),
     )
+
+
+def _turns(
+    policy: ActuatePolicy, scopes: Mapping[str, ScopeState], value: object, moment: Moment
+) -> Iterator[Turn]:
+    """The turns that a record makes, each begun when the one before has been kept."""
+
+    def begin(scope: str) -> Turn:
+        return Turn(policy, moment, scope, scopes.get(scope, ScopeState()))
+
+    match value:
+        case Command() as command:
+            for scope in _concerned(scopes.keys() | {ALL}, command, moment):
+                over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
+                yield obey(begin(scope), command, over)
+        case Decision() as decision:
+            yield follow(begin(decision.scope), scopes, decision)
+        case EnrichedWindow() as row:
+            turn = begin(row.window.scope)
+            if row.window.pooled and row.window.window == "1m" and row.window.closed:
+                yield pass_minute(turn, row, hold_over(scopes, turn.scope))
+            else:
+                yield turn.become(remember(policy, turn.entry, row))
+        case _:
+            pass  # a tombstone
+
+
+def _keep(scopes: dict[str, ScopeState], turn: Turn) -> None:
+    """Keep what a turn left, unless it is a scope of which there is nothing to remember."""
+    if turn.scope in scopes or turn.entry != ScopeState():
+        scopes[turn.scope] = turn.entry
+    task = scopes.get(ALL, ScopeState())
+    counted = count_failures(task, turn.emits)
+    if counted is not task:
+        scopes[ALL] = counted
 
 
 def _concerned(known: set[str], command: Command, moment: Moment) -> list[str]:

@@ -220,6 +220,14 @@ class Play:
         self.past()
         return self.feed(deploy(at=self.clock, **changes))
 
+    def fail(self, times: int) -> None:
+        """So many rollouts that go wrong at once."""
+        self.past()
+        for n in range(times):
+            config = versioned(replace(NEW, max_tokens=n))
+            self.feed(deploy(f"bad {n}", config, at=self.clock))
+            self.minutes(1, error_rate=0.5)
+
     def three_versions(self) -> None:
         """OLD, then NEW, then OTHER is the stable config."""
         self.past()
