@@ -15,5 +15,9 @@ class Refused(SinkError):
     """The far side will never take this row. Send it to the dead letters."""
 
 
+class Behind(SinkError):
+    """The far side has lost what it had taken. Read again from where it is, then write."""
+
+
 class MigrationRefused(SinkError):
     """Tables and program do not fit. A person has to read the sentence."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from sinks.errors import Refused, Unavailable
+from sinks.errors import Behind, Refused, Unavailable
 from sinks.rows import TABLES, Table, Values, row
 
 At = tuple[str, int]  # topic and partition
@@ -21,8 +21,8 @@ CONNECTION = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
-    # The last transactions may be lost in a crash of Postgres: their positions are lost with them,
-    # so they are read from Kafka again. That makes it safe not to wait for the disk.
+    # The last transactions may be lost in a crash of Postgres, and their positions with them: the
+    # next batch then does not join on, and is read from Kafka again. So nobody waits for the disk.
     "options": "-c synchronous_commit=off -c statement_timeout=60000 -c timezone=UTC",
 }
 POSITION = """
@@ -44,11 +44,19 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """The offsets [start, end) of a partition that were read."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """Records in the order of their topics, and the next offset of every partition they reach."""
+    """Records in the order of their topics, and what was read of every partition to find them."""
 
     records: Sequence[Record]
-    positions: Mapping[At, int]
+    spans: Mapping[At, Span]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +96,14 @@ class Postgres:
 
         Raises:
             Unavailable: Postgres is down, slow or not migrated; nothing was written.
+            Behind: Postgres has not what came before the batch (a crash, a restored backup);
+                nothing was written.
             Refused: A record can never be stored and there is no *refuse*; nothing was written.
         """
         refused: list[Refusal] = []
         staged = _newest(batch.records, refused)
         with self._session() as connection, connection.transaction():
+            _join(connection, batch.spans)
             stored = sum(
                 _store(connection, table, rows, refused) for table, rows in staged.items() if rows
             )
@@ -101,9 +112,8 @@ class Postgres:
                     raise refused[0].error
                 refuse(refused)
             with connection.cursor() as cursor:
-                cursor.executemany(
-                    POSITION, [(*at, position) for at, position in sorted(batch.positions.items())]
-                )
+                reached = [(*at, span.end) for at, span in sorted(batch.spans.items())]
+                cursor.executemany(POSITION, reached)
         return stored
 
     def positions(self) -> dict[At, int]:
@@ -150,10 +160,15 @@ class Postgres:
             ) from error
         except psycopg.Error as error:
             self.close()
-            raise Unavailable(f"Postgres did not take the batch: {str(error).strip()}") from error
+            raise Unavailable(f"Postgres does not take part: {first_line(error)}") from error
         except BaseException:
             self.close()
             raise
+
+
+def first_line(error: Exception) -> str:
+    """What Postgres says, without its hints."""
+    return str(error).strip().partition("\n")[0]
 
 
 def _connect(dsn: str) -> psycopg.Connection:
@@ -167,6 +182,18 @@ def _connect(dsn: str) -> psycopg.Connection:
         connection.close()
         raise
     return connection
+
+
+def _join(connection: psycopg.Connection, spans: Mapping[At, Span]) -> None:
+    """Check that nothing is missing between what is stored and what comes."""
+    found = connection.execute("SELECT topic, partition, next_offset FROM positions")
+    stored = {(topic, partition): offset for topic, partition, offset in found}
+    for at, span in spans.items():
+        if span.start > stored.get(at, 0):
+            raise Behind(
+                f"Postgres is at offset {stored.get(at, 0)} of {at[0]}[{at[1]}], "
+                f"the batch begins at {span.start}: what is between was lost."
+            )
 
 
 def _newest(records: Sequence[Record], refused: list[Refusal]) -> dict[Table, list[Staged]]:
@@ -197,7 +224,7 @@ def _store(
             return _upsert(connection, table, [values for _, values in rows])
     except UNFIT as error:
         if len(rows) == 1:
-            why = Refused(f"Postgres refuses the row for {table.name}: {str(error).strip()}")
+            why = Refused(f"Postgres refuses the row for {table.name}: {first_line(error)}")
             refused.append(Refusal(rows[0][0], why))
             return 0
         half = len(rows) // 2

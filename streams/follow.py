@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -15,11 +17,12 @@ from schemas.codec import Codec
 from schemas.errors import RegistryUnavailable, Undecodable
 from schemas.registry import RegistryClient
 from schemas.topics import ANOMALIES, CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED, TOPICS
-from sinks.errors import Unavailable
+from sinks.errors import Behind, Unavailable
 from sinks.migrate import migrate
-from sinks.postgres import At, Batch, Postgres, Record, Refusal
+from sinks.postgres import At, Batch, Postgres, Record, Refusal, Span
 from streams import kafka, metrics
 from streams.exactly_once.reading import end_of
+from streams.exactly_once.reset import Busy
 from streams.letters import letter
 from streams.log import log
 from streams.settings import Settings
@@ -46,14 +49,15 @@ def run(settings: Settings, stop: threading.Event) -> None:
         log.warning("nothing is stored", why="no Postgres is named: set LLMOPT_DATABASE_URL")
         return
     postgres = Postgres(settings.database_url)
-    codec = Codec(RegistryClient(settings.schema_registry_url))
+    registry = RegistryClient(settings.schema_registry_url)
+    codec = Codec(registry)
     try:
         _patiently(stop, lambda: migrate(settings.database_url))
         while not stop.is_set():
             follower = Follower(settings, codec, postgres, stop)
             try:
                 follower.follow()
-            except KafkaException as error:
+            except (KafkaException, Behind) as error:
                 log.warning("joining again", stage=STAGE, why=str(error))
                 stop.wait(1.0)
             finally:
@@ -62,6 +66,30 @@ def run(settings: Settings, stop: threading.Event) -> None:
         pass  # told to stop while something was away; the batch in hand is read again
     finally:
         postgres.close()
+        registry.close()
+
+
+def start_over(settings: Settings) -> dict[str, int]:
+    """Forget how far Postgres has come, so that the next worker stores all there is again.
+
+    Returns:
+        `positions` → how many were forgotten. The rows stay; equal revisions change nothing.
+
+    Raises:
+        Busy: A worker runs the stage.
+        Unavailable: Postgres does not answer, or none is named.
+        KafkaException: No broker answers.
+    """
+    if not settings.database_url:
+        raise Unavailable("No Postgres is named: set LLMOPT_DATABASE_URL.")
+    admin = kafka.admin(settings.bootstrap_servers)
+    members = admin.describe_consumer_groups([GROUP])[GROUP].result(10).members
+    if members:
+        raise Busy(f"{GROUP} has {len(members)} members; stop the workers that run {STAGE} first")
+    with closing(Postgres(settings.database_url)) as postgres:
+        known = postgres.positions()
+        postgres.rewind(dict.fromkeys(known, 0))
+    return {"positions": len(known)}
 
 
 class Follower:
@@ -81,6 +109,7 @@ class Follower:
         self._postgres = postgres
         self._stop = stop
         self._failure: Exception | None = None
+        self._reached: dict[At, int] = {}  # next offset that is not stored
         self._letters = kafka.producer(settings.bootstrap_servers, partitioner="murmur2_random")
         self._consumer = kafka.consumer(
             settings.bootstrap_servers,
@@ -98,6 +127,7 @@ class Follower:
 
         Raises:
             KafkaException: The group or the broker is lost.
+            Behind: Postgres has gone back; join again, at its position.
             Unavailable: It was stopped while Postgres was away.
             RegistryUnavailable: It was stopped while the registry was away.
         """
@@ -128,9 +158,11 @@ class Follower:
         for message, why in broken:
             self._write_off(message, why.reason.value, why.detail)
         self._flush()
-        batch = Batch(records, positions)
+        spans = {at: Span(self._reached[at], end) for at, end in positions.items()}
+        batch = Batch(records, spans)
         stored = _patiently(self._stop, lambda: self._postgres.write(batch, refuse))
         metrics.count_outcome(STAGE, {"read": len(records) + len(broken), "stored": stored})
+        self._reached |= positions
         # Only for people: kafka-consumer-groups shows the lag. The truth is in Postgres.
         self._consumer.commit(
             offsets=[TopicPartition(*at, offset) for at, offset in positions.items()],
@@ -146,11 +178,16 @@ class Follower:
         for message in messages:
             error = message.error()
             at = (message.topic(), message.partition())
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
-                    positions[at] = message.offset()  # past the markers of transactions
-                elif not error.retriable() and error.code() not in kafka.PASSING:
+            ended = error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its public name
+            if error is not None and not ended:
+                if not error.retriable() and error.code() not in kafka.PASSING:
                     raise KafkaException(error)
+                continue
+            if message.offset() < self._reached.get(at, math.inf):
+                continue  # it belongs to another member now, or was fetched before a seek
+            if ended:
+                if message.offset() > self._reached[at]:
+                    positions[at] = message.offset()  # past the markers of transactions
                 continue
             positions[at] = message.offset() + 1
             try:
@@ -181,26 +218,27 @@ class Follower:
         """Go on where Postgres is, whatever the group's offsets say."""
         try:
             known = _patiently(self._stop, self._postgres.positions)
-            for each in partitions:
-                each.offset = self._start(consumer, (each.topic, each.partition), known)
-            consumer.assign(partitions)
+            self._reached = {
+                at: self._start(consumer, at, known)
+                for at in ((each.topic, each.partition) for each in partitions)
+            }
+            consumer.assign([TopicPartition(*at, offset) for at, offset in self._reached.items()])
         except Exception as error:  # noqa: BLE001  # a callback must not raise into librdkafka
             self._failure = error
 
-    def _start(self, consumer: Consumer, at: At, known: dict[At, int]) -> int:
+    def _start(self, consumer: Consumer, at: At, known: Mapping[At, int]) -> int:
         low, high = end_of(consumer, at)
-        offset = known.get(at)
-        if offset is None:
-            return low
-        if offset > high:
+        stored = known.get(at, 0)
+        if low <= stored <= high:
+            return stored
+        if stored > high:
             log.warning(
-                "topic was made anew", topic=at[0], partition=at[1], stored=offset, end=high
+                "topic was made anew", topic=at[0], partition=at[1], stored=stored, end=high
             )
-            _patiently(self._stop, lambda: self._postgres.rewind({at: low}))
-            return low
-        if offset < low:
-            log.warning("retention was faster", topic=at[0], partition=at[1], lost=low - offset)
-        return max(offset, low)
+        elif at in known:
+            log.warning("retention was faster", topic=at[0], partition=at[1], lost=low - stored)
+        _patiently(self._stop, lambda: self._postgres.rewind({at: low}))
+        return low
 
 
 def _patiently(stop: threading.Event, call: Callable[[], T]) -> T:

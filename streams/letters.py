@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Message
 
-from schemas.topics import TOPICS, Topic, dead_letters
+from schemas.topics import TOPICS, dead_letters
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -73,11 +73,6 @@ def opened(message: Message) -> Letter:
 def bare(headers: Sequence[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
     """The headers that the message had before it was a dead letter."""
     return [(name, value) for name, value in headers if not name.startswith("__dlq.")]
-
-
-def box(topic: Topic) -> Topic | None:
-    """The dead letters of *topic*, None when it has none."""
-    return TOPICS.get(dead_letters(topic).name)
 
 
 def _text(headers: Mapping[str, bytes | None], name: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from schemas.registry import RegistryClient
 from schemas.topics import TOPICS, Topic
 from streams import kafka
 from streams.settings import Settings
@@ -60,6 +61,23 @@ def apply(settings: Settings) -> Applied:
         unchanged=tuple(name for name in TOPICS if name in there),
         drift=tuple(drift(settings)),
     )
+
+
+def register(settings: Settings) -> Mapping[str, int]:
+    """Register every schema; repeating it changes nothing.
+
+    Returns:
+        Subject → id.
+
+    Raises:
+        Incompatible: The registry refuses one.
+        RegistryUnavailable: It does not answer.
+    """
+    registry = RegistryClient(settings.schema_registry_url)
+    try:
+        return registry.register_all()
+    finally:
+        registry.close()
 
 
 def drift(settings: Settings) -> list[Drift]:

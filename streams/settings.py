@@ -155,16 +155,30 @@ def _unknown(variable: str) -> str:
     return f"{variable} is not a setting: did you mean {near}? Otherwise unset it."
 
 
+def named(env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables among *env* that name a server."""
+    return {name: env[name] for name in SERVERS if env.get(name)}
+
+
+def at(servers: Mapping[str, str], env: Mapping[str, str] = os.environ) -> Settings:
+    """What *env* asks for, with the variables *servers* instead of its own.
+
+    Raises:
+        InvalidSettings: as `Settings.read`.
+    """
+    return Settings.read({**env, **servers})
+
+
 def current(env: Mapping[str, str] = os.environ) -> Settings:
     """What *env* asks for; when it names no server, those that `llmopt dev up` keeps running.
 
     Raises:
         InvalidSettings: as `Settings.read`.
     """
-    if not any(env.get(name) for name in SERVERS):
+    if not named(env):
         from infra import environment  # noqa: PLC0415  # costs nothing when the servers are named
 
         running = environment.running()
         if running is not None:
-            return Settings.read({**env, **running.env()})
+            return at(running.env(), env)
     return Settings.read(env)

@@ -9,13 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from infra.environment import Environment
 from schemas.anomaly import Anomaly, Severity
 from schemas.rollout import Deployment, Phase, Verdict
 from schemas.window import EnrichedWindow, WindowAggregate
-from sinks.errors import MigrationRefused, Refused, Unavailable
+from sinks.errors import Behind, MigrationRefused, Refused, Unavailable
 from sinks.migrate import FOLDER, migrate
-from sinks.postgres import Batch, Postgres, Record, Refusal
+from sinks.postgres import Batch, Postgres, Record, Refusal, Span
 
 pytestmark = pytest.mark.integration
 
@@ -61,16 +60,6 @@ ANOMALY = Anomaly(
 
 
 @pytest.fixture
-def empty(environment: Environment) -> Iterator[str]:
-    """The address of a database of its own."""
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(environment.database_url, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-        yield environment.database_url.rsplit("/", 1)[0] + f"/{name}"
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-
-@pytest.fixture
 def dsn(empty: str) -> str:
     """A database with the tables."""
     migrate(empty)
@@ -95,8 +84,9 @@ def window(start: int, revision: int, requests: int, **changes: str) -> Enriched
     return EnrichedWindow(window=changed, cost_usd=None, cost_per_request_usd=None)
 
 
-def batch(*values: object, end: int = 1) -> Batch:
-    return Batch([Record(TOPIC, 0, i, value) for i, value in enumerate(values)], {(TOPIC, 0): end})
+def batch(*values: object, start: int = 0, end: int = 1) -> Batch:
+    records = [Record(TOPIC, 0, start + i, value) for i, value in enumerate(values)]
+    return Batch(records, {(TOPIC, 0): Span(start, end)})
 
 
 def ask(dsn: str, query: str) -> list[tuple[object, ...]]:
@@ -150,6 +140,16 @@ def test_positions_never_go_back_unless_they_are_rewound(postgres: Postgres) -> 
     assert {(TOPIC, 0): 9} == postgres.positions()
     postgres.rewind({(TOPIC, 0): 3})
     assert {(TOPIC, 0): 3} == postgres.positions()
+
+
+def test_a_batch_that_leaves_a_gap_is_not_written(postgres: Postgres, dsn: str) -> None:
+    postgres.write(batch(window(0, 1, 1), end=5))
+    postgres.write(batch(window(0, 2, 2), start=5, end=9))
+    postgres.rewind({(TOPIC, 0): 5})  # as a crash or a backup would leave it
+
+    with pytest.raises(Behind, match=r"at offset 5 .* begins at 9"):
+        postgres.write(batch(window(0, 3, 3), start=9, end=10))
+    assert [(2,)] == ask(dsn, "SELECT revision FROM aggregates")
 
 
 def test_a_row_that_postgres_refuses_does_not_hold_up_the_others(

@@ -1,0 +1,59 @@
+"""What commands share: the settings, a codec, a broker that answers."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from schemas.codec import Codec
+from schemas.registry import RegistryClient
+from streams import kafka
+from streams.settings import Settings, current
+
+
+def settings() -> Settings:
+    """The settings in force, with librdkafka's own log kept off the terminal.
+
+    Raises:
+        InvalidSettings: A variable cannot be used.
+    """
+    logging.getLogger("llmopt.librdkafka").addHandler(logging.NullHandler())
+    return current()
+
+
+def reached() -> Settings:
+    """The settings in force, once a broker has answered.
+
+    Raises:
+        InvalidSettings: as `settings`.
+        KafkaException: No broker answers.
+    """
+    found = settings()
+    kafka.admin(found.bootstrap_servers).list_topics(timeout=5)
+    return found
+
+
+@contextmanager
+def codec(found: Settings) -> Iterator[Codec]:
+    """Reads and writes the records of all topics; asks the registry for Avro only."""
+    registry = RegistryClient(found.schema_registry_url)
+    try:
+        yield Codec(registry)
+    finally:
+        registry.close()
+
+
+def person() -> str:
+    """Who gives a command, as the system knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in many containers
+        return "operator"
+
+
+def now() -> int:
+    """The time in ms since the epoch."""
+    return time.time_ns() // 1_000_000
