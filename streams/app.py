@@ -2,53 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import faust
+from faust.types import StreamT
+from mode import Service
 
 from schemas.codec import Codec
 from schemas.registry import RegistryClient
-from schemas.topics import STAGES, TOPICS
-from streams.agents import acks, actuate, collect, decide, detect, enrich, merge
+from schemas.topics import TOPICS
+from streams import kafka
+from streams.agents import acks
+from streams.exactly_once.errors import OutOfStep
 from streams.exactly_once.session import Home
-from streams.exactly_once.source import Source
+from streams.exactly_once.source import Batch, Source
 from streams.exactly_once.stage import Stage
+from streams.log import log
 from streams.settings import Settings
 
-AGENTS = {
-    "collect": (collect.stage, collect.collect),
-    "merge": (merge.stage, merge.merge),
-    "enrich": (enrich.stage, enrich.enrich),
-    "detect": (detect.stage, detect.detect),
-    "decide": (decide.stage, decide.decide),
-    "actuate": (actuate.stage, actuate.actuate),
-}
+STOP_WITHIN = 15.0  # seconds, from SIGTERM to the end of the process
+DEFECT = 70  # exit status: a step raised
+OUT_OF_STEP = 65  # exit status: state and offsets disagree; the log names the command
+Agent = Callable[[StreamT[Batch]], Awaitable[None]]
 
 
-def stage(name: str, settings: Settings) -> Stage[Any, Any]:
-    """The stage called *name*.
+class NotReady(Exception):
+    """The cluster lacks topics; the sentence names the command that makes them."""
+
+
+def partitions_of(brokers: str) -> dict[str, int]:
+    """How many partitions each of our topics has.
 
     Raises:
-        KeyError: there is none.
+        NotReady: a topic is missing, or topics that are read together differ in partitions.
+        KafkaException: no broker answered.
     """
-    return AGENTS[name][0](settings)
+    there = kafka.admin(brokers).list_topics(timeout=10).topics
+    missing = sorted(set(TOPICS) - set(there))
+    if missing:
+        raise NotReady(
+            f"{len(missing)} topics are missing, such as {missing[0]}; run `llmopt topics apply`"
+        )
+    counts = {name: len(there[name].partitions) for name in TOPICS}
+    for kind in ("ingest", "derived"):
+        alike = {counts[topic.name] for topic in TOPICS.values() if topic.partitions == kind}
+        if len(alike) > 1:
+            raise NotReady(
+                f"the {kind} topics must have one partition count, but have {sorted(alike)}; "
+                "`llmopt topics show` tells which"
+            )
+    return counts
 
 
-def partitions_of(settings: Settings) -> dict[str, int]:
-    """How many partitions each topic has."""
-    counts = {
-        "ingest": settings.partitions_ingest,
-        "derived": settings.partitions_derived,
-        "one": 1,
-    }
-    return {topic.name: counts[topic.partitions] for topic in TOPICS.values()}
-
-
-def build(
-    settings: Settings, worker: str, stages: Sequence[str] = STAGES
+def assemble(
+    settings: Settings, worker: str, stages: Sequence[tuple[Stage[Any, Any], Agent]]
 ) -> tuple[faust.App, list[Source]]:
-    """An application that runs *stages*, and the sources that feed it."""
+    """An application that runs *stages*, and the sources that feed it.
+
+    Raises:
+        NotReady: as `partitions_of`.
+    """
     app = faust.App(
         "llmopt.acks",
         broker=[f"kafka://{each}" for each in settings.bootstrap_servers.split(",")],
@@ -58,21 +77,69 @@ def build(
         web_enabled=False,
         # A worker whose agent crashed must still obey SIGTERM.
         stream_wait_empty=False,
-        broker_commit_every=1_000,
-        producer_compression_type="gzip",
     )
     acks.follow(app)
     codec = Codec(RegistryClient(settings.schema_registry_url))
     home = Home(
         brokers=settings.bootstrap_servers,
         worker=worker,
-        partitions=partitions_of(settings),
+        partitions=partitions_of(settings.bootstrap_servers),
         session_timeout_ms=settings.session_timeout_ms,
     )
     sources = []
-    for name in stages:
-        make, agent = AGENTS[name]
-        source = Source(app, make(settings), codec, home)
-        app.agent(source.channel, name=f"streams.agents.{name}")(agent)
+    for stage, agent in stages:
+        source = Source(app, stage, codec, home)
+        app.agent(source.channel, name=f"streams.agents.{stage.name}")(agent)
         sources.append(source)
     return app, sources
+
+
+async def work(
+    settings: Settings,
+    name: str,
+    stages: Sequence[tuple[Stage[Any, Any], Agent]],
+    store: Service | None = None,
+) -> int:
+    """Run *stages*, and the store beside them, in this event loop until a signal or a defect.
+
+    Returns:
+        The exit status: 0 after a signal, DEFECT or OUT_OF_STEP otherwise.
+    """
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, told.set)
+    app, sources = assemble(settings, name, stages)
+    await app.start()
+    for source in sources:
+        await source.start()
+    if store is not None:
+        await store.start()
+    log.info("started", worker=name, stages=[stage.name for stage, _ in stages], pid=os.getpid())
+    ends = [asyncio.create_task(source.done.wait()) for source in sources]
+    signalled = asyncio.create_task(told.wait())
+    await asyncio.wait([signalled, *ends], return_when=asyncio.FIRST_COMPLETED)
+    _die_at_last(STOP_WITHIN)
+    await asyncio.gather(*(source.stop() for source in sources), return_exceptions=True)
+    if store is not None:
+        await store.stop()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(app.stop(), STOP_WITHIN / 3)
+    for task in (signalled, *ends):
+        task.cancel()
+    return status_of(sources)
+
+
+def status_of(sources: Sequence[Source]) -> int:
+    """What the process should answer, from how its sources ended."""
+    reasons = [source.crash_reason for source in sources if source.crash_reason is not None]
+    if not reasons:
+        return 0
+    return OUT_OF_STEP if any(isinstance(each, OutOfStep) for each in reasons) else DEFECT
+
+
+def _die_at_last(seconds: float) -> None:
+    """End the process even if a library's shutdown hangs; nothing uncommitted can be lost."""
+    timer = threading.Timer(seconds, os._exit, args=(0,))
+    timer.daemon = True
+    timer.start()

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka.admin import AdminClient
 
 LARGEST_MESSAGE = 2_000_000
 
@@ -94,6 +95,14 @@ def producer(brokers: str, **settings: Any) -> Producer:
     }
     config |= {name.replace("_", "."): value for name, value in settings.items()}
     return Producer(config, logger=client_log())
+
+
+def admin(brokers: str) -> AdminClient:
+    """The client that describes and creates."""
+    return AdminClient(
+        {"bootstrap.servers": brokers, "log_level": 3, "socket.timeout.ms": 10_000},
+        logger=client_log(),
+    )
 
 
 # The broker is away or slow; librdkafka goes on by itself.

@@ -4,7 +4,33 @@ from __future__ import annotations
 
 from faust.types import StreamT
 
+from processors.actuate.step import ENTRY, ActuatePolicy, ActuateState, fresh, restore, step
+from schemas.catalog import Catalog
+from schemas.topics import DECISIONS, ENRICHED
+from streams.exactly_once.decode import decode
 from streams.exactly_once.source import Batch
+from streams.exactly_once.stage import Stage
+from streams.settings import Settings
+
+
+def stage(_settings: Settings) -> Stage[ActuatePolicy, ActuateState]:
+    """Keeps each scope's rollout and history; obeys commands, judges under the catalog."""
+
+    def policy(catalog: Catalog) -> ActuatePolicy:
+        return ActuatePolicy(catalog=catalog)
+
+    return Stage(
+        name="actuate",
+        reads=(DECISIONS, ENRICHED),
+        decode=decode,
+        policy=policy,
+        step=step,
+        fresh=fresh,
+        restore=restore,
+        entry=ENTRY,
+        commands=True,
+        catalog=True,
+    )
 
 
 async def actuate(batches: StreamT[Batch]) -> None:

@@ -4,7 +4,33 @@ from __future__ import annotations
 
 from faust.types import StreamT
 
+from processors.decide import ENTRY, DecidePolicy, DecideState, fresh, restore, step
+from schemas.catalog import Catalog
+from schemas.topics import ANOMALIES, DEPLOYMENTS, ENRICHED
+from streams.exactly_once.decode import decode
 from streams.exactly_once.source import Batch
+from streams.exactly_once.stage import Stage
+from streams.settings import Settings
+
+
+def stage(_settings: Settings) -> Stage[DecidePolicy, DecideState]:
+    """Follows the catalog; learns from deployments what became of its decisions."""
+
+    def policy(catalog: Catalog) -> DecidePolicy:
+        return DecidePolicy(catalog=catalog)
+
+    return Stage(
+        name="decide",
+        reads=(ANOMALIES, DEPLOYMENTS, ENRICHED),
+        decode=decode,
+        policy=policy,
+        step=step,
+        fresh=fresh,
+        restore=restore,
+        entry=ENTRY,
+        commands=True,
+        catalog=True,
+    )
 
 
 async def decide(batches: StreamT[Batch]) -> None:

@@ -4,7 +4,27 @@ from __future__ import annotations
 
 from faust.types import StreamT
 
+from processors.detect import ENTRY, DetectPolicy, DetectState, fresh, restore, step
+from schemas.topics import ENRICHED
+from streams.exactly_once.decode import decode
 from streams.exactly_once.source import Batch
+from streams.exactly_once.stage import Stage
+from streams.settings import Settings
+
+
+def stage(_settings: Settings) -> Stage[DetectPolicy, DetectState]:
+    """Keeps each scope's past."""
+    policy = DetectPolicy()
+    return Stage(
+        name="detect",
+        reads=(ENRICHED,),
+        decode=decode,
+        policy=lambda _catalog: policy,
+        step=step,
+        fresh=fresh,
+        restore=restore,
+        entry=ENTRY,
+    )
 
 
 async def detect(batches: StreamT[Batch]) -> None:

@@ -16,7 +16,9 @@ from streams.exactly_once.reading import read, stable_end
 from streams.exactly_once.stage import Stage
 
 POSITION = "__position"
-LAYOUT = 1  # of the entries; a change of a state's type that old entries cannot be read as raises it
+LAYOUT = (
+    1  # of the entries; a change of a state's type that old entries cannot be read as raises it
+)
 
 
 def entry(value: Any) -> ChangelogEntry:

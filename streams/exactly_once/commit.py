@@ -35,9 +35,7 @@ def commit(session: Session, works: Sequence[Work]) -> None:
     for work in works:
         if work.outcome is None:
             raise StepFailed(f"{stage.name}[{work.task.partition}] was not stepped")
-        out = records(
-            stage.name, work.task.partition, work.outcome, work.read.dead, session.codec
-        )
+        out = records(stage.name, work.task.partition, work.outcome, work.read.dead, session.codec)
         if out or work.ends != work.task.ends:
             kept.append((work, work.outcome, work.task.position(work.outcome, work.ends), out))
     if not kept:
@@ -94,7 +92,9 @@ def closing(
         digests=packed,
     )
     return (
-        Record(state.name, partition, POSITION.encode(), session.codec.encode(state, entry(position))),
+        Record(
+            state.name, partition, POSITION.encode(), session.codec.encode(state, entry(position))
+        ),
         Record(diary.name, partition, str(partition).encode(), session.codec.encode(diary, line)),
     )
 

@@ -163,6 +163,12 @@ def replay(
     return totals
 
 
+def widths(brokers: str) -> dict[str, int]:
+    """How many partitions each topic of the contract has on the cluster."""
+    there = kafka.admin(brokers).list_topics(timeout=10).topics
+    return {name: len(there[name].partitions) for name in TOPICS if name in there}
+
+
 COUNTED = ("commits", "skipped", "events", "outputs")
 
 

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import faust
+from confluent_kafka import KafkaException
 from mode import Service
 
 from schemas.codec import Codec
+from schemas.errors import RegistryUnavailable
 from schemas.flow import Moment, Outcome
 from streams import metrics
 from streams.exactly_once.commit import commit
@@ -95,14 +97,16 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
                 try:
                     await self.work()
                     pause = 0.1
-                except Retake as lost:
+                except (Retake, RegistryUnavailable, KafkaException) as lost:
                     metrics.count("retakes_total", stage=self.stage.name)
                     log.warning("taking over again", stage=self.stage.name, why=str(lost))
                     await self.leave()
                     await self.sleep(pause)
                     pause = min(2 * pause, 2.0)
         except (OutOfStep, StepFailed) as error:
-            log.critical("stopping", stage=self.stage.name, why=str(error), exc_info=error.__cause__)
+            log.critical(
+                "stopping", stage=self.stage.name, why=str(error), exc_info=error.__cause__
+            )
             await self.crash(error)
         finally:
             await self.leave()

@@ -159,7 +159,9 @@ def _absorb(
         for message in read(stable, {(topic.name, task.partition): stretch}):
             batch.append(message)
             if len(batch) >= stage.batch:
-                state = stage.absorb(policy, state, stage.decode(codec, batch, moment).inputs, moment)
+                state = stage.absorb(
+                    policy, state, stage.decode(codec, batch, moment).inputs, moment
+                )
                 batch = []
         if batch:
             state = stage.absorb(policy, state, stage.decode(codec, batch, moment).inputs, moment)

@@ -1,0 +1,171 @@
+"""What the demo promises, each judged from evidence; no evidence is a broken promise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One promise, whether it was kept, and a sentence with the figures."""
+
+    name: str
+    kept: bool
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How one rollout ended."""
+
+    scope: str
+    phase: str  # promoted, rolled_back
+    stable_model: str
+    candidate_model: str
+    reason: str
+    minutes: float  # from its first step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What the fleet says it sent, by kind; messages."""
+
+    metrics: int  # duplicates included
+    duplicates: int
+    quality: int
+    garbage: int
+    cost_usd: float  # what the fleet's requests cost
+    default_usd: float  # what the same tokens would have cost at the first models
+
+    @property
+    def messages(self) -> int:
+        """All of them."""
+        return self.metrics + self.quality + self.garbage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that the promises are judged from; None where nothing was found."""
+
+    sent: Sent | None
+    counts: Mapping[str, int]  # of collect's journal
+    endings: Sequence[Ending]
+    killed_pid: int | None
+    commits_after_kill: int
+    windows_compared: int
+    windows_wrong: Sequence[str]  # record ids
+    revisions: Mapping[str, Sequence[int]]  # scope -> revisions in the order of the topic
+    stored: Mapping[str, int]  # table -> rows
+    on_topics: Mapping[str, int]  # table -> records that it must hold
+    replayed: Mapping[str, int]  # stage -> commits that a replay gave byte by byte
+    replay_difference: str | None
+
+
+def judge(evidence: Evidence) -> list[Promise]:
+    """Every promise, in the order in which the demo tells them."""
+    return [
+        moved(evidence.endings, evidence.sent),
+        taken_back(evidence.endings),
+        survived(evidence.killed_pid, evidence.commits_after_kill),
+        accounted(evidence.sent, evidence.counts),
+        exact(evidence.windows_compared, evidence.windows_wrong),
+        monotone(evidence.revisions),
+        stored(evidence.stored, evidence.on_topics),
+        repeatable(evidence.replayed, evidence.replay_difference),
+    ]
+
+
+def moved(endings: Sequence[Ending], sent: Sent | None) -> Promise:
+    """At least two scopes serve a cheaper model now, and it saved money."""
+    name = "moved to a cheaper model"
+    won = sorted({each.scope for each in endings if each.phase == "promoted"})
+    if sent is None or sent.default_usd <= 0:
+        return Promise(name, kept=False, sentence="the fleet did not say what it cost")
+    saved = sent.default_usd - sent.cost_usd
+    share = saved / sent.default_usd
+    sentence = f"{len(won)} scopes ({', '.join(won) or 'none'}), ${saved:,.2f} saved ({share:.0%})"
+    return Promise(name, kept=len(won) >= 2 and saved > 0, sentence=sentence)
+
+
+def taken_back(endings: Sequence[Ending]) -> Promise:
+    """A candidate that was worse is gone again."""
+    lost = [each for each in endings if each.phase == "rolled_back"]
+    told = "; ".join(f"{each.scope}: {each.candidate_model}" for each in lost)
+    return Promise("took a bad candidate back", bool(lost), told or "no rollout was taken back")
+
+
+def survived(pid: int | None, commits: int) -> Promise:
+    """A worker was killed, and its partitions were served again."""
+    name = "survived a killed worker"
+    if pid is None:
+        return Promise(name, kept=False, sentence="no worker was killed")
+    sentence = f"process {pid} was killed; {commits:,} commits came after it"
+    return Promise(name, commits > 0, sentence)
+
+
+def accounted(sent: Sent | None, counts: Mapping[str, int]) -> Promise:
+    """Everything sent was read once and became exactly one thing."""
+    name = "every event accounted for"
+    if sent is None or not counts:
+        return Promise(name, kept=False, sentence="nothing was counted")
+    read = counts.get("read", 0)
+    became = {
+        kind: counts.get(kind, 0) for kind in ("aggregated", "late", "duplicates", "dead_lettered")
+    }
+    told = f"{read:,} read = " + " + ".join(f"{n:,} {kind}" for kind, n in became.items())
+    if read != sent.messages:
+        return Promise(name, kept=False, sentence=f"{sent.messages:,} sent, but {told}")
+    if became["duplicates"] != sent.duplicates or became["dead_lettered"] != sent.garbage:
+        return Promise(
+            name,
+            kept=False,
+            sentence=f"{told}; sent were {sent.duplicates:,} twice and {sent.garbage:,} broken",
+        )
+    return Promise(name, read == sum(became.values()), told)
+
+
+def exact(compared: int, wrong: Sequence[str]) -> Promise:
+    """Windows equal a batch recomputation from the same events."""
+    name = "windows equal a batch recomputation"
+    if not compared:
+        return Promise(name, kept=False, sentence="no window was compared")
+    if wrong:
+        sentence = f"{len(wrong):,} of {compared:,} differ, such as {wrong[0]}"
+        return Promise(name, kept=False, sentence=sentence)
+    return Promise(name, kept=True, sentence=f"{compared:,} windows, none differs")
+
+
+def monotone(revisions: Mapping[str, Sequence[int]]) -> Promise:
+    """No config went back a revision, or came twice."""
+    name = "config revisions only rise"
+    if not revisions:
+        return Promise(name, kept=False, sentence="no config was written")
+    for scope, seen in sorted(revisions.items()):
+        if any(later <= earlier for earlier, later in zip(seen, seen[1:], strict=False)):
+            return Promise(name, kept=False, sentence=f"{scope}: {list(seen)}")
+    total = sum(len(seen) for seen in revisions.values())
+    return Promise(name, kept=True, sentence=f"{total} records of {len(revisions)} scopes")
+
+
+def stored(rows: Mapping[str, int], records: Mapping[str, int]) -> Promise:
+    """Postgres holds what the topics hold."""
+    name = "Postgres equals the topics"
+    if not records or not sum(records.values()):
+        return Promise(name, kept=False, sentence="nothing was on the topics")
+    off = {table: n for table, n in records.items() if rows.get(table) != n}
+    if off:
+        table, n = sorted(off.items())[0]
+        return Promise(name, kept=False, sentence=f"{table} has {rows.get(table)} rows of {n}")
+    told = ", ".join(f"{n:,} {table}" for table, n in sorted(rows.items()) if table in records)
+    return Promise(name, kept=True, sentence=told)
+
+
+def repeatable(replayed: Mapping[str, int], difference: str | None) -> Promise:
+    """The journal, run again, gives the same bytes."""
+    name = "replay is identical"
+    if difference is not None:
+        return Promise(name, kept=False, sentence=difference)
+    if not replayed or not all(replayed.values()):
+        return Promise(name, kept=False, sentence="a stage had nothing to replay")
+    told = f"{sum(replayed.values()):,} commits of {len(replayed)} stages"
+    return Promise(name, kept=True, sentence=told)

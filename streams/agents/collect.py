@@ -1,0 +1,98 @@
+"""The agent of collect: events of any key in, mergeable partials spread by scope out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+from confluent_kafka import Message
+from faust.types import StreamT
+
+from processors.collect import (
+    ENTRY,
+    CollectPolicy,
+    CollectState,
+    Read,
+    absorb,
+    fresh,
+    restore,
+    step,
+)
+from schemas.codec import Codec
+from schemas.decode import decode_events
+from schemas.flow import Moment
+from schemas.topics import METRICS, QUALITY, TOPICS
+from streams.exactly_once.source import Batch
+from streams.exactly_once.stage import Read as Decoded
+from streams.exactly_once.stage import Stage
+from streams.settings import Settings
+
+LARGEST_ROUND = 60_000  # messages; bounds memory and the length of a step while catching up
+
+
+def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Decoded:
+    """Messages sorted by topic, as columns; the step itself writes the dead letters."""
+    reads = []
+    for name, run in groupby(messages, key=lambda each: each.topic()):
+        group = list(run)
+        values = [each.value() for each in group]
+        retention = TOPICS[name].retention_ms or 0
+        reads.append(
+            Read(
+                topic=name,
+                offsets=np.array([each.offset() for each in group], dtype=np.int64),
+                decoded=decode_events(codec.registry, name, values, moment.now, retention),
+                values=values,
+                keys=Lazily(group, "key"),
+                headers=Lazily(group, "headers"),
+            )
+        )
+    return Decoded(reads)
+
+
+class Lazily(Sequence[object]):
+    """One field of some messages, looked up only where it is asked for."""
+
+    def __init__(self, messages: Sequence[Message], field: str) -> None:
+        self.messages = messages
+        self.field = field
+
+    def __len__(self) -> int:
+        """How many messages."""
+        return len(self.messages)
+
+    def __getitem__(self, index: object) -> object:
+        """The field of one message; no headers are an empty list."""
+        value = getattr(self.messages[index], self.field)()  # type: ignore[call-overload]
+        return [] if value is None and self.field == "headers" else value
+
+
+def stage(settings: Settings) -> Stage[CollectPolicy, CollectState]:
+    """Reads in any order of keys; writes what one commit read, exactly once."""
+    policy = CollectPolicy(
+        destinations=settings.partitions_derived,
+        grace_ms=settings.window_grace_ms,
+        delay_ms=settings.window_delay_ms,
+        idle_ms=settings.idle_after_ms,
+    )
+    return Stage(
+        name="collect",
+        reads=(METRICS, QUALITY),
+        decode=decode,
+        policy=lambda _catalog: policy,
+        step=step,
+        fresh=fresh,
+        restore=restore,
+        absorb=absorb,
+        entry=ENTRY,
+        interval=settings.commit_interval_ms / 1_000,
+        tick=1.0,
+        batch=LARGEST_ROUND,
+    )
+
+
+async def collect(batches: StreamT[Batch]) -> None:
+    """Sum up what was read, per key and minute; send each scope's share to its partition."""
+    async for batch in batches:
+        await batch.commit(step)
