@@ -8,10 +8,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
 from schemas.codec import Codec
 from schemas.registry import RegistryClient
 from streams import kafka
 from streams.settings import Settings, current
+
+PATIENCE = 10.0  # seconds for a broker that is there, but slow
 
 
 def settings() -> Settings:
@@ -29,11 +34,25 @@ def reached() -> Settings:
 
     Raises:
         InvalidSettings: as `settings`.
-        KafkaException: No broker answers.
+        KafkaException: No broker answers; known at once where nobody listens.
     """
     found = settings()
-    kafka.admin(found.bootstrap_servers).list_topics(timeout=5)
-    return found
+    errors: list[KafkaError] = []
+    admin = AdminClient(
+        {"bootstrap.servers": found.bootstrap_servers, "error_cb": errors.append},
+        logger=kafka.client_log(),
+    )
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            admin.list_topics(timeout=0.5)
+        except KafkaException:
+            admin.poll(0)
+            down = any(each.code() == KafkaError._ALL_BROKERS_DOWN for each in errors)  # noqa: SLF001  # its public name
+            if down or time.monotonic() > deadline:
+                raise
+        else:
+            return found
 
 
 @contextmanager
