@@ -1,0 +1,397 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from processors.actuate.version import versioned
+from processors.decide.mix import mix_of
+from processors.decide.policy import DecidePolicy
+from processors.decide.predict import predict, wilson
+from processors.decide.state import ScopeState
+from schemas.catalog import Rule, Strategy
+from schemas.config import LlmConfig
+from schemas.decision import Action, Decision
+from schemas.rollout import Phase
+from tests.processors.decide.world import (
+    BIG,
+    CHEAPER,
+    FAR,
+    LIMITS,
+    MID,
+    MODELS,
+    NOON,
+    PRICES,
+    SCOPE,
+    SMALL,
+    World,
+    deployment,
+    hour,
+    minutes,
+    model,
+    policy,
+    window,
+)
+
+FASTER = Rule(id="faster", name="faster", when=CHEAPER.when, then="faster_model")
+FAILOVER = Rule(id="failover", name="failover", when=CHEAPER.when, then="failover")
+
+
+def last(world: World, *records: object, **fields: Any) -> Decision:  # noqa: ANN401
+    """The newest decision after 20 minutes of ordinary traffic."""
+    return world.feed(*records, *minutes(0, 20, **fields))[-1]
+
+
+def broken(decision: Decision, name: str) -> dict[str, float | None]:
+    (candidate,) = [c for c in decision.candidates if c.config.model == name.split("/")[1]]
+    return {violation.constraint: violation.value for violation in candidate.violations}
+
+
+def test_the_cheapest_model_within_all_constraints_is_rolled_out() -> None:
+    decision = last(World(policy()))
+    chosen = versioned(LlmConfig(version="", provider="one", model="small"))
+
+    assert (Action.DEPLOY, "balanced", chosen) == (
+        decision.action,
+        decision.strategy,
+        decision.chosen,
+    )
+    assert LlmConfig(version="v1", provider="one", model="big") == decision.current
+    assert ["small", "far", "mid"] == [c.config.model for c in decision.candidates]
+    assert [True, True, True] == [c.feasible for c in decision.candidates]
+    assert pytest.approx([0.8, 0.7, 0.4]) == [c.improvement for c in decision.candidates]
+
+
+def test_a_decision_records_what_it_saw_and_would_be_made_again() -> None:
+    decision = last(World(policy()))
+
+    assert (1.0, "c0ffee", "cheaper", "medium", SCOPE) == (
+        decision.propensity,
+        decision.policy,
+        decision.rule,
+        decision.priority,
+        decision.scope,
+    )
+    assert decision.inputs[0] == f"{SCOPE}|*|*|*|*|1m|{NOON}"
+    assert pytest.approx(
+        {
+            "cost_per_request_usd": 0.01,
+            "error_rate": 0.0,
+            "minutes": 10.0,
+            "newest.cost_per_request_usd": 0.01,
+            "p95_latency_ms": 1000.0,
+            "quality": 92.0,
+            "requests": 1000.0,
+            "requests_per_hour": 6000.0,
+            "tokens_input": 800.0,
+            "tokens_output": 200.0,
+            "cached_tokens": 0.0,
+        }
+    ) == dict(decision.observed)
+    assert decision.reasons[:2] == (
+        "Rule cheaper holds: cost_per_request_usd > 0.005.",
+        "one/small is the cheapest of 3 models within all constraints, of 3 weighed.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "constraints"),
+    [
+        ("quality", {"min_quality"}),
+        ("p95_latency_ms", {"max_p95_latency_ms"}),
+        ("error_rate", {"max_error_rate", "min_availability"}),
+    ],
+)
+def test_no_evidence_is_not_a_pass(missing: str, constraints: set[str]) -> None:
+    blank = replace(MODELS[SMALL], **{missing: None})
+    decision = last(World(policy(models={**MODELS, SMALL: blank})))
+
+    assert dict.fromkeys(constraints) == broken(decision, SMALL)
+    assert decision.chosen is not None
+    assert "far" == decision.chosen.model
+
+
+def test_a_model_without_a_price_is_not_chosen() -> None:
+    prices = {name: price for name, price in PRICES.items() if name != SMALL}
+    decision = last(World(policy(prices=prices)))
+
+    assert dict.fromkeys(
+        (
+            "daily_budget_usd",
+            "hourly_budget_usd",
+            "max_cost_per_request_usd",
+            "min_improvement",
+        )
+    ) == broken(decision, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("change", "limits", "constraint", "value"),
+    [
+        ({"quality": 79.9}, {}, "min_quality", 74.9),
+        ({"p95_latency_ms": 2501.0}, {}, "max_p95_latency_ms", 3001.2),
+        ({"error_rate": 0.06}, {"min_availability": 0.9}, "max_error_rate", 0.06),
+        ({"error_rate": 0.01}, {}, "min_availability", 0.99),
+        ({}, {"daily_budget_usd": 300.0}, "daily_budget_usd", 316.8),
+        ({}, {"hourly_budget_usd": 13.0}, "hourly_budget_usd", 13.2),
+        ({}, {"max_cost_per_request_usd": 0.0021}, "max_cost_per_request_usd", 0.0022),
+        ({"capabilities": ("json",)}, {}, "capabilities", 1.0),
+        ({"context_window": 999}, {}, "context_window", 1000.0),
+    ],
+)
+def test_every_bound_is_checked_against_the_pessimistic_prediction(
+    change: dict[str, Any], limits: dict[str, float], constraint: str, value: float
+) -> None:
+    models = {
+        **MODELS,
+        BIG: replace(MODELS[BIG], capabilities=("json", "tools")),
+        SMALL: replace(MODELS[SMALL], **{"capabilities": ("json", "tools"), **change}),
+    }
+    decision = last(World(policy(models=models, limits=replace(LIMITS, **limits))))
+
+    assert {constraint: pytest.approx(value)} == broken(decision, SMALL)
+
+
+def test_constraints_are_checked_safety_first_and_preferences_last() -> None:
+    worst = replace(MODELS[SMALL], quality=10.0, p95_latency_ms=9999.0, error_rate=0.5)
+    limits = replace(
+        LIMITS, hourly_budget_usd=1.0, daily_budget_usd=1.0, preferred_providers=("two",)
+    )
+    decision = last(World(policy(models={**MODELS, SMALL: worst}, limits=limits)))
+
+    assert [
+        "max_error_rate",
+        "max_p95_latency_ms",
+        "min_quality",
+        "min_availability",
+        "daily_budget_usd",
+        "hourly_budget_usd",
+        "preferred_providers",
+    ] == list(broken(decision, SMALL))
+
+
+def test_what_saves_too_little_is_not_worth_a_change() -> None:
+    decision = last(World(policy(prices={BIG: 10.0, MID: 9.1, SMALL: 11.0, FAR: 10.0})))
+
+    assert Action.NONE is decision.action
+    assert {"min_improvement": pytest.approx(0.09)} == broken(decision, MID)
+    assert "None of 3 models is within all constraints." == decision.reasons[1]
+
+
+def test_a_preference_may_cost_a_little_and_vetoes_nothing() -> None:
+    limits = replace(LIMITS, preferred_providers=("two",))
+    near, far = (
+        last(World(policy(limits=limits, prices={**PRICES, FAR: price}))) for price in (2.09, 2.11)
+    )
+
+    assert ("far", "small") == (
+        near.chosen and near.chosen.model,
+        far.chosen and far.chosen.model,
+    )
+    assert {"preferred_providers": 0.0} == broken(far, SMALL)
+
+
+def test_disabled_and_foreign_models_are_not_weighed() -> None:
+    models = {
+        **MODELS,
+        SMALL: replace(MODELS[SMALL], enabled=False),
+        FAR: replace(MODELS[FAR], scopes=("shop",)),
+    }
+    decision = last(World(policy(models=models)))
+
+    assert ["mid"] == [candidate.config.model for candidate in decision.candidates]
+
+
+def test_a_model_that_was_rolled_back_is_not_tried_again() -> None:
+    world = World(policy())
+    world.feed(deployment(0, Phase.RAMPING), deployment(5, Phase.ROLLED_BACK, sequence=2))
+    decision = world.feed(*minutes(0, 60))[-1]
+
+    assert {"rolled_back": 1.0} == broken(decision, SMALL)
+    assert decision.chosen is not None
+    assert "far" == decision.chosen.model
+
+
+def test_it_is_weighed_again_once_another_model_is_stable() -> None:
+    world = World(policy())
+    world.feed(deployment(0, Phase.ROLLED_BACK), deployment(1, Phase.PROMOTED, MID, id_="r2"))
+    decision = world.feed(*minutes(40, 20, serving=MID, cost=0.006))[-1]
+
+    assert {} == broken(decision, SMALL)
+
+
+def test_a_faster_model_is_the_cheapest_that_is_fast_enough() -> None:
+    models = {
+        **MODELS,
+        MID: replace(MODELS[MID], p95_latency_ms=899.0),
+        SMALL: replace(MODELS[SMALL], p95_latency_ms=901.0),
+    }
+    decision = last(World(policy(FASTER, models=models)))
+
+    assert decision.chosen is not None
+    assert "mid" == decision.chosen.model
+    assert {"min_improvement": pytest.approx(0.099)} == broken(decision, SMALL)
+
+
+def test_a_failover_goes_to_another_provider_at_any_price() -> None:
+    decision = last(World(policy(FAILOVER, prices={**PRICES, FAR: 12.0})))
+
+    assert decision.chosen is not None
+    assert ("two", "far") == (decision.chosen.provider, decision.chosen.model)
+    assert ["far"] == [candidate.config.model for candidate in decision.candidates]
+
+
+def test_a_failover_works_when_nobody_knows_what_today_costs() -> None:
+    rule = replace(FAILOVER, when=replace(CHEAPER.when, metric="quality", value=1.0))
+    limits = replace(LIMITS, approval_above_usd_per_day=1000.0)
+    decision = last(World(policy(rule, limits=limits)), cost=None)
+
+    assert Action.DEPLOY is decision.action
+
+
+def test_a_cheaper_model_needs_to_know_what_today_costs() -> None:
+    rule = replace(CHEAPER, when=replace(CHEAPER.when, metric="quality", value=1.0))
+    decision = last(World(policy(rule)), cost=None)
+
+    assert Action.NONE is decision.action
+    assert {"min_improvement": None} == broken(decision, SMALL)
+
+
+def test_with_no_other_provider_there_is_no_failover() -> None:
+    models = {name: m for name, m in MODELS.items() if name != FAR}
+    decision = last(World(policy(FAILOVER, models=models)))
+
+    assert "The catalog has no other model of another provider for this scope." in decision.reasons
+
+
+def test_a_great_impact_needs_a_person() -> None:
+    limits = replace(LIMITS, approval_above_usd_per_day=1000.0)
+    small = last(World(policy(limits=limits)), requests=80)
+    great = last(World(policy(limits=limits)), requests=100)
+
+    assert Action.DEPLOY is small.action
+    assert (Action.NONE, None) == (great.action, great.chosen)
+    assert ["approval_above_usd_per_day"] == [v.constraint for v in great.violations]
+    assert pytest.approx(6000 * 24 * 0.008) == great.violations[0].value
+
+
+def test_a_bound_that_is_barely_kept_is_not_trusted_by_a_careful_strategy() -> None:
+    careful = Strategy(name="balanced", steps=(), min_confidence=0.95)
+    base = policy(models={BIG: MODELS[BIG], SMALL: replace(MODELS[SMALL], quality=80.0)})
+    careful_catalog = replace(base.catalog, strategies={"balanced": careful})
+    bold, doubtful = (last(World(p)) for p in (base, replace(base, catalog=careful_catalog)))
+
+    assert Action.DEPLOY is bold.action
+    assert pytest.approx(0.9, abs=1e-6) == bold.confidence
+    assert ["min_confidence"] == [violation.constraint for violation in doubtful.violations]
+
+
+def test_nothing_is_chosen_while_nobody_says_which_model_serves() -> None:
+    world = World(policy())
+    decision = world.feed(*(window(n) for n in range(20)))[-1]
+
+    assert (Action.NONE, None) == (decision.action, decision.current)
+    assert "No model is known to serve this scope." in decision.reasons
+
+
+def test_the_model_that_serves_now_is_that_of_most_of_the_last_minutes() -> None:
+    world = World(policy())
+    world.feed(*minutes(0, 40, serving=MID), *minutes(40, 15, serving=SMALL))
+    mix = mix_of(world.state.scopes[SCOPE])
+
+    assert SMALL == mix.name
+
+
+def test_the_candidate_of_a_rollout_is_not_what_serves() -> None:
+    world = World(policy())
+    world.feed(
+        window(0, name=SMALL, cohort="candidate", requests=900),
+        window(0, name=BIG, cohort="stable", requests=100),
+        window(0, requests=1000),
+    )
+
+    assert BIG == mix_of(world.state.scopes[SCOPE]).name
+
+
+def forecast(p: DecidePolicy, *rows: object, name: str = SMALL) -> tuple[Any, Any]:
+    world = World(p)
+    world.feed(*minutes(0, 1), *rows)
+    state = world.state.scopes[SCOPE]
+    found = predict(p, state, mix_of(state), p.catalog.models[name], NOON)
+    return found.predicted, found.pessimistic
+
+
+def test_a_record_of_enough_requests_replaces_the_expectation() -> None:
+    row = hour(SMALL, requests=2000, errors=20, timeouts=2, quality=70.0, latency=1500.0)
+    predicted, worst = forecast(policy(), row)
+
+    assert (0.01, 0.999, 70.0, 1500.0) == (
+        predicted["error_rate"],
+        predicted["availability"],
+        predicted["quality"],
+        predicted["p95_latency_ms"],
+    )
+    assert pytest.approx(wilson(20, 2000)) == worst["error_rate"]
+    assert pytest.approx(1 - wilson(2, 2000)) == worst["availability"]
+    assert pytest.approx(1500 * (1 + 0.2 / 2)) == worst["p95_latency_ms"]
+
+
+def test_too_few_requests_leave_the_expectation_in_force() -> None:
+    predicted, _ = forecast(policy(), hour(SMALL, requests=499, errors=300, quality=None))
+
+    assert (0.002, 85.0, 1000.0) == (
+        predicted["error_rate"],
+        predicted["quality"],
+        predicted["p95_latency_ms"],
+    )
+
+
+def test_open_hours_replace_each_other_and_closed_ones_add_up() -> None:
+    rows = [
+        hour(SMALL, requests=600, errors=60, closed=False),
+        hour(SMALL, requests=1000, errors=60, closed=False, revision=2),
+        hour(SMALL, requests=1000, errors=40, closed=True, revision=3),
+        hour(SMALL, requests=1000, errors=900, closed=True, revision=4),  # of what is past
+        hour(SMALL, requests=1000, errors=20, version="v3", closed=True),
+    ]
+    predicted, _ = forecast(policy(), *rows)
+
+    assert 60 / 2000 == predicted["error_rate"]
+
+
+def test_an_old_record_counts_less() -> None:
+    old = hour(SMALL, requests=1000, errors=100)
+    new = window(
+        1380, name=SMALL, cohort="candidate", version="v2", size="1h", requests=1000, errors=0
+    )
+    predicted, _ = forecast(policy(), old, new)
+
+    assert pytest.approx(50 / 1500) == predicted["error_rate"]
+
+
+def test_a_scope_remembers_the_models_that_it_saw_last() -> None:
+    world = World(policy())
+    for n in range(80):
+        world.feed(window(n * 60, name=f"one/m{n}", size="1h", cohort="stable"))
+    seen = world.state.scopes[SCOPE].seen
+
+    assert {f"one/m{n}" for n in range(16, 80)} == set(seen)
+
+
+def test_tokens_in_the_cache_are_priced_as_such() -> None:
+    state = ScopeState(scope=SCOPE)
+    base = replace(mix_of(state), tokens_input=1000.0, tokens_output=100.0, cached_tokens=400.0)
+    p = policy()
+    entry = replace(p.catalog.prices[SMALL][0], cached_per_mtok=0.5)
+    p = replace(p, catalog=replace(p.catalog, prices={SMALL: (entry,)}))
+
+    assert (
+        pytest.approx((600 * 2 + 400 * 0.5 + 100 * 2) / 1e6)
+        == predict(p, state, base, model(SMALL, 85.0), NOON).predicted["cost_per_request_usd"]
+    )
+
+
+def test_price_data_that_is_not_installed_is_refused() -> None:
+    with pytest.raises(ValueError, match="installed is"):
+        replace(policy(), prices="other 1.0")
