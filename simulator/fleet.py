@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas.scope import bucket_of, scope_of
+from schemas.scope import ALL, bucket_of, scope_of
 from simulator.faults import Fault
 from simulator.profiles import PROFILES
 from simulator.trace import MINUTE, Ints, azure
@@ -24,8 +24,9 @@ TRUTHS = ("quality", "quality_sd", "latency", "error_rate")
 class Endpoint:
     """One endpoint of one application and its users.
 
-    `truth` says for a model (`provider/model`) what is different here from its profile: quality
-    (0–100, mean), quality_sd, latency (times the profile's), error_rate.
+    `truth` says for a model (`provider/model`, or `*` for all but the default) what is different
+    here from its profile: quality (0–100, mean), quality_sd, latency (times the profile's),
+    error_rate.
 
     Raises:
         ValueError: A model or a truth is not known, or a number makes no sense.
@@ -47,7 +48,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         """Check."""
-        for model in (self.default, *self.truth):
+        for model in (self.default, *(name for name in self.truth if name != ALL)):
             if model not in PROFILES:
                 raise ValueError(f"{self.scope}: {model!r} is none of {', '.join(PROFILES)}.")
         for model, truth in self.truth.items():
@@ -62,6 +63,11 @@ class Endpoint:
     def scope(self) -> str:
         """`service/endpoint`."""
         return scope_of(self.service, self.endpoint)
+
+    def true_of(self, model: str) -> Mapping[str, float]:
+        """What is different of *model* here."""
+        others = self.truth.get(ALL, {}) if model != self.default else {}
+        return {**others, **self.truth.get(model, {})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

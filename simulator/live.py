@@ -206,7 +206,8 @@ class Live:
 
     def summary(self) -> dict[str, Any]:
         """What was done: counts by kind, money by service, and the clients' own counters."""
-        record, services = self.record, {}
+        record = self.record
+        services: dict[str, dict[str, float]] = {}
         owner = np.array([one.service for one in self._fleet.endpoints])[
             record.column("endpoint").astype(int)
         ]
@@ -228,6 +229,8 @@ class Live:
             "silent": int((sends == 0).sum()),
             **self._sent,
             "garbage_failed": self._garbage_failed,
+            "cost_usd": sum(one["cost_usd"] for one in services.values()),
+            "default_cost_usd": sum(one["default_cost_usd"] for one in services.values()),
             "services": services,
             "clients": total,
         }

@@ -7,7 +7,8 @@ How the numbers came about (`python -m simulator.fit` prints them again from the
   more than three medians, and the Pareto index of those (Hill's estimate).
 - Quality: 100 × the mean quality on RouterBench where the model is in it (gpt-4 takes the value of
   gpt-4-1106-preview); for newer ones 80 + 0.25 × the pass rate of Aider's polyglot leaderboard,
-  which is a choice of scale, not a measurement.
+  which is a choice of scale, not a measurement. claude-haiku-4-5, gemini-2.5-flash-lite and
+  mistral-small-latest are in neither and were put between their neighbours.
 - Prices: list prices in USD per million tokens, as genai-prices knows them.
 - Which model has which provider's shape, and the error rates, are choices: dearer is slower.
 """
@@ -90,10 +91,20 @@ PROFILES: Mapping[str, Profile] = {
         _profile("openai/gpt-4o", "fireworks_7b", 85.8, (2.5, 10.0, 1.25)),
         _profile("openai/gpt-4o-mini", "anyscale_13b", 80.9, (0.15, 0.6, 0.075)),
         _profile("openai/gpt-3.5-turbo", "anyscale_13b", 78.7, (0.5, 1.5, 0.5)),
+        _profile("openai/gpt-4.1", "fireworks_7b", 93.1, (2.0, 8.0, 0.5)),
+        _profile("openai/gpt-4.1-mini", "anyscale_13b", 88.1, (0.4, 1.6, 0.1)),
+        _profile("openai/gpt-4.1-nano", "anyscale_13b", 82.2, (0.1, 0.4, 0.025)),
         _profile("openai/o1", "bedrock_13b", 95.4, (15.0, 60.0, 7.5), 0.006),
         _profile("anthropic/claude-3-5-sonnet-20241022", "fireworks_7b", 92.9, (3.0, 15.0, 0.3)),
         _profile("anthropic/claude-3-5-haiku-20241022", "anyscale_13b", 87.0, (0.8, 4.0, 0.08)),
+        _profile("anthropic/claude-3-5-haiku-latest", "anyscale_13b", 87.0, (0.8, 4.0, 0.08)),
+        _profile("anthropic/claude-sonnet-4-0", "fireworks_7b", 94.1, (3.0, 15.0, 0.3)),
+        _profile("anthropic/claude-haiku-4-5", "anyscale_13b", 90.0, (1.0, 5.0, 0.1)),
+        _profile("google/gemini-2.0-flash", "anyscale_13b", 85.6, (0.1, 0.4, 0.025)),
+        _profile("google/gemini-2.5-flash", "anyscale_13b", 91.0, (0.3, 2.5, 0.03)),
+        _profile("google/gemini-2.5-flash-lite", "anyscale_13b", 84.0, (0.1, 0.4, 0.01)),
         _profile("deepseek/deepseek-chat", "together_7b", 92.1, (0.27, 1.1, 0.07)),
+        _profile("mistral/mistral-small-latest", "anyscale_13b", 82.0, (0.15, 0.6, 0.015)),
         _profile("mistral/open-mixtral-8x7b", "together_13b", 78.1, (0.7, 0.7, 0.7)),
         _profile("mistral/open-mistral-7b", "anyscale_13b", 59.3, (0.25, 0.25, 0.25)),
     )

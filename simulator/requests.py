@@ -29,9 +29,6 @@ def requests(
 
     Returns:
         One for each endpoint, in the fleet's order.
-
-    Raises:
-        ValueError: A config names a model without a profile.
     """
     return tuple(
         answer(

@@ -38,7 +38,7 @@ def read(file: Path, *, seed: int = 1, start: int = 0, rate: float = 1.0) -> Fle
         InvalidScenario: It cannot be read or makes no sense.
     """
     beside = SCENARIOS / f"{file.name}.yaml"
-    path = beside if not file.exists() and file.suffix == "" and beside.exists() else file
+    path = beside if not file.is_file() and file.suffix == "" and beside.exists() else file
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         fleet = fleet_of(raw, seed, start)

@@ -11,12 +11,12 @@ from scipy import special
 
 from simulator.faults import SERVING, Fault, Kind
 from simulator.fleet import Demand, Endpoint, Floats
-from simulator.profiles import PROFILES, SLOWEST_MS, TAIL_FROM, TAIL_INDEX, TAIL_SHARE, Profile
+from simulator.profiles import PROFILES, SLOWEST_MS, TAIL_FROM, TAIL_INDEX, TAIL_SHARE
 from simulator.trace import MINUTE, Ints
 
-OK, RATE_LIMIT, TIMEOUT, SERVER_ERROR, UNAVAILABLE = range(5)
-STATUS = np.array([200, 429, 504, 500, 503])
-ERROR_TYPES = (None, "rate_limit", "timeout", "server_error", "unavailable")
+OK, RATE_LIMIT, TIMEOUT, SERVER_ERROR, UNAVAILABLE, NOT_FOUND = range(6)
+STATUS = np.array([200, 429, 504, 500, 503, 404])
+ERROR_TYPES = (None, "rate_limit", "timeout", "server_error", "unavailable", "not_found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,8 @@ def serve(demand: Demand, served: Sequence[Served], by: Ints) -> Answers:
         by: [n] index into *served*.
 
     Returns:
-        The answers. A request's chance is its own: the same demand answered by other models gives
-        what those would have made of the same moment.
-
-    Raises:
-        ValueError: A model has no profile.
+        The answers; a model without a profile answers none. A request's chance is its own: the same
+        demand answered by other models gives what those would have made of the same moment.
     """
     endpoint = demand.endpoint
     table = np.array([parameters(endpoint, config.name) for config in served])
@@ -82,11 +79,14 @@ def serve(demand: Demand, served: Sequence[Served], by: Ints) -> Answers:
     each = itl * np.exp(itl_sigma * normal[1]) * demand.load * slower
 
     outcome = _outcomes(demand, errors + failing, down)
+    outcome = np.where(
+        np.array([config.name not in PROFILES for config in served])[by], NOT_FOUND, outcome
+    )
     ok = outcome == OK
     tokens_output = np.where(ok, demand.tokens_output, 0)
     latency = np.minimum(first + each * (tokens_output - 1).clip(0), SLOWEST_MS)
     # a refusal comes at once, a time-out after patience is over
-    latency = np.where((outcome == RATE_LIMIT) | (outcome == UNAVAILABLE), 0.3 * first, latency)
+    latency = np.where(np.isin(outcome, (RATE_LIMIT, UNAVAILABLE, NOT_FOUND)), 0.3 * first, latency)
     latency = np.where(outcome == TIMEOUT, np.minimum(10 * first, SLOWEST_MS), latency)
     latency = np.minimum(latency, SLOWEST_MS)
 
@@ -117,8 +117,8 @@ def serve(demand: Demand, served: Sequence[Served], by: Ints) -> Answers:
 
 def parameters(endpoint: Endpoint, name: str) -> tuple[float, ...]:
     """What a model is like at an endpoint: latency, errors, quality, prices (µ$ per token)."""
-    profile = _profile(name)
-    truth = endpoint.truth.get(name, {})
+    profile = PROFILES.get(name, PROFILES[endpoint.default])
+    truth = endpoint.true_of(name)
     slower = truth.get("latency", 1.0)
     shape = profile.shape
     return (
@@ -133,14 +133,6 @@ def parameters(endpoint: Endpoint, name: str) -> tuple[float, ...]:
         profile.output_per_mtok,
         profile.cached_per_mtok,
     )
-
-
-def _profile(name: str) -> Profile:
-    if name not in PROFILES:
-        raise ValueError(
-            f"Nobody knows what {name!r} is like: add a profile, or use another model."
-        )
-    return PROFILES[name]
 
 
 def _outcomes(demand: Demand, errors: Floats, down: Floats) -> Ints:

@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -16,11 +17,14 @@ import numpy as np
 import pytest
 
 from llmopt_client.batch import COLUMNS, Batches
+from llmopt_client.kafka import METRICS, QUALITY
+from llmopt_client.outbox import Outbox
 from schemas.scope import bucket_of
 
 AVSC = Path(__file__).parents[2] / "schemas" / "avro" / "MetricBatch.avsc"
+NOW = time.time_ns() // 1_000_000
 EVENT = {
-    "timestamp": 1_700_000_000_123,
+    "timestamp": NOW,
     "service": "s",
     "endpoint": "e",
     "model": "m",
@@ -92,7 +96,7 @@ def test_a_batch_says_what_its_events_said() -> None:
     assert (["timeout"], 3) == (record["error_types"], record["n"])
     assert {
         "key": [0, 1, 0],
-        "timestamp": [1_700_000_000_123] * 3,
+        "timestamp": [NOW] * 3,
         "latency_us": [12346] * 3,
         "ttft_us": [-1, 3_000, -1],
         "cost_nanousd": [-1, 1_234_567, -1],
@@ -132,10 +136,42 @@ def test_without_a_registry_there_are_no_batches(url: str) -> None:
         {"tokens_input": 2**31},
         {"status_code": -1},
         {"timestamp": "yesterday"},
+        {"timestamp": 0},
+        {"timestamp": NOW + 86_400_000},
+        {"latency_ms": 3_600_001.0},
+        {"retry_count": 1_001},
+        {"model": "m" * 257},
+        {"error_type": "e" * 129},
+        {"cost_usd": 1_001.0},
     ],
 )
-def test_an_event_that_does_not_fit_is_known_before_packing(wrong: dict[str, Any]) -> None:
+def test_an_event_that_would_spoil_a_batch_is_kept_out_of_it(wrong: dict[str, Any]) -> None:
     batches = Batches("http://127.0.0.1:1")
 
     assert batches.fits(EVENT)
     assert not batches.fits({**EVENT, **wrong})
+
+
+def test_what_a_batch_cannot_hold_goes_alone_and_in_order() -> None:
+    class Sent:
+        def __init__(self) -> None:
+            self.values: list[bytes] = []
+
+        def produce(self, _: str, value: bytes, __: str, **___: object) -> None:
+            self.values.append(value)
+
+    with registry(AVSC.read_text()) as url:
+        outbox = Outbox({}, 100, Batches(url, size=3))
+        sent = Sent()
+        outbox._producer = sent
+        odd = {**EVENT, "tokens_input": 10_000_001}
+        quality = {**EVENT, "overall": 80.0}
+        outbox.put_many(METRICS, [("s", EVENT)] * 4 + [("s", odd), ("s", EVENT)])
+        outbox.put(QUALITY, "s", quality)
+        outbox._drain(time.monotonic() + 5)
+    batched = [
+        unpack(value)["n"] if value[:1] == b"\0" else json.loads(value) for value in sent.values
+    ]
+
+    assert [3, 1, odd, 1, quality] == batched
+    assert 7 == outbox.counts()["sent"]

@@ -219,6 +219,21 @@ def test_an_endpoint_that_makes_no_sense_is_refused(wrong: dict[str, object], sa
         replace(ONE, **wrong)  # type: ignore[arg-type]
 
 
-def test_a_config_naming_an_unknown_model_is_refused() -> None:
-    with pytest.raises(ValueError, match="gpt-99"):
-        requests(FLEET, 3, {"shop/answer": rollout(5_000, "openai/gpt-99")})
+def test_a_model_that_does_not_exist_answers_nothing() -> None:
+    answers, _ = requests(FLEET, 3, {"shop/answer": rollout(5_000, "openai/gpt-99")})
+
+    for event in events(answers):
+        assert ("candidate" == event.cohort) == ("not_found" == event.error_type)
+        assert event.cohort == "stable" or (404, 0, 0.0) == (
+            *(event.status_code, event.tokens_output, event.cost_usd),
+        )
+
+
+def test_a_truth_of_all_models_leaves_the_default_and_the_named_ones_alone() -> None:
+    endpoint = replace(
+        ONE, truth={"*": {"quality": 50.0, "latency": 2.0}, CHEAP: {"quality": 70.0}}
+    )
+
+    assert {} == endpoint.true_of(GPT4)
+    assert {"quality": 70.0, "latency": 2.0} == endpoint.true_of(CHEAP)
+    assert {"quality": 50.0, "latency": 2.0} == endpoint.true_of("openai/o1")

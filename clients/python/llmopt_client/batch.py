@@ -20,7 +20,6 @@ from llmopt_client.kafka import METRICS, log
 
 Fields = Mapping[str, Any]
 KEY = ("service", "endpoint", "model", "provider", "config_version", "cohort")
-TEXT = (*KEY, "error_type")
 ABSENT = -1
 NO_UNIT = 65_535
 RETRY_S = 30.0
@@ -44,7 +43,15 @@ FIELDS = (
     *(name for name, _ in COLUMNS),
     "crc",
 )
-RANGES = {"H": (0, 65_535), "i": (-(2**31), 2**31 - 1), "q": (-(2**63), 2**63 - 1)}
+# What the pipeline takes. A batch is taken whole or not at all, so an event beyond its limits must
+# go alone, for others not to share its fate.
+LONGEST, LONGEST_ERROR = 256, 128  # characters
+TOKENS, HOUR_US, DAY_MS = 10_000_000, 3_600_000_000, 86_400_000
+LIMITS = (  # of the columns after `key` and `timestamp`
+    *((0, HOUR_US), (ABSENT, HOUR_US), (ABSENT, 1_000_000_000_000)),
+    *((0, TOKENS), (0, TOKENS), (0, TOKENS), (ABSENT, TOKENS)),
+    *((100, 599), (0, 1_000), (0, 65_535), (0, NO_UNIT)),
+)
 
 
 class Batches:
@@ -74,17 +81,25 @@ class Batches:
         return self._schema is not None
 
     def fits(self, fields: Fields) -> bool:
-        """Whether an event has what a batch needs, within the width of the columns."""
+        """Whether an event may go with others: it has all it needs, and nothing is out of range."""
         try:
-            row = _row(fields, 0, 0)
+            _, timestamp, *rest = _row(fields, 0, 0)
+            names = [fields.get(name) or "" for name in KEY]
+            error = fields.get("error_type") or ""
+            short = all(len(name) <= LONGEST for name in names) and len(error) <= LONGEST_ERROR
+            within = all(
+                low <= value <= high for value, (low, high) in zip(rest, LIMITS, strict=True)
+            )
         except (KeyError, TypeError, ValueError, OverflowError):
             return False
-        if not all(fields[name] for name in KEY[:4]):
-            return False
-        return all(
-            RANGES[code][0] <= value <= RANGES[code][1]
-            for value, (_, code) in zip(row, COLUMNS, strict=True)
-        ) and all(isinstance(fields.get(name) or "", str) for name in TEXT)
+        now = time.time_ns() // 1_000_000
+        return (
+            all(isinstance(name, str) for name in (*names, error))
+            and all(names[:4])
+            and short
+            and within
+            and now - 6 * DAY_MS < timestamp < now + 60_000
+        )
 
     def pack(self, events: Sequence[Fields]) -> bytes:
         """One message of events that fit: Confluent framing, then the Avro record."""

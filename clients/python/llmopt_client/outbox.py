@@ -140,24 +140,22 @@ class Outbox(threading.Thread):
             self._waiting.popleft()
 
     def _drain_batch(self, batches: Batches) -> None:
-        """Take metric events off the head into one message; others go as they are."""
+        """Send the metric events at the head in one message; what does not fit goes alone."""
         taken: list[Fields] = []
-        while self._waiting and self._waiting[0][0] == METRICS and len(taken) < batches.size:
-            fields = self._waiting.popleft()[2]
-            if not isinstance(fields, bytes):
-                taken.append(fields)
+        while self._waiting and len(taken) < batches.size:
+            topic, _, fields = self._waiting[0]
+            if topic != METRICS or isinstance(fields, bytes) or not batches.fits(fields):
+                break
+            taken.append(fields)
+            self._waiting.popleft()
         if not taken:
             self._send_one()
             return
-        valid = [fields for fields in taken if batches.fits(fields)]
-        self._count("invalid", len(taken) - len(valid))
-        if not valid:
-            return
-        value = batches.pack(valid)
-        while not self._produce(METRICS, str(valid[0]["service"]), value, len(valid)):
+        value = batches.pack(taken)
+        while not self._produce(METRICS, str(taken[0]["service"]), value, len(taken)):
             if self._stopped.is_set():
-                self._count("sent", len(valid))
-                self._count("failed", len(valid))
+                self._count("sent", len(taken))
+                self._count("failed", len(taken))
                 return
 
     def _produce(self, topic: str, key: str, value: bytes, events: int) -> bool:

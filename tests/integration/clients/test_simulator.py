@@ -67,25 +67,10 @@ def test_a_run_sends_what_its_truth_says(environment: Environment, tmp_path: Pat
     begin = {topic.name: ends(servers, topic.name) for topic in (METRICS, QUALITY)}
     (tmp_path / "scenario.yaml").write_text(SCENARIO.format(name=name))
 
+    options = f"--bootstrap-servers {servers} --scenario {tmp_path / 'scenario.yaml'} --json"
+    options += f" --speed 120 --minutes 8 --seed 3 --truth {tmp_path / 'truth.npz'}"
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "simulator",
-            "--bootstrap-servers",
-            servers,
-            "--json",
-            "--scenario",
-            str(tmp_path / "scenario.yaml"),
-            "--speed",
-            "120",
-            "--minutes",
-            "8",
-            "--truth",
-            str(tmp_path / "truth.npz"),
-            "--seed",
-            "3",
-        ],
+        [sys.executable, "-m", "simulator", *options.split()],
         capture_output=True,
         text=True,
         check=True,
