@@ -18,9 +18,8 @@ from schemas.avsc import Written
 from schemas.codec import FRAME, read, same
 from schemas.columns import Ints, Rejected
 from schemas.errors import Undecodable
+from schemas.hashing import strings
 from schemas.walk import Walk
-
-FEW = 16  # messages: below this, searching for the bad one costs more than reading each slowly
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,41 +42,66 @@ def read_fast(written: Written, record: type, values: Sequence[bytes], message: 
     """
     if not same(written, record):
         return read_slowly(written, record, values, message)
-    table, clean = _decode(record, values), np.arange(len(values))
+    fields = avsc.schema(record)["fields"]
+    table, some = _decode(record, values), np.arange(len(values))
     if table is not None:
         # The decoder ignores bytes that are left over. As no datum can be shorter than its
         # values in their shortest form, equal sizes prove that every byte was read; whatever
         # else happened (also a long form that means the same) the slow path decides.
         sizes = np.fromiter(map(len, values), np.int64, len(values))
-        exact = footprint(record, table) + FRAME.size == sizes
-        if exact.all():
-            return Rows(table, message)
-        table, clean = table.filter(pa.array(exact)), clean[exact]
+        sound = footprint(record, table) + FRAME.size == sizes
     else:
-        clean = np.flatnonzero(Walk(values, FRAME.size).through(avsc.schema(record)["fields"]))
-        table, clean = _decode_most(record, values, clean)
-    rest = np.setdiff1d(np.arange(len(values)), clean)
+        # One datum that ends too early is enough for the decoder to refuse all of them.
+        some = np.flatnonzero(Walk(values, FRAME.size).through(fields))
+        table = _decode(record, [values[i] for i in some.tolist()])
+        if table is None:
+            return read_slowly(written, record, values, message)
+        sound = np.ones(len(some), np.bool_)
+    sound &= legible(table)
+    if sound.all() and len(some) == len(values):
+        return Rows(table, message)
+    fast = some[sound]
+    rest = np.setdiff1d(np.arange(len(values)), fast)
     slow = read_slowly(written, record, [values[i] for i in rest.tolist()], message[rest])
-    places = np.concatenate([message[clean], slow.message])
+    places = np.concatenate([message[fast], slow.message])
     order = np.argsort(places, kind="stable")
-    table = pa.concat_batches([table, slow.table]).take(pa.array(order))
+    table = pa.concat_batches([table.filter(pa.array(sound)), slow.table]).take(pa.array(order))
     return Rows(table, places[order], slow.rejected)
 
 
-def _decode_most(record: type, values: Sequence[bytes], at: Ints) -> tuple[Any, Ints]:
-    """The table of those `values[at]` that can be read together, and which they are."""
-    tables: list[Any] = [tabled(record, [])]
-    read: list[Ints] = [np.zeros(0, np.int64)]
-    pending = [at]
-    while pending:
-        some = pending.pop()
-        table = _decode(record, [values[i] for i in some.tolist()])
-        if table is not None:
-            tables.append(table)
-            read.append(some)
-        elif len(some) > FEW:
-            pending += [some[len(some) // 2 :], some[: len(some) // 2]]
-    return pa.concat_batches(tables), np.concatenate(read)
+def legible(table: Any) -> npt.NDArray[np.bool_]:  # noqa: ANN401  # RecordBatch
+    """Which rows [n] have text that is UTF-8; the decoder does not look."""
+    good = np.ones(len(table), np.bool_)
+    for column in table.columns:
+        if pa.types.is_map(column.type):
+            rows = np.repeat(np.arange(len(table)), np.diff(column.offsets.to_numpy()))
+            for part in (column.keys, column.items):
+                good[rows[_illegible(part)]] = False
+        else:
+            good[_illegible(column)] = False
+    return good
+
+
+def _illegible(column: Any) -> list[int]:  # noqa: ANN401  # Arrow array
+    """The rows of a column whose text is not UTF-8; none where it holds no text."""
+    if not pa.types.is_string(column.type):
+        return []
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        starts, sizes, data = strings(column)
+        beyond = np.flatnonzero(data[: int(sizes.sum())] > 127)
+        rows = np.unique(np.searchsorted(starts, beyond, "right") - 1).tolist()
+        return [row for row in rows if not _is_text(data[starts[row] :][: sizes[row]].tobytes())]
+    return []
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read_slowly(written: Written, record: type, values: Sequence[bytes], message: Ints) -> Rows:
@@ -147,10 +171,11 @@ def footprint(record: type, table: Any) -> Ints:  # noqa: ANN401  # RecordBatch
         kind = field["type"]
         if isinstance(kind, list):
             total += 1  # which of the union
-            if column.null_count == n:
-                continue
-            sizes = np.broadcast_to(_sizes(kind[1], column.fill_null(_EMPTY[kind[1]])), n)
-            total += np.where(column.is_valid().to_numpy(zero_copy_only=False), sizes, 0)
+            if not column.null_count:
+                total += _sizes(kind[1], column)
+            elif column.null_count < n:
+                sizes = np.broadcast_to(_sizes(kind[1], column.fill_null(_EMPTY[kind[1]])), n)
+                total += np.where(column.is_valid().to_numpy(zero_copy_only=False), sizes, 0)
         else:
             total += _sizes(kind, column)
     return total

@@ -97,10 +97,15 @@ def judge(verdicts: Verdicts, table: Any, clock: Clock) -> None:  # noqa: ANN401
 
 
 def _judge_numbers(verdicts: Verdicts, table: Any) -> None:  # noqa: ANN401  # RecordBatch
-    names = set(table.schema.names)
-    numbers = [(n, table.column(n).fill_null(0).to_numpy()) for n in MOST if n in names]
-    if "dimensions" in names:
-        numbers += [("dimensions", bound) for bound in _bounds(table.column("dimensions"))]
+    numbers: list[tuple[str, npt.NDArray[Any]]] = []
+    for field in table.schema:
+        column = table.column(field.name)
+        if field.name not in MOST or column.null_count == len(column):
+            continue
+        bounds = (
+            _bounds(column) if pa.types.is_map(field.type) else (_filled(column, 0).to_numpy(),)
+        )
+        numbers += [(field.name, values) for values in bounds]
     for i, (name, values) in enumerate(numbers):
         if not np.isfinite(values.min(initial=0)) or not np.isfinite(values.max(initial=0)):
             finite = np.isfinite(values)
@@ -129,7 +134,7 @@ def columns(table: Any, message: Ints) -> EventColumns:  # noqa: ANN401  # Recor
         if name not in names or table.column(name).null_count == n:
             continue
         column = table.column(name)
-        scaled = column.fill_null(0).to_numpy()
+        scaled = _filled(column, 0).to_numpy()
         if scaled.dtype == np.float64:
             scaled = np.rint(scaled * UNITS[metric]).astype(np.int64)
         if column.null_count:
@@ -214,13 +219,13 @@ def interned(dimensions: Sequence[Any]) -> tuple[Ints, tuple[Key, ...]]:
     code: Ints = np.zeros(len(dimensions[0]), np.int64)
     size = 1
     for part in dimensions:
-        coded = pc.fill_null(part, "").dictionary_encode()
+        coded = _filled(part, "").dictionary_encode()
         if size * (len(coded.dictionary) + 1) >= 1 << 62:
             code, _, size = _dense(code)
         code = code * len(coded.dictionary) + coded.indices.to_numpy()
         size *= max(1, len(coded.dictionary))
     code, first, _ = _dense(code)
-    parts = [pc.fill_null(part, "").take(pa.array(first)).to_pylist() for part in dimensions]
+    parts = [_filled(part, "").take(pa.array(first)).to_pylist() for part in dimensions]
     return code, tuple(zip(*parts, strict=True))
 
 
@@ -247,7 +252,7 @@ def _identity(table: Any, parts: Sequence[Any]) -> npt.NDArray[np.uint64]:  # no
     request = table.column("request_id")
     if request.null_count == len(request):
         return np.zeros(len(request), np.uint64)
-    found = identities(p if isinstance(p, str) else pc.fill_null(p, "") for p in parts)
+    found = identities(p if isinstance(p, str) else _filled(p, "") for p in parts)
     return np.where(_sizes(request) > 0, found, np.uint64(0))
 
 
@@ -256,6 +261,11 @@ def _present(column: Any) -> Any:  # noqa: ANN401  # Arrow string array
     if column.null_count == len(column) or _sizes(column).min(initial=1) > 0:
         return column
     return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+
+
+def _filled(column: Any, value: str | float) -> Any:  # noqa: ANN401  # Arrow array
+    """The same with *value* for null."""
+    return column.fill_null(value) if column.null_count else column
 
 
 def _valid(column: Any) -> Bools:  # noqa: ANN401  # Arrow array
@@ -297,6 +307,7 @@ def _bounds(column: Any) -> tuple[npt.NDArray[np.float64], ...]:  # noqa: ANN401
     """The least (at most 0) and the largest (at least 0) value of each row's entries."""
     rows = np.repeat(np.arange(len(column)), np.diff(column.offsets.to_numpy()))
     least, most = np.zeros((2, len(column)))
-    np.minimum.at(least, rows, column.items.to_numpy())
-    np.maximum.at(most, rows, column.items.to_numpy())
+    with np.errstate(invalid="ignore"):  # NaN stays NaN
+        np.minimum.at(least, rows, column.items.to_numpy())
+        np.maximum.at(most, rows, column.items.to_numpy())
     return least, most

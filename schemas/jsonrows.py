@@ -6,7 +6,6 @@ import dataclasses
 import typing
 from collections.abc import Mapping, Sequence
 from functools import cache
-from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
@@ -17,6 +16,7 @@ from schemas.avrorows import Rows, arrow
 from schemas.columns import Ints, Rejected
 from schemas.errors import Reason
 
+CHUNK = 256  # rows taken apart at a time, too few to set off a garbage collection
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
@@ -54,13 +54,27 @@ def read_json(record: type, values: Sequence[bytes], message: Ints) -> Rows:
 def tabled(record: type, rows: Sequence[Any]) -> Any:  # noqa: ANN401  # pyarrow.RecordBatch
     """Decoded events as a table of *record*."""
     layout = arrow(record)
+    columns: list[list[Any]] = [[] for _ in layout]
+    for start in range(0, len(rows), CHUNK):
+        chunk = map(msgspec.structs.astuple, rows[start : start + CHUNK])
+        for column, values in zip(columns, zip(*chunk, strict=True), strict=True):
+            column.extend(values)
     arrays = []
-    for field in layout:
-        column = list(map(attrgetter(field.name), rows))
+    for field, column in zip(layout, columns, strict=True):
         if pa.types.is_map(field.type):
-            column = [list(entries.items()) if entries else () for entries in column]
-        arrays.append(pa.array(column, field.type))
+            filled = any(column)
+            entries = [list(e.items()) if e else () for e in column] if filled else column
+            arrays.append(pa.array(entries, field.type) if filled else _empty(field, len(column)))
+        else:
+            arrays.append(pa.array(column, field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=layout)
+
+
+def _empty(field: Any, n: int) -> Any:  # noqa: ANN401  # Arrow field and array
+    """As many maps without entries."""
+    offsets = pa.array(np.zeros(n + 1, np.int32))
+    parts = (pa.array([], kind) for kind in (field.type.key_type, field.type.item_type))
+    return pa.MapArray.from_arrays(offsets, *parts, type=field.type)
 
 
 @cache

@@ -77,10 +77,12 @@ class Walk:
             byte = self._data[np.minimum(at, len(self._data) - 1)]
             value[open_] |= (byte & np.uint8(127)).astype(np.uint64) << np.uint64(7 * i)
             self._at[rows[open_]] += 1
+            if i == LONGEST - 1:
+                self._lose(rows[open_[byte > 1]])
             open_ = open_[byte > 127]
             if not len(open_):
                 break
-        self._lose(rows[open_])
+        self._lose(rows[open_])  # a number that does not end, or holds more than 64 bits
         past = self._at[rows] > self._end[rows]
         self._lose(rows[past])
         value[past] = 0
