@@ -96,6 +96,7 @@ class Settings:
     commit_interval_ms: int = 500  # collect gathers that long before it commits
     window_delay_ms: int = 1_000  # the watermark stays that far behind the newest event
     window_grace_ms: int = 600_000  # later events go to the late topic
+    settle_ms: int = 60_000  # event time until a share counts as served everywhere
     idle_after_ms: int = 5_000  # a source that is silent for so long holds no window open
     session_timeout_ms: int = 6_000  # a worker that is silent for so long loses its partitions
     worker_name: str = "worker-1"  # the same over restarts, another for each worker
@@ -141,6 +142,7 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "LLMOPT_COMMIT_INTERVAL": ("commit_interval_ms", _at_least(10)),
     "LLMOPT_WINDOW_DELAY": ("window_delay_ms", _at_least(0)),
     "LLMOPT_WINDOW_GRACE": ("window_grace_ms", _at_least(0)),
+    "LLMOPT_SETTLE": ("settle_ms", _at_least(0)),
     "LLMOPT_IDLE_AFTER": ("idle_after_ms", _at_least(100)),
     "LLMOPT_SESSION_TIMEOUT": ("session_timeout_ms", _at_least(1_000)),
     "LLMOPT_WORKER_NAME": ("worker_name", _name),

@@ -13,11 +13,11 @@ from streams.exactly_once.stage import Stage
 from streams.settings import Settings
 
 
-def stage(_settings: Settings) -> Stage[ActuatePolicy, ActuateState]:
+def stage(settings: Settings) -> Stage[ActuatePolicy, ActuateState]:
     """Keeps each scope's rollout and history; obeys commands, judges under the catalog."""
 
     def policy(catalog: Catalog) -> ActuatePolicy:
-        return ActuatePolicy(catalog=catalog)
+        return ActuatePolicy(catalog=catalog, settle_s=settings.settle_ms // 1_000)
 
     return Stage(
         name="actuate",

@@ -4,7 +4,29 @@ from __future__ import annotations
 
 from faust.types import StreamT
 
+from processors.merge import ENTRY, MergePolicy, MergeState, absorb, fresh, restore, step
+from schemas.topics import PARTIALS
+from streams.exactly_once.decode import decode
 from streams.exactly_once.source import Batch
+from streams.exactly_once.stage import Stage
+from streams.settings import Settings
+
+
+def stage(settings: Settings) -> Stage[MergePolicy, MergeState]:
+    """Open minutes are read again after a takeover; the rest is on the changelog."""
+    policy = MergePolicy(grace_ms=settings.window_grace_ms)
+    return Stage(
+        name="merge",
+        reads=(PARTIALS,),
+        decode=decode,
+        policy=lambda _catalog: policy,
+        step=step,
+        fresh=fresh,
+        restore=restore,
+        absorb=absorb,
+        entry=ENTRY,
+        batch=500,
+    )
 
 
 async def merge(batches: StreamT[Batch]) -> None:

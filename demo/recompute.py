@@ -1,0 +1,197 @@
+"""The batch recomputation: the same events, read once more and summed up without the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.columns import EventColumns
+from schemas.decode import decode_events
+from schemas.partial import METRICS as METRIC_UNITS
+from schemas.registry import Registry
+from schemas.scope import ALL
+from schemas.topics import METRICS, QUALITY, Topic
+from schemas.window import SIZES, WindowAggregate
+from streams.reading import read_all
+from streams.settings import Settings
+
+COMPARED = ("1m", "5m", "15m", "1h")  # the longer ones are still open when the demo ends
+NAMES = tuple(name for name, _ in METRIC_UNITS)
+UNITS = dict(METRIC_UNITS)
+WITHIN = 0.0101  # relative error of a quantile: the sketch's bound, and the rank between two values
+Ints = npt.NDArray[np.int64]
+Group = tuple[str, str, str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The events that count, by column."""
+
+    start: Ints  # ms
+    key: Ints
+    keys: tuple[Group, ...]
+    values: Ints
+    request: npt.NDArray[np.bool_]
+    failed: npt.NDArray[np.bool_]
+
+
+def compare(
+    settings: Settings, registry: Registry, windows: Sequence[WindowAggregate]
+) -> tuple[int, list[str]]:
+    """Compare the newest revision of each closed window with a recomputation.
+
+    Counts and sums must be equal, quantiles within the sketch's bound.
+
+    Returns:
+        How many windows were compared, and the record ids of those that differ, windows that one
+        side alone knows included.
+    """
+    newest: dict[str, WindowAggregate] = {}
+    for each in sorted(windows, key=lambda one: one.revision):
+        newest[each.record_id] = each
+    closed = {
+        record_id: each
+        for record_id, each in newest.items()
+        if each.closed and each.window in COMPARED
+    }
+    if not closed:
+        return 0, []
+    events = read(settings, registry)
+    wrong, seen = [], set()
+    until = max(each.end for each in closed.values() if each.window == "1m")
+    for size in COMPARED:
+        for expected in recompute(events, size, pooled=False, until=until):
+            seen.add(expected.record_id)
+            if not same(expected, closed.get(expected.record_id)):
+                wrong.append(expected.record_id)
+        for expected in recompute(events, size, pooled=True, until=until):
+            seen.add(expected.record_id)
+            if not same(expected, closed.get(expected.record_id)):
+                wrong.append(expected.record_id)
+    wrong += [record_id for record_id in closed if record_id not in seen]
+    return len(closed), sorted(wrong)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a window must say."""
+
+    record_id: str
+    requests: int
+    errors: int
+    sums: dict[str, float]
+    counts: dict[str, int]
+    p95: dict[str, tuple[float, float]]  # metric -> the values between which it must lie
+
+
+def same(expected: Expected, found: WindowAggregate | None) -> bool:
+    """Whether *found* says what was expected."""
+    if found is None or (expected.requests, expected.errors) != (found.requests, found.errors):
+        return False
+    if expected.counts != {name: each.count for name, each in found.metrics.items()}:
+        return False
+    for name, total in expected.sums.items():
+        if total != found.metrics[name].sum:
+            return False
+        low, high = expected.p95[name]
+        if not low * (1 - WITHIN) <= found.metrics[name].p95 <= high * (1 + WITHIN):
+            return False
+    return True
+
+
+def read(settings: Settings, registry: Registry) -> Events:
+    """Every event on the ingest topics that is neither repeated nor late."""
+    parts, keys, offset = [], list[Group](), 0
+    for columns in (*_valid(settings, registry, METRICS), *_valid(settings, registry, QUALITY)):
+        keep = _first(columns.identity) & ~_late(settings, columns)
+        parts.append(
+            (
+                columns.timestamp[keep],
+                columns.key[keep] + offset,
+                columns.values[keep],
+                columns.request[keep],
+                columns.failed[keep],
+            )
+        )
+        keys += columns.keys
+        offset = len(keys)
+    names = sorted(set(keys))
+    ids = {name: i for i, name in enumerate(names)}
+    dense = np.array([ids[key] for key in keys], np.int64)
+    start, key, values, request, failed = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return Events(start, dense[key], tuple(names), values, request, failed)
+
+
+def _valid(settings: Settings, registry: Registry, topic: Topic) -> Iterator[EventColumns]:
+    """The readable events of each partition, in the order of its log."""
+    partitions: dict[int, list[tuple[int, bytes | None, int]]] = {}
+    for message in read_all(settings, topic):
+        partitions.setdefault(message.partition(), []).append(
+            (message.offset(), message.value(), message.timestamp()[1])
+        )
+    for log in partitions.values():
+        log.sort(key=lambda each: each[0])
+        values = [value for _, value, _ in log]
+        arrived = max(at for *_, at in log)
+        yield decode_events(registry, topic.name, values, arrived, topic.retention_ms or 0).events
+
+
+def _first(identity: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Whether each event is the first of its identity; those without one always are."""
+    _, first = np.unique(identity, return_index=True)
+    keep = identity == 0
+    keep[first] = True
+    return keep
+
+
+def _late(settings: Settings, columns: EventColumns) -> npt.NDArray[np.bool_]:
+    """Whether each event is more than the grace behind the newest one before it."""
+    once = np.where(_first(columns.identity), columns.timestamp, 0)
+    late: npt.NDArray[np.bool_] = columns.timestamp < (
+        np.maximum.accumulate(once) - settings.window_grace_ms
+    )
+    return late
+
+
+def recompute(events: Events, size: str, *, pooled: bool, until: int) -> Iterator[Expected]:
+    """The windows of one size that ended by *until*."""
+    length = SIZES[size]
+    start = events.start // length * length
+    scopes = [key[:2] for key in events.keys]
+    names = sorted(set(scopes)) if pooled else events.keys
+    ids = (
+        np.array([names.index(scope) for scope in scopes], np.int64)[events.key]  # type: ignore[arg-type]
+        if pooled
+        else events.key
+    )
+    order = np.lexsort((start, ids))
+    cut = np.flatnonzero(np.diff(ids[order]) | np.diff(start[order])) + 1
+    for rows in np.split(order, cut):
+        first = int(start[rows[0]])
+        if first + length > until:
+            continue
+        name = names[int(ids[rows[0]])]
+        rest = (ALL, ALL, ALL, ALL) if pooled else name[2:]
+        found = {
+            metric: np.sort(column[column >= 0])
+            for metric, column in zip(NAMES, events.values[rows].T, strict=True)
+        }
+        found = {metric: column for metric, column in found.items() if len(column)}
+        yield Expected(
+            record_id="|".join((f"{name[0]}/{name[1]}", *rest, size, str(first))),
+            requests=int(events.request[rows].sum()),
+            errors=int(events.failed[rows].sum()),
+            sums={m: int(c.sum()) / UNITS[m] for m, c in found.items()},
+            counts={m: len(c) for m, c in found.items()},
+            p95={m: _around(c, 0.95, UNITS[m]) for m, c in found.items()},
+        )
+
+
+def _around(ordered: Ints, q: float, unit: int) -> tuple[float, float]:
+    """The two values next to the rank of a quantile."""
+    rank = q * (len(ordered) - 1)
+    low, high = int(np.floor(rank)), int(np.ceil(rank))
+    return float(ordered[low]) / unit, float(ordered[high]) / unit

@@ -1,0 +1,5 @@
+"""`python -m streams` is `llmopt`."""
+
+from streams.cli import main
+
+main()
