@@ -55,12 +55,13 @@ def test_durations_and_shares_are_read_as_people_write_them() -> None:
 def test_an_entry_is_keyed_by_its_kind_and_name() -> None:
     entries = declare(
         {
-            "models": {"openai/gpt-4o": {"release_date": date(2024, 5, 13)}},
+            "models": {"openai/gpt-4o": {"release_date": date(2024, 5, 13), "enabled": True}},
             "prices": {"openai/ft:gpt/x@2025-02-01": {"input_per_mtok": 1, "output_per_mtok": 2}},
             "slas": {"search/answer": {"error_rate": "1%"}},
             "constraints": {"*": None},
         }
     )
+    model = Model(provider="openai", model="gpt-4o", release_date="2024-05-13")
 
     assert [
         "model/openai/gpt-4o",
@@ -68,10 +69,7 @@ def test_an_entry_is_keyed_by_its_kind_and_name() -> None:
         "sla/search/answer",
         "constraints/*",
     ] == list(entries)
-    assert (
-        Model(provider="openai", model="gpt-4o", release_date="2024-05-13")
-        == entries["model/openai/gpt-4o"]
-    )
+    assert model == entries["model/openai/gpt-4o"]
 
 
 def test_conditions_nest() -> None:

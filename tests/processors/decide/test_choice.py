@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from processors.actuate.version import versioned
 from processors.decide.mix import mix_of
@@ -11,8 +13,10 @@ from processors.decide.policy import DecidePolicy
 from processors.decide.predict import predict, wilson
 from processors.decide.state import ScopeState
 from schemas.catalog import Rule, Strategy
+from schemas.command import CommandKind
 from schemas.config import LlmConfig
 from schemas.decision import Action, Decision
+from schemas.declare import declare, gather
 from schemas.rollout import Phase
 from tests.processors.decide.world import (
     BIG,
@@ -26,6 +30,7 @@ from tests.processors.decide.world import (
     SCOPE,
     SMALL,
     World,
+    command,
     deployment,
     hour,
     minutes,
@@ -224,7 +229,7 @@ def test_it_is_weighed_again_once_another_model_is_stable() -> None:
 def test_a_faster_model_is_the_cheapest_that_is_fast_enough() -> None:
     models = {
         **MODELS,
-        MID: replace(MODELS[MID], p95_latency_ms=899.0),
+        MID: replace(MODELS[MID], p95_latency_ms=899.0, latency_margin=0.1),
         SMALL: replace(MODELS[SMALL], p95_latency_ms=901.0),
     }
     decision = last(World(policy(FASTER, models=models)))
@@ -232,6 +237,13 @@ def test_a_faster_model_is_the_cheapest_that_is_fast_enough() -> None:
     assert decision.chosen is not None
     assert "mid" == decision.chosen.model
     assert {"min_improvement": pytest.approx(0.099)} == broken(decision, SMALL)
+
+
+def test_a_gain_that_is_smaller_than_its_doubt_is_not_enough() -> None:
+    models = {BIG: MODELS[BIG], MID: replace(MODELS[MID], p95_latency_ms=895.0)}
+    decision = last(World(policy(FASTER, models=models)))
+
+    assert ["min_confidence"] == [violation.constraint for violation in decision.violations]
 
 
 def test_a_failover_goes_to_another_provider_at_any_price() -> None:
@@ -395,3 +407,16 @@ def test_tokens_in_the_cache_are_priced_as_such() -> None:
 def test_price_data_that_is_not_installed_is_refused() -> None:
     with pytest.raises(ValueError, match="installed is"):
         replace(policy(), prices="other 1.0")
+
+
+def test_the_default_catalog_finds_a_cheaper_model_than_the_dear_one() -> None:
+    text = (Path(__file__).parents[3] / "infra" / "catalog" / "default.yaml").read_text()
+    found = gather(declare(yaml.safe_load(text)), 0)
+    world = World(DecidePolicy(catalog=found))
+    dear = {"cost": 0.004, "requests": 15, "quality": 91.0}
+    world.feed(*minutes(0, 40, serving="openai/gpt-4o", **dear))
+    (decision,) = world.feed(command(CommandKind.TRIGGER))
+
+    assert decision.chosen is not None
+    assert "google/gemini-2.0-flash" == f"{decision.chosen.provider}/{decision.chosen.model}"
+    assert {"min_quality"} == set(broken(decision, "openai/gpt-4.1-nano"))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from processors.decide.condition import applies, holds, name_of
+from processors.decide.evaluate import words
 from processors.decide.state import ScopeState
 from schemas.anomaly import Severity
 from schemas.catalog import Condition, Metric, Rule
@@ -166,6 +167,12 @@ def test_a_withdrawn_anomaly_is_none() -> None:
     assert [] == world.feed(anomaly(0), anomaly(0, real=False), *minute(1))
 
 
+def test_an_older_anomaly_does_not_replace_a_newer_one() -> None:
+    world = World(policy(alert(Condition(anomaly="quality"))))
+
+    assert ["alert:alert"] == actions(world.feed(anomaly(9), anomaly(0), *minute(12)))
+
+
 def test_a_decision_names_the_anomalies_that_it_saw() -> None:
     world = World(policy(alert(Condition(any_of=(Condition(anomaly="quality"), SLOW)))))
     (decision,) = world.feed(anomaly(0), *minute(1))
@@ -231,3 +238,18 @@ def test_rules_of_one_minute_leave_one_change() -> None:
     assert ["cheaper:deploy"] == [
         name for name in actions(world.feed(*minutes(0, 30))) if name.endswith("deploy")
     ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (replace(SLOW, held_s=300), "p95_latency_ms > 2000 for 5 min"),
+        (replace(SLOW, relative_to="baseline"), "p95_latency_ms > 2000 × its baseline"),
+        (Condition(anomaly="quality"), "an anomaly of quality (medium or worse)"),
+        (Condition(all_of=(TRUE, FALSE)), "(requests > 1 and requests > 1e+09)"),
+        (Condition(any_of=(TRUE, NONE)), "(requests > 1 or quality > 0)"),
+        (Condition(none_of=(TRUE, NONE)), "none of (requests > 1, quality > 0)"),
+    ],
+)
+def test_a_condition_can_be_said(condition: Condition, expected: str) -> None:
+    assert expected == words(condition)

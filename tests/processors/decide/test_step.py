@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.decide import ENTRY, explain, fresh, restore
-from schemas.catalog import Condition, Metric, Rule
+from schemas.catalog import Condition, Metric, Model, Rule
 from schemas.command import CommandKind
 from schemas.decision import Action, Decision
 from schemas.flow import Emit
@@ -141,6 +141,13 @@ def test_a_rollout_that_was_promoted_a_moment_ago_can_be_taken_back() -> None:
     assert ["spike:rollback"] == actions(world.feed(*minutes(12, 2, errors=40)))
     world.feed(deployment(14, Phase.ROLLED_BACK, sequence=2))
     assert [] == world.feed(*minutes(14, 2, errors=40))
+
+
+def test_what_was_taken_back_by_hand_without_a_name_blames_nobody() -> None:
+    world = World(policy())
+    world.feed(deployment(0, Phase.ROLLED_BACK, None), deployment(1, Phase.ROLLED_BACK, BIG))
+
+    assert () == world.state.scopes[SCOPE].rolled_back
 
 
 def test_a_promotion_of_long_ago_cannot() -> None:
@@ -361,3 +368,18 @@ def test_a_decision_to_do_nothing_explains_what_holds_it_back() -> None:
     assert SMALL in explain(
         World(policy(limits=replace(LIMITS, min_quality=99.0))).feed(*minutes(0, 40))[-1]
     )
+
+
+def test_a_decision_that_saw_nothing_explains_itself_too() -> None:
+    (decision,) = World(policy()).feed(command(CommandKind.TRIGGER))
+
+    assert "An evaluation was asked for by ada." == explain(decision).splitlines()[1]
+    assert "It saw" in explain(decision)
+    assert "It saw" not in explain(replace(decision, observed={}))
+
+
+def test_a_candidate_of_which_nothing_is_known_is_told_as_such() -> None:
+    blank = Model(provider="one", model="new")
+    decision = World(policy(models={"one/new": blank})).feed(*minutes(0, 10))[-1]
+
+    assert "- one/new is not possible, saving 0%." in explain(decision).splitlines()
