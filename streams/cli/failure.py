@@ -65,7 +65,8 @@ def _kafka(error: Exception) -> str:
 
 def _sentence(text: str) -> str:
     text = text.strip()
-    text = text[:1].upper() + text[1:]
+    if text.partition(" ")[0].isalpha():  # not a name, like model/openai/gpt-4o
+        text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?", "`", ")")) else f"{text}."
 
 

@@ -1,0 +1,250 @@
+# ruff: noqa: ANN401  # `llmopt` is a fixture whose type lies in a conftest
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from processors.actuate.decision import name
+from processors.actuate.version import versioned
+from schemas.command import Command, CommandKind
+from schemas.config import LlmConfig, ScopeConfig, Split
+from schemas.decision import Action, Decision
+from schemas.rollout import Deployment, Guardrail, Phase, Verdict
+from schemas.topics import COMMANDS, CONFIG, DECISIONS, DEPLOYMENTS
+from streams.reading import Watch
+
+pytestmark = pytest.mark.integration
+
+CATALOG = b'{"provider": "test", "model": "fit", "quality": 80}'
+STABLE = versioned(LlmConfig(version="", provider="openai", model="gpt-4o"))
+EVENT = Deployment(
+    id="",
+    scope="",
+    revision=3,
+    sequence=1,
+    at=1_760_000_000_000,
+    phase=Phase.PROMOTED,
+    previous=None,
+    step=0,
+    steps=0,
+    share=10_000,
+    verdict=Verdict.INCONCLUSIVE,
+    guardrails=(),
+    reason="",
+    by="ada",
+    decision_id=None,
+    stable_version=None,
+    candidate_version=None,
+    stable_model=None,
+    candidate_model=None,
+)
+
+
+@pytest.fixture
+def scope() -> str:
+    """A scope of its own for each test."""
+    return f"test/{secrets.token_hex(4)}"
+
+
+@contextmanager
+def actuator(llmopt: Any, phase: Phase, reason: str) -> Iterator[list[Command]]:
+    """Answers the next command as the actuate stage would."""
+    obeyed: list[Command] = []
+    watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
+
+    def work() -> None:
+        seen = watch.until(lambda _: True, 30)
+        assert seen is not None
+        command: Command = seen.value
+        obeyed.append(command)
+        model = None if command.config is None else f"test/{command.config.model}"
+        event = replace(
+            EVENT,
+            id=name("m", command.scope, command.id),
+            scope=command.scope,
+            phase=phase,
+            reason=reason,
+            candidate_model=model,
+        )
+        llmopt.produce(DEPLOYMENTS.name, command.scope, event)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield obeyed
+    finally:
+        thread.join(40)
+        watch.close()
+
+
+def test_a_config_that_is_set_is_served_when_the_command_returns(llmopt: Any, scope: str) -> None:
+    llmopt.produce("llmopt.catalog.v1", "model/test/fit", CATALOG)
+    with actuator(llmopt, Phase.PROMOTED, "Set by ada: try it.") as obeyed:
+        words = ("--provider", "test", "--model", "fit", "--temperature", "0.5")
+        answer = llmopt("config", "set", scope, *words, "--by", "ada", "--reason", "try it")
+
+    assert f"{scope} is served test/fit" in answer.stdout
+    assert (CommandKind.SET, "ada", "try it") == (obeyed[0].kind, obeyed[0].by, obeyed[0].reason)
+    assert obeyed[0].config is not None
+    assert versioned(obeyed[0].config) == obeyed[0].config
+
+
+def test_a_refusal_is_the_actuators_sentence(llmopt: Any, scope: str) -> None:
+    with actuator(llmopt, Phase.REJECTED, "There is no version before the stable one."):
+        answer = llmopt("config", "rollback", scope, expect=1)
+
+    assert ("", "llmopt: There is no version before the stable one.\n") == (
+        answer.stdout,
+        answer.stderr,
+    )
+
+
+def test_a_model_that_is_not_in_the_catalog_is_refused_before_it_is_sent(
+    llmopt: Any, scope: str
+) -> None:
+    watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
+    try:
+        words = ("--provider", "test", "--model", "invented")
+        answer = llmopt("config", "set", scope, *words, expect=1)
+
+        assert "Model test/invented is not in the catalog" in answer.stderr
+        assert watch.until(lambda seen: seen.key == scope, 1.0) is None
+    finally:
+        watch.close()
+
+
+def test_a_command_that_nobody_obeys_says_which_worker_is_missing(
+    llmopt: Any, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.cli.config.WAIT", 0.5)
+
+    assert "actuate stage" in llmopt("config", "rollback", scope, expect=1).stderr
+    assert "Sent." in llmopt("config", "rollback", scope, "--no-wait").stdout
+
+
+def test_the_newest_config_is_shown_and_the_fallback_when_there_is_none(llmopt: Any) -> None:
+    service = f"svc{secrets.token_hex(3)}"
+    old = ScopeConfig(scope=service, revision=1, epoch=1, stable=None, reason="old")
+    llmopt.produce(CONFIG.name, service, old)
+    llmopt.produce(CONFIG.name, service, replace(old, revision=2, stable=STABLE, reason="new"))
+
+    assert 2 == llmopt.json("config", "get", service)["revision"]
+    assert service == llmopt.json("config", "get", f"{service}/answer")["scope"]
+    assert f"openai/gpt-4o ({STABLE.version})" in llmopt("config", "get", service).stdout
+
+
+def test_a_scope_without_a_config_is_not_found(llmopt: Any, scope: str) -> None:
+    if "*" in str(llmopt("config", "get", "*", expect=3).output):
+        assert "run what they bring along" in llmopt("config", "get", scope, expect=3).stderr
+    assert "never been changed" in llmopt("config", "history", scope, expect=3).stderr
+    assert "no deployment" in llmopt("deployments", "show", scope, expect=3).stderr
+    assert "no decision" in llmopt("decisions", "show", scope, expect=3).stderr
+
+
+def test_a_rollout_is_told_from_its_beginning(llmopt: Any, scope: str) -> None:
+    rail = Guardrail(
+        metric="errors",
+        verdict=Verdict.FAIL,
+        log_e=5.0,
+        limit=4.0,
+        stable_n=1000,
+        candidate_n=100,
+        stable_value=0.01,
+        candidate_value=0.2,
+        upper_harm=0.3,
+        margin=0.05,
+        sentence="Errors rose by 19 points.",
+    )
+    id_ = f"r-{scope}"
+    start = replace(
+        EVENT, id=id_, scope=scope, phase=Phase.RAMPING, share=500, steps=4, reason="cheaper"
+    )
+    end = replace(
+        start,
+        sequence=2,
+        phase=Phase.ROLLED_BACK,
+        share=0,
+        guardrails=(rail,),
+        verdict=Verdict.FAIL,
+        stable_model="openai/gpt-4o",
+        stable_version="v-1",
+        reason="errors",
+    )
+    llmopt.produce(DEPLOYMENTS.name, scope, start)
+    assert [id_] == [
+        e["id"] for e in llmopt.json("deployments", "list", "--active", "--scope", scope)
+    ]
+    llmopt.produce(DEPLOYMENTS.name, scope, end)
+
+    assert [] == llmopt.json("deployments", "list", "--active", "--scope", scope)
+    told = llmopt("deployments", "show", id_).stdout
+    assert told.index("ramping") < told.index("rolled_back")
+    assert "Errors rose by 19 points." in told
+    change = llmopt.json("config", "history", scope)[0]
+    assert ("openai/gpt-4o", "v-1") == tuple(change["serves"].values())
+
+
+def test_a_decision_is_listed_and_explained(llmopt: Any, scope: str) -> None:
+    decision = Decision(
+        id=f"d-{scope}",
+        scope=scope,
+        at=1_760_000_000_000,
+        rule="cost",
+        priority="medium",
+        action=Action.NONE,
+        strategy="",
+        current=STABLE,
+        chosen=None,
+        confidence=0.5,
+        propensity=1.0,
+        policy="abc",
+        reasons=("No candidate is cheaper by 10 %.",),
+    )
+    llmopt.produce(DECISIONS.name, scope, decision)
+
+    assert decision.id in llmopt("decisions", "list", "--scope", scope).stdout
+    assert "No candidate is cheaper by 10 %." in llmopt("decisions", "show", decision.id).stdout
+    assert "cost" == llmopt.json("decisions", "show", decision.id)["rule"]
+
+
+def test_holds_and_rollouts_are_seen_in_the_status(llmopt: Any, scope: str) -> None:
+    split = Split(rollout_id="r-1", salt="s", share=2_500)
+    config = ScopeConfig(
+        scope=scope, revision=1, epoch=1, stable=STABLE, candidate=STABLE, split=split
+    )
+    llmopt.produce(CONFIG.name, scope, config)
+    llmopt("pause", scope, "--by", "ada", "--reason", "holiday")
+    llmopt("stop", "--by", "eve", "--reason", "incident")
+    stopped = llmopt.json("status")
+    shown = llmopt("status").stdout
+    llmopt("resume")
+
+    assert "stopped" == stopped["mode"]
+    assert ("pause", "holiday") == tuple(stopped["holds"][scope][k] for k in ("kind", "reason"))
+    assert 2_500 == next(r for r in stopped["rollouts"] if r["scope"] == scope)["split"]["share"]
+    assert "stop of all scopes by eve: incident" in shown
+    assert "25 %" in shown
+    assert ("running", {}) == tuple(llmopt.json("status")[key] for key in ("mode", "holds"))
+
+
+def test_stages_that_never_ran_have_no_lag(llmopt: Any) -> None:
+    stages = {each["stage"]: each for each in llmopt.json("status")["stages"]}
+
+    assert {"collect", "merge", "enrich", "detect", "decide", "actuate", "store"} == set(stages)
+    for stage in stages.values():
+        assert (stage["lag"] is None) == (stage["partitions"] == 0)
+
+
+def test_the_command_returns_soon_after_the_actuator_answers(llmopt: Any, scope: str) -> None:
+    with actuator(llmopt, Phase.PROMOTED, "Rolled back."):
+        started = time.monotonic()
+        llmopt("config", "rollback", scope, "--to", "v-1")
+
+        assert time.monotonic() - started < 5
