@@ -1,0 +1,1 @@
+"""The catalog that an installation starts with."""
