@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -48,6 +48,18 @@ class RegistryClient:
         self._ids: dict[str, int] = {}
         self._schemas: dict[int, Written | Undecodable] = {}
         self._unknown: dict[int, float] = {}  # id -> when to ask again, monotonic seconds
+
+    def __enter__(self) -> Self:
+        """Use it as a context, to let its connections go at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the connections go."""
+        self.close()
+
+    def close(self) -> None:
+        """Let the connections go; safe to repeat."""
+        self._client.close()
 
     def id_of(self, topic: Topic, record: type) -> int:
         """The id to write *record* on *topic* with; registers the schema if nobody has.

@@ -1,0 +1,197 @@
+"""Ids of schemas, asked for over HTTP or known in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from schemas import avsc, registry
+from schemas.errors import Incompatible, Reason, RegistryUnavailable, Undecodable
+from schemas.journal import ChangelogEntry
+from schemas.metric import MetricEvent
+from schemas.registry import LocalRegistry, RegistryClient
+from schemas.topics import METRICS, QUALITY, changelog
+
+
+class Door(BaseHTTPRequestHandler):
+    """A registry that answers as its server was told to, and notes what it was asked."""
+
+    server: House
+
+    def answer(self) -> None:
+        path = unquote(self.path).partition("?")[0]
+        size = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(size)) if size else {}
+        self.server.asked.append(path)
+        status, answer = self.server.answers(path, body)
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = answer  # noqa: N815  # as it is inherited
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as it is inherited
+        del format, args
+
+
+class House(HTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Door)
+        self.asked: list[str] = []
+        self.local = LocalRegistry()
+        self.failing: list[tuple[int, Any]] = []
+        self.other: dict[str, Any] | None = None
+
+    def answers(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
+        if self.failing:
+            return self.failing.pop(0)
+        if path.startswith("/subjects/"):
+            return 200, {"id": self.local.register(body["schema"])}
+        try:
+            return 200, self.other or {
+                "schema": self.local.schema(int(path.removeprefix("/schemas/ids/"))).text
+            }
+        except Undecodable:
+            return 404, {"error_code": 40403, "message": "Schema not found"}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with House() as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def client(house: House) -> Iterator[RegistryClient]:
+    with RegistryClient(house.url, retries=1) as client:
+        yield client
+
+
+def test_an_id_is_asked_for_once(house: House, client: RegistryClient) -> None:
+    ids = {client.id_of(METRICS, MetricEvent) for _ in range(3)}
+
+    assert {house.local.id_of(METRICS, MetricEvent)} == ids
+    assert ["/subjects/llmopt.metrics.v1-value/versions"] == house.asked
+
+
+def test_a_schema_is_asked_for_once(house: House, client: RegistryClient) -> None:
+    id_ = house.local.id_of(METRICS, MetricEvent)
+
+    names = {client.schema(id_).name for _ in range(3)}
+
+    assert {"llmopt.MetricEvent"} == names
+    assert [f"/schemas/ids/{id_}"] == house.asked
+
+
+def test_an_unknown_id_is_asked_for_again_after_a_while(
+    house: House, client: RegistryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        with pytest.raises(Undecodable) as caught:
+            client.schema(999)
+        assert Reason.UNKNOWN_SCHEMA == caught.value.reason
+    assert 1 == len(house.asked)
+
+    monkeypatch.setattr(registry, "UNKNOWN_FOR", 0.0)
+    with pytest.raises(Undecodable):
+        client.schema(998)
+    with pytest.raises(Undecodable):
+        client.schema(998)
+
+    assert 3 == len(house.asked)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"schema": "{}", "schemaType": "JSON"},
+        {"schema": '{"type":"record"}'},
+        {"schema": "syntax"},
+    ],
+)
+def test_a_schema_that_is_not_avro_is_foreign(
+    house: House, client: RegistryClient, other: dict[str, Any]
+) -> None:
+    house.other = other
+
+    for _ in range(2):
+        with pytest.raises(Undecodable) as caught:
+            client.schema(5)
+        assert Reason.FOREIGN_SCHEMA == caught.value.reason
+    assert 1 == len(house.asked)
+
+
+def test_every_schema_can_be_registered_and_again(house: House, client: RegistryClient) -> None:
+    ids = client.register_all()
+
+    assert house.local.register_all() == ids
+    assert ids == client.register_all()
+    assert list(avsc.subjects()) == list(ids)
+
+
+@pytest.mark.parametrize("status", [409, 422])
+def test_a_refusal_says_what_to_change(house: House, client: RegistryClient, status: int) -> None:
+    house.failing = [(status, {"error_code": status, "message": "the field model is gone."})]
+
+    with pytest.raises(
+        Incompatible, match=r"MetricEvent as llmopt\S+ the field model is gone. Make"
+    ):
+        client.register_all()
+
+
+def test_a_hiccup_is_bridged(house: House, client: RegistryClient) -> None:
+    house.failing = [(503, {"error_code": 50003, "message": "later"})]
+
+    assert client.id_of(METRICS, MetricEvent)
+
+
+@pytest.mark.parametrize("status", [401, 500, 503])
+def test_a_registry_that_fails_is_unavailable(
+    house: House, client: RegistryClient, status: int
+) -> None:
+    house.failing = [(status, {"error_code": status, "message": "no"})] * 3
+
+    with pytest.raises(RegistryUnavailable, match="fails"):
+        client.schema(1)
+    house.failing = []
+    assert client.schema(1)
+
+
+def test_a_registry_that_is_not_there_is_unavailable_and_keeps_its_secret() -> None:
+    with (
+        RegistryClient("http://ada:secret@127.0.0.1:9", retries=0, timeout=1.0) as client,
+        pytest.raises(RegistryUnavailable, match="does not answer") as caught,
+    ):
+        client.id_of(METRICS, MetricEvent)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_in_memory_one_schema_has_one_id_on_all_its_topics() -> None:
+    local = LocalRegistry()
+
+    assert 1 == local.id_of(METRICS, MetricEvent)
+    assert 1 == len({local.id_of(changelog(s), ChangelogEntry) for s in ("merge", "decide")})
+    assert local.register_all() == LocalRegistry().register_all()
+    with pytest.raises(Undecodable):
+        local.schema(999)
+    with pytest.raises(ValueError, match="not an Avro schema"):
+        local.register("{")
+    assert QUALITY.record is not None
+    assert local.schema(local.id_of(QUALITY, QUALITY.record)).name == "llmopt.QualityScore"
