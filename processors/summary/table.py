@@ -23,6 +23,7 @@ __all__ = [
     "WIDTH",
     "Ints",
     "Summary",
+    "by_start",
     "empty",
     "rows_of",
     "select",
@@ -127,3 +128,11 @@ def select(summary: Summary, chosen: Ints) -> Summary:
         failure_counts=summary.failure_counts[failures_at],
         units=units,
     )
+
+
+def by_start(summary: Summary) -> dict[int, Summary]:
+    """The rows of each window by its start, ascending."""
+    return {
+        start: select(summary, np.flatnonzero(summary.start == start))
+        for start in np.unique(summary.start).tolist()
+    }

@@ -1,0 +1,100 @@
+"""Time goes on: minutes close, late rows revise, and both roll up into longer windows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from processors.merge.pending import events, spill
+from processors.merge.policy import MergePolicy
+from processors.merge.window import Window, admit, written
+from processors.summary.combine import combine
+from processors.summary.table import Summary, by_start, empty, select
+from schemas.flow import Emit, Moment
+from schemas.partial import Key
+from schemas.topics import AGGREGATES
+from schemas.window import MINUTE, SIZES
+
+__all__ = ["At", "Progress", "close"]
+
+LENGTHS = tuple(SIZES.values())  # each a multiple of the one before
+At = tuple[int, int]  # length, start; their sum is the window's end
+
+
+@dataclass(slots=True, eq=False)
+class Progress:
+    """What a step has made of the windows so far; changed in place while it runs."""
+
+    policy: MergePolicy
+    moment: Moment
+    windows: dict[At, Window]
+    written: dict[At, set[Key]] = field(default_factory=dict)
+    emits: list[Emit] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def close(progress: Progress, rows: Summary, *, since: int | None, until: int) -> None:
+    """Close, in the order of their ends, all windows that end after *since* and by *until*.
+
+    Rows are written as of the minute that closes, however far the watermark has leapt.
+
+    Args:
+        progress: The windows; what is written is added to it.
+        rows: Canonical, all rows of minutes that end by *until* and are not in a window yet.
+        since: The boundary before: minutes up to it are closed, so that their rows are late.
+        until: The boundary now.
+    """
+    minutes = by_start(rows)
+    late = {start: minutes[start] for start in minutes if since is not None and start < since}
+    coming = {start + MINUTE: minutes[start] for start in minutes if start not in late}
+    while True:
+        opened = [sum(at) for at in progress.windows if since is None or sum(at) > since]
+        end = min((end for end in (*coming, *opened) if end <= until), default=None)
+        if end is None:
+            break
+        if end in coming:
+            late[end - MINUTE] = coming.pop(end)
+        _turn(progress, late, end)
+        late, since = {}, end
+    if late:
+        _turn(progress, late, until)
+    for at in [at for at in progress.windows if sum(at) + progress.policy.grace_ms <= until]:
+        del progress.windows[at]
+
+
+def _turn(progress: Progress, deltas: Mapping[int, Summary], now: int) -> None:
+    """Put minutes' rows into their windows as of *now*, and what is closed into longer ones."""
+    for length, longer in zip(LENGTHS, (*LENGTHS[1:], None), strict=True):
+        ending = {start for size, start in progress.windows if size == length} & {now - length}
+        up = []
+        for start in sorted(ending | deltas.keys()):
+            at = (length, start)
+            closes = sum(at) == now or (sum(at) < now and at not in progress.windows)
+            delta = _put(progress, at, deltas.get(start, empty()), now, whole=closes)
+            if sum(at) <= now:
+                up.append(progress.windows[at].summary if closes else delta)
+        deltas = by_start(combine(up, longer)) if longer else {}
+
+
+def _put(progress: Progress, at: At, delta: Summary, now: int, *, whole: bool) -> Summary:
+    """Add *delta* to a window and write what changed, or the *whole* of it; return what came in."""
+    length, _ = at
+    window = progress.windows.get(at, Window())
+    spilt = spill(progress.moment)
+    most = progress.policy.max_live_keys
+    delta = admit(delta, window.summary.keys, most, spilt, length)
+    window, fresh = window.add(delta, length, whole=whole)
+    progress.windows[at] = window
+    progress.written.setdefault(at, set()).update(fresh)
+    progress.counts["windows"] += len(fresh)
+    if length == MINUTE and spilt in delta.keys:
+        over = delta.key == delta.keys.index(spilt)
+        progress.counts["overflowed"] += events(select(delta, np.flatnonzero(over)))
+    progress.emits += [
+        Emit(AGGREGATES.name, row.scope, row, progress.moment.partition)
+        for row in written(window, fresh, length, watermark=now)
+    ]
+    return delta

@@ -1,0 +1,119 @@
+"""Partials as they come in: where their source stands, and rows that wait for their minute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from processors.merge.policy import MergePolicy
+from processors.merge.state import MergeMark, MergeState, Source, boundary
+from processors.merge.window import admit
+from processors.summary.combine import combine
+from processors.summary.pack import unpack
+from processors.summary.table import COUNT, Summary, by_start, select
+from schemas.flow import Input, Moment
+from schemas.partial import METRICS, Key, Partial
+from schemas.window import MINUTE
+
+__all__ = ["absorb", "add", "events", "heard", "spill", "split"]
+
+QUALITY = [name for name, _ in METRICS].index("quality")
+
+
+def spill(moment: Moment) -> Key:
+    """The key that stands for all keys of this partition beyond the limit."""
+    return ("__overflow__", f"merged-{moment.partition}", "", "", "", "")
+
+
+def events(summary: Summary) -> int:
+    """How many events the rows are of: requests, and scores of answers."""
+    return int(summary.counters[:, 0].sum() + summary.moments[:, QUALITY, COUNT].sum())
+
+
+def heard(mark: MergeMark, partial: Partial) -> MergeMark:
+    """The mark once a partial's source has told where it stands.
+
+    The watermark is the least one of the sources that are not idle, the greatest when all are;
+    there is none until every source has been heard of.
+    """
+    sources = dict(mark.sources) | {partial.source: Source(partial.watermark, partial.idle)}
+    mark = replace(
+        mark,
+        sources=dict(sorted(sources.items())),
+        expected=max(mark.expected, partial.sources),
+    )
+    if len(sources) < mark.expected:
+        return mark
+    awake = [source.watermark for source in sources.values() if not source.idle]
+    known = [each for each in awake if each is not None]
+    if len(known) < len(awake):
+        return mark
+    if not awake:
+        told = [s.watermark for s in sources.values() if s.watermark is not None]
+        known = [max(told)] if told else []
+    reached = min(known, default=None)
+    if reached is None or (mark.watermark is not None and reached <= mark.watermark):
+        return mark
+    return replace(mark, watermark=reached)
+
+
+def add(
+    policy: MergePolicy, state: MergeState, offset: int, rows: Summary, moment: Moment
+) -> tuple[MergeState, int]:
+    """Let *rows* wait; also, how many events came too late for that."""
+    closed, lost = boundary(state.mark.watermark), 0
+    if closed is not None and len(rows):
+        fits = rows.start + MINUTE + policy.grace_ms > closed
+        if not fits.all():
+            lost = events(select(rows, np.flatnonzero(~fits)))
+            rows = select(rows, np.flatnonzero(fits))
+    if not len(rows):
+        return state, lost
+    firsts = dict.fromkeys(np.unique(rows.start).tolist(), offset) | dict(state.firsts)
+    pending = _compacted(policy, (*state.pending, rows), spill(moment))
+    return replace(state, pending=pending, firsts=firsts), lost
+
+
+def absorb(
+    policy: MergePolicy, state: MergeState, inputs: Sequence[Input], moment: Moment
+) -> MergeState:
+    """Read partials again that were committed before, from the tail on: let their rows wait.
+
+    Rows that were taken into a window since then are in it already.
+    """
+    closed = boundary(state.mark.watermark)
+    for each in inputs:
+        rows = unpack(each.value)
+        if closed is not None and each.offset <= state.mark.taken:
+            _, kept = split([rows], closed)
+            rows = combine(kept)
+        state, _ = add(policy, state, each.offset, rows, moment)
+    return state
+
+
+def split(pieces: Iterable[Summary], end: int) -> tuple[list[Summary], tuple[Summary, ...]]:
+    """The rows of minutes that start before *end*, and the others."""
+    before, after = [], []
+    for piece in pieces:
+        early = piece.start < end
+        if early.any():
+            before.append(select(piece, np.flatnonzero(early)))
+        if not early.any():
+            after.append(piece)
+        elif not early.all():
+            after.append(select(piece, np.flatnonzero(~early)))
+    return before, tuple(after)
+
+
+def _compacted(policy: MergePolicy, pieces: tuple[Summary, ...], spilt: Key) -> tuple[Summary, ...]:
+    """The same rows in one piece once there are many, with each minute's keys limited."""
+    if len(pieces) <= policy.max_pieces:
+        return pieces
+    whole = combine(pieces)
+    if len(whole.keys) > policy.max_live_keys:
+        most = policy.max_live_keys
+        minutes = by_start(whole).values()
+        whole = combine([admit(minute, (), most, spilt, MINUTE) for minute in minutes])
+    return (whole,)

@@ -1,0 +1,228 @@
+"""Any stream of partials, however it is cut: the same windows as a batch recomputation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from processors.merge import (
+    ENTRY,
+    MergeEntry,
+    MergePolicy,
+    MergeState,
+    absorb,
+    fresh,
+    restore,
+    step,
+)
+from processors.merge.recompute import batch_windows, content
+from processors.summary.combine import combine
+from processors.summary.table import Summary
+from schemas.columns import EventColumns
+from schemas.flow import Emit, Input, Moment
+from schemas.scope import ALL
+from schemas.topics import AGGREGATES, PARTIALS
+from schemas.window import MINUTE, SIZES, WindowAggregate
+
+MOMENT = Moment(now=1, seed=1, epoch=1, partition=3, partitions=4)
+Streaming = Callable[..., tuple[list[Input], list[EventColumns]]]
+shapes = st.tuples(
+    st.integers(0, 1 << 30), st.integers(1, 4), st.integers(0, 30), st.sampled_from([1, 300_000])
+)
+unlimited = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+# So long a grace that a source which was idle can bring nothing that is too late.
+PATIENT = MergePolicy(grace_ms=1_440 * MINUTE, max_pieces=3)
+Run = tuple[MergeState, list[Emit], dict[str, MergeEntry], dict[str, int]]
+
+
+def run(
+    policy: MergePolicy, inputs: Sequence[Input], state: MergeState | None = None, size: int = 1
+) -> Run:
+    """Step through *inputs*, *size* at a time; the entries are what the changelog then holds."""
+    state = state or fresh()
+    emits, entries, counts = list[Emit](), dict[str, MergeEntry](), dict[str, int]()
+    for i in range(0, len(inputs), size):
+        outcome = step(policy, state, inputs[i : i + size], MOMENT)
+        state = outcome.state
+        emits += outcome.emits
+        for name, entry in outcome.changes.items():
+            if entry is None:
+                entries.pop(name, None)
+            else:
+                entries[name] = entry
+        for name, count in outcome.counts.items():
+            counts[name] = counts.get(name, 0) + count
+    return state, emits, entries, counts
+
+
+def bits(summary: Summary) -> list[object]:
+    values = [getattr(summary, name) for name in Summary.__dataclass_fields__]
+    return [v.tolist() if isinstance(v, np.ndarray) else v for v in values]
+
+
+def spelled(state: MergeState) -> list[object]:
+    """All of a state, comparable: how waiting rows are divided into pieces does not matter."""
+    return [
+        state.mark,
+        {at: (bits(w.summary), dict(w.revisions)) for at, w in sorted(state.windows.items())},
+        bits(combine(state.pending)),
+        state.firsts,
+    ]
+
+
+@given(shape=shapes)
+@unlimited
+def test_the_last_revisions_are_what_a_batch_recomputation_gives(
+    make_stream: Streaming, shape: tuple[int, int, int, int]
+) -> None:
+    seed, sources, steps, behind = shape
+    inputs, found = make_stream(seed, sources=sources, steps=steps, behind=behind)
+    _, emits, _, counts = run(PATIENT, inputs)
+    last = {each.value.record_id: each.value for each in emits}
+    expected = batch_windows(found)
+
+    assert 0 == counts["late"]
+    assert expected.keys() == last.keys()
+    for name, window in expected.items():
+        assert content(window) == content(last[name])
+
+
+@given(shape=shapes)
+@unlimited
+def test_revisions_count_up_from_one_and_nothing_goes_back(
+    make_stream: Streaming, shape: tuple[int, int, int, int]
+) -> None:
+    seed, sources, steps, behind = shape
+    inputs, _ = make_stream(seed, sources=sources, steps=steps, behind=behind)
+    seen: dict[str, WindowAggregate] = {}
+    for each in run(PATIENT, inputs)[1]:
+        now, before = each.value, seen.get(each.value.record_id)
+        seen[now.record_id] = now
+
+        assert (AGGREGATES.name, now.scope, 3) == (each.topic, each.key, each.partition)
+        assert now.closed == (now.end <= now.watermark)
+        assert now.end == now.start + SIZES[now.window]
+        assert now.requests == now.success + now.errors
+        assert now.errors >= now.timeouts
+        if before is None:
+            assert 1 == now.revision
+        else:
+            assert before.revision + 1 == now.revision
+            assert before.watermark <= now.watermark
+            assert before.closed <= now.closed
+            assert before.requests <= now.requests
+
+
+@given(shape=shapes)
+@unlimited
+def test_each_scope_ends_with_the_row_that_pools_it(
+    make_stream: Streaming, shape: tuple[int, int, int, int]
+) -> None:
+    seed, sources, steps, behind = shape
+    inputs, _ = make_stream(seed, sources=sources, steps=steps, behind=behind)
+    rows: dict[str, WindowAggregate] = {}
+    pending = list[WindowAggregate]()
+    for each in run(PATIENT, inputs)[1]:
+        row = each.value
+        if not row.pooled:
+            pending.append(row)
+            rows[row.record_id] = row
+            continue
+        parts = [
+            other
+            for other in rows.values()
+            if (other.scope, other.window, other.start) == (row.scope, row.window, row.start)
+        ]
+
+        assert {(row.scope, row.window, row.start)} == {
+            (r.scope, r.window, r.start) for r in pending
+        }
+        assert [r.record_id for r in pending] == sorted(r.record_id for r in pending)
+        assert (ALL,) * 4 == (row.model, row.provider, row.config_version, row.cohort)
+        assert row.requests == sum(part.requests for part in parts)
+        assert sum(use.requests for use in row.unpriced) == sum(
+            use.requests for part in parts for use in part.unpriced
+        )
+        assert sorted({(u.model, u.provider) for p in parts for u in p.unpriced}) == [
+            (use.model, use.provider) for use in row.unpriced
+        ]
+        pending = []
+    assert [] == pending
+
+
+@given(shape=shapes, size=st.integers(2, 40))
+@unlimited
+def test_how_partials_are_batched_changes_nothing(
+    make_stream: Streaming, shape: tuple[int, int, int, int], size: int
+) -> None:
+    seed, sources, steps, behind = shape
+    inputs, _ = make_stream(seed, sources=sources, steps=steps, behind=behind)
+    policy = MergePolicy(grace_ms=3 * MINUTE, max_pieces=3)
+    state, emits, entries, counts = run(policy, inputs)
+    other = run(policy, inputs, size=size)
+
+    assert spelled(state) == spelled(other[0])
+    assert emits == other[1]
+    assert entries == other[2]
+    assert counts == other[3]
+
+
+@given(shape=shapes, limit=st.sampled_from([2, 100]), part=st.floats(0, 1))
+@unlimited
+def test_a_restarted_task_goes_on_as_if_nothing_had_happened(
+    make_stream: Streaming, shape: tuple[int, int, int, int], limit: int, part: float
+) -> None:
+    seed, sources, steps, behind = shape
+    inputs, _ = make_stream(seed, sources=sources, steps=steps, behind=behind)
+    policy = MergePolicy(grace_ms=5 * MINUTE, max_pieces=3, max_live_keys=limit)
+    stop = int(part * len(inputs))
+    state, _, entries, _ = run(policy, inputs[:stop], size=2)
+    packed = {name: msgspec.msgpack.encode(entry) for name, entry in entries.items()}
+    again = restore(
+        {name: msgspec.msgpack.decode(each, type=ENTRY) for name, each in packed.items()}
+    )
+    start = state.tail().get(PARTIALS.name, stop)
+    for each in inputs[start:stop]:
+        again = absorb(policy, again, [each], MOMENT)
+    onwards, resumed = (run(policy, inputs[stop:], each, size=9) for each in (state, again))
+
+    if limit == 100:  # below it, keys that wait may be limited sooner or later
+        assert spelled(state) == spelled(again)
+    assert onwards[1:] == resumed[1:]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_comes_after_the_grace_is_counted_and_the_rest_is_right(
+    make_stream: Streaming, choose: Callable[..., list[EventColumns]], seed: int
+) -> None:
+    policy = MergePolicy(grace_ms=2 * MINUTE)
+    inputs, found = make_stream(seed, sources=1, steps=40, behind=8 * MINUTE)
+    _, emits, _, counts = run(policy, inputs)
+    kept, closed, lost = list[EventColumns](), 0, 0
+    told = iter(found)
+    for each in inputs:
+        if each.value.keys:
+            columns = next(told)
+            fits = [
+                at // MINUTE * MINUTE + 3 * MINUTE > closed for at in columns.timestamp.tolist()
+            ]
+            late = [at for at, fit in zip(columns.timestamp.tolist(), fits, strict=True) if not fit]
+            kept += choose([columns], lambda at, late=late: at not in late)
+            quality = columns.values[:, -1] >= 0
+            lost += int(
+                (columns.request.astype(int) + quality)[np.isin(columns.timestamp, late)].sum()
+            )
+        closed = max(closed, each.value.watermark // MINUTE * MINUTE)
+    last = {each.value.record_id: each.value for each in emits}
+
+    assert lost == counts["late"] > 0
+    assert {name: content(w) for name, w in batch_windows(kept).items()} == {
+        name: content(w) for name, w in last.items()
+    }
