@@ -162,7 +162,7 @@ def windows(requests: Requests, minutes: int) -> list[tuple[list[Any], list[Any]
                         requests=int(counts[i]),
                         errors=int(failed[i]),
                         error_units=tuple(units[cuts[i] : cuts[i + 1]]),
-                        metrics={k: v[i] for k, v in metrics.items() if v[i] is not None},
+                        metrics={k: x for k, v in metrics.items() if (x := v[i]) is not None},
                     )
                 )
         out.append(arms)

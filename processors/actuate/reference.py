@@ -14,6 +14,7 @@ from processors.stats import histograms
 from schemas.window import EnrichedWindow, Histogram
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 QUANTILES = (0.50, 0.75, 0.90, 0.95, 0.99)
 CUTS = (0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.82, 0.975)  # between them, for the shifts
@@ -122,7 +123,7 @@ def _shares(past: Histogram, edges: list[int], steps: int) -> Floats:
     return shares
 
 
-def class_counts(values: Histogram, edges: Sequence[int], steps: int = 0) -> Floats:
+def class_counts(values: Histogram, edges: Sequence[int] | Ints, steps: int = 0) -> Floats:
     """How many values fall in each class [len(edges) + 1], all moved *steps* buckets up."""
     classes = np.searchsorted(edges, np.array(values.buckets, dtype=np.int64) + steps)
     weights = np.array(values.counts, dtype=np.float64)

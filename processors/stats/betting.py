@@ -51,7 +51,9 @@ def pair(stable: Floats, candidate: Floats, chance: np.random.Generator) -> Floa
 
 
 def _block_means(values: Floats, m: int, chance: np.random.Generator) -> Floats:
-    starts = np.arange(m) * values.size // m
-    sizes = np.diff(starts, append=values.size)
-    means: Floats = np.add.reduceat(chance.permutation(values), starts) / sizes
+    shuffled = chance.permutation(values)
+    if m == values.size:
+        return shuffled
+    bounds = np.arange(m + 1) * values.size // m
+    means: Floats = np.add.reduceat(shuffled, bounds[:-1]) / (bounds[1:] - bounds[:-1])
     return means

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 BLOCK = 10  # compared minutes: most sessions are shorter than that
-FLOOR = 1.6  # inflation that is always assumed
-PRIOR = 2.0  # inflation that an estimate starts from
+FLOOR = 1.3  # inflation that is always assumed
+PRIOR = 1.5  # inflation that an estimate starts from
 TRUST = 10.0  # how many blocks that start weighs
 
 

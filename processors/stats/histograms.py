@@ -21,11 +21,18 @@ def pool(histograms: Iterable[Histogram]) -> Histogram:
     Histogram(buckets=(3, 5), counts=(1, 6))
     """
     totals: dict[int, int] = {}
+    ordered = True
     for histogram in histograms:
+        if not totals:
+            totals = dict(zip(histogram.buckets, histogram.counts, strict=True))
+            continue
+        before = len(totals)
         for bucket, count in zip(histogram.buckets, histogram.counts, strict=True):
             totals[bucket] = totals.get(bucket, 0) + count
-    ascending = sorted(totals)
-    return Histogram(tuple(ascending), tuple(totals[b] for b in ascending))
+        ordered = ordered and len(totals) == before
+    if not ordered:
+        totals = dict(sorted(totals.items()))
+    return Histogram(tuple(totals), tuple(totals.values()))
 
 
 def sample(histogram: Histogram) -> Floats:

@@ -14,6 +14,7 @@ from processors.stats.dispersion import Dispersion
 from schemas.window import Histogram
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 FADE = 0.95  # per minute: how the expected shares follow the load
 PRIOR = 20.0  # requests that the pre-period stands for in them
@@ -32,7 +33,7 @@ class Shape:
 
 def observe(shape: Shape, classes: Classes, stable: Histogram, candidate: Histogram) -> Shape:
     """Add one minute; with another reference than before it starts anew."""
-    base, tilts, scores = _arrays(classes)
+    base, tilts, scores, edges = _arrays(classes)
     if shape.weights != classes.weights or len(shape.load) != base.size:
         shape = Shape(
             weights=classes.weights,
@@ -42,7 +43,7 @@ def observe(shape: Shape, classes: Classes, stable: Histogram, candidate: Histog
         )
     if not stable.counts or not candidate.counts:
         return shape
-    a, b = class_counts(stable, classes.edges), class_counts(candidate, classes.edges)
+    a, b = class_counts(stable, edges), class_counts(candidate, edges)
     load = np.array(shape.load)
     gains = two_samples.increments(b, a, PRIOR * base + load, tilts)
     n_a, n_b = float(a.sum()), float(b.sum())
@@ -71,5 +72,10 @@ def log_e(shape: Shape) -> float:
 
 
 @lru_cache(maxsize=256)
-def _arrays(classes: Classes) -> tuple[Floats, Floats, Floats]:
-    return np.array(classes.base), np.array(classes.tilts), np.array(classes.scores)
+def _arrays(classes: Classes) -> tuple[Floats, Floats, Floats, Ints]:
+    return (
+        np.array(classes.base),
+        np.array(classes.tilts),
+        np.array(classes.scores),
+        np.array(classes.edges),
+    )
