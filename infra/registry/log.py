@@ -15,6 +15,7 @@ from confluent_kafka import (
     Consumer,
     KafkaError,
     KafkaException,
+    Message,
     Producer,
     TopicPartition,
 )
@@ -79,14 +80,17 @@ class SchemaLog:
         self._consumer.assign([self._partition])
         return self.read_to_end(max(1.0, deadline - time.monotonic()))
 
-    def read_to_end(self, timeout: float = PATIENCE) -> list[Record]:
+    def read_to_end(self, timeout: float = PATIENCE, end: int | None = None) -> list[Record]:
         """Read all that is committed by now and was not read yet.
+
+        Args:
+            timeout: Seconds that it may take.
+            end: The offset to reach; None for that of the last commit.
 
         Raises:
             TimeoutError: The end was not reached in time.
         """
         deadline = time.monotonic() + timeout
-        end: int | None = None
         while end is None or self._position < end:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{self._partition.topic} could not be read to its end.")
@@ -120,9 +124,9 @@ class SchemaLog:
             try:
                 producer = self._writer(deadline)
                 added = decide(self.read_to_end(max(0.1, deadline - time.monotonic())))
-                if added:
-                    self._commit(producer, added, deadline)
-                return self.read_to_end(max(0.1, deadline - time.monotonic()))
+                # A commit is answered before readers may see it: its own end says what to wait for.
+                end = self._commit(producer, added, deadline) if added else self._position
+                return self.read_to_end(max(0.1, deadline - time.monotonic()), end)
             except (KafkaException, TimeoutError) as error:
                 # Whether fenced, failed or timed out: what this producer did is not known, so it is
                 # done with.
@@ -152,7 +156,14 @@ class SchemaLog:
             self._producer = producer
         return self._producer
 
-    def _commit(self, producer: Producer, records: Sequence[Record], deadline: float) -> None:
+    def _commit(self, producer: Producer, records: Sequence[Record], deadline: float) -> int:
+        """Commit *records*; returns the offset after them."""
+        ends: list[int] = []
+
+        def delivered(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                ends.append(message.offset() + 1)
+
         producer.begin_transaction()
         for key, value in records:
             producer.produce(
@@ -160,8 +171,11 @@ class SchemaLog:
                 partition=0,
                 key=json.dumps(key, separators=(",", ":")),
                 value=None if value is None else json.dumps(value, separators=(",", ":")),
+                on_delivery=delivered,
             )
+        producer.flush(max(0.1, deadline - time.monotonic()))
         producer.commit_transaction(max(0.1, deadline - time.monotonic()))
+        return max(ends)
 
     def _end(self) -> int | None:
         try:

@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import pytest
@@ -48,7 +47,7 @@ def test_an_old_java_is_named(path: Path, tmp_path: Path) -> None:
 def test_a_java_home_without_java_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
 
-    with pytest.raises(MissingTool, match="JAVA_HOME .* has none"):
+    with pytest.raises(MissingTool, match=r"JAVA_HOME .* has none"):
         install.java()
 
 
@@ -77,10 +76,10 @@ def test_other_jars_than_the_listed_ones_are_refused_and_leave_nothing(
     into = "for a; do case $a in -DoutputDirectory=*) d=${a#*=};; esac; done"
     program(path, "mvn", f"{into}; mkdir -p $d; touch $d/evil-1.jar")
 
-    with pytest.raises(InstallFailed, match="evil-1.jar"):
+    with pytest.raises(InstallFailed, match=r"evil-1\.jar"):
         install.install(lambda _: None, tmp_path / "libs")
 
-    assert [] == os.listdir(tmp_path / "libs")
+    assert [] == list((tmp_path / "libs").iterdir())
 
 
 def test_what_maven_says_when_it_fails_is_passed_on(path: Path, tmp_path: Path) -> None:

@@ -63,7 +63,10 @@ def test_a_subject_follows_the_global_level_until_it_has_its_own() -> None:
     subjects.apply(config_key(None), {"compatibilityLevel": "FULL"})
     subjects.apply(config_key("a"), {"compatibilityLevel": "NONE"})
 
-    assert (Level.NONE, Level.FULL) == (subjects.effective_level("a"), subjects.effective_level("b"))
+    assert (Level.NONE, Level.FULL) == (
+        subjects.effective_level("a"),
+        subjects.effective_level("b"),
+    )
 
     subjects.apply(config_key("a"), None)
 
