@@ -293,6 +293,33 @@ def test_a_candidate_that_is_dearer_in_the_middle_but_cheaper_on_average_stays(
     )
 
 
+def test_without_a_concurrent_stable_arm_nothing_is_compared(bench: ModuleType) -> None:
+    found, past = minutes(bench, 5, candidate_errors=0.5)
+    alone = [
+        ([], [replace(r, window=replace(r.window, error_units=())) for r in candidate])
+        for _, candidate in found
+    ]
+    judgement = judge(bench.STRATEGY, observed(alone, past))
+
+    assert Verdict.INCONCLUSIVE is judgement.verdict
+    assert {
+        f"No {data} from the stable config to compare with."
+        for data in ("requests", "latencies", "quality scores", "costs")
+    } == {g.sentence for g in judgement.guardrails}
+
+
+def test_costs_that_nobody_knows_are_said_to_be_missing(bench: ModuleType) -> None:
+    found, past = minutes(bench, 5)
+    unknown = [
+        tuple([replace(r, window=replace(r.window, metrics={})) for r in arm] for arm in pair)
+        for pair in found
+    ]
+    judgement = judge(bench.STRATEGY, observed(unknown, past))
+
+    assert Verdict.INCONCLUSIVE is guardrail(judgement, "cost").verdict
+    assert "No costs from the candidate yet." == guardrail(judgement, "cost").sentence
+
+
 def test_a_share_that_cannot_be_is_refused(bench: ModuleType) -> None:
     found, past = minutes(bench, 1)
 

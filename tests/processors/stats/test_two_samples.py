@@ -1,7 +1,7 @@
 import itertools
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -29,6 +29,7 @@ def mean_e(sizes: tuple[int, int], candidate: np.ndarray, stable: np.ndarray) ->
 shares = st.lists(st.floats(0.01, 1.0), min_size=3, max_size=3).map(lambda x: np.array(x) / sum(x))
 
 
+@settings(deadline=None, max_examples=40)
 @given(sizes=st.sampled_from([(1, 1), (2, 3), (4, 1)]), common=shares)
 def test_the_mean_of_e_is_at_most_one_whatever_both_arms_share(
     sizes: tuple[int, int], common: np.ndarray
@@ -36,6 +37,7 @@ def test_the_mean_of_e_is_at_most_one_whatever_both_arms_share(
     assert (mean_e(sizes, common, common) <= 1 + 1e-9).all()
 
 
+@settings(deadline=None, max_examples=40)
 @given(stable=shares, lower=st.floats(0.0, 1.0))
 def test_a_candidate_with_smaller_values_is_no_evidence_either(
     stable: np.ndarray, lower: float
