@@ -41,10 +41,15 @@ def describe(
     units = np.split(summary.units % CELL, spans(summary.units, CELL, rows)[1:-1])
     kinds = np.split(summary.failures % CELL, spans(summary.failures, CELL, rows)[1:-1])
     often = np.split(summary.failure_counts, spans(summary.failures, CELL, rows)[1:-1])
-    metrics = _metrics(summary)
     described = []
-    for i, (k, start, counters) in enumerate(
-        zip(summary.key.tolist(), summary.start.tolist(), summary.counters.tolist(), strict=True)
+    for i, (k, start, counters, metrics) in enumerate(
+        zip(
+            summary.key.tolist(),
+            summary.start.tolist(),
+            summary.counters.tolist(),
+            _metrics(summary),
+            strict=True,
+        )
     ):
         service, endpoint, model, provider, version, cohort = summary.keys[k]
         requests, success, timeouts, retries = counters[:4]
@@ -72,7 +77,7 @@ def describe(
                     for kind, count in zip(kinds[i].tolist(), often[i].tolist(), strict=True)
                 },
                 error_units=tuple(units[i].tolist()),
-                metrics=next(metrics),
+                metrics=metrics,
                 unpriced=usage[i],
             )
         )

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from processors.merge import MergePolicy, MergeState, fresh, restore, step
+from schemas.columns import EventColumns
+from schemas.flow import Emit, Input, Moment, Outcome
+from schemas.window import MINUTE, WindowAggregate
+
+POLICY = MergePolicy(grace_ms=2 * MINUTE)
+MOMENT = Moment(now=1, seed=1, epoch=1, partition=0, partitions=1)
+START = 28_401_120 * MINUTE  # of windows of all sizes up to a day
+Making = Callable[..., EventColumns]
+Telling = Callable[..., Input]
+
+
+def told(outcome: Outcome[MergeState], window: str) -> list[WindowAggregate]:
+    return [each.value for each in outcome.emits if each.value.window == window]
+
+
+def watermarks(*partials: Input) -> list[int | None]:
+    state, seen = fresh(), list[int | None]()
+    for each in partials:
+        outcome = step(POLICY, state, [each], MOMENT)
+        state = outcome.state
+        seen.append(outcome.watermark)
+    return seen
+
+
+def test_there_is_no_watermark_until_every_source_was_heard_of(make_partial: Telling) -> None:
+    assert [None, None, 100] == watermarks(
+        make_partial(0, watermark=100, source=0, sources=3),
+        make_partial(1, watermark=300, source=2, sources=3),
+        make_partial(2, watermark=200, source=1, sources=3),
+    )
+
+
+def test_a_source_that_is_awake_without_an_event_holds_the_watermark(make_partial: Telling) -> None:
+    assert [None, None, 100] == watermarks(
+        make_partial(0, watermark=100, source=0, sources=2),
+        make_partial(1, watermark=None, source=1, sources=2),
+        make_partial(2, watermark=None, source=1, sources=2, idle=True),
+    )
+
+
+def test_an_idle_source_does_not_hold_the_watermark(make_partial: Telling) -> None:
+    assert [None, 100, 300] == watermarks(
+        make_partial(0, watermark=300, source=0, sources=2),
+        make_partial(1, watermark=100, source=1, sources=2),
+        make_partial(2, watermark=100, source=1, sources=2, idle=True),
+    )
+
+
+def test_when_all_are_idle_the_furthest_one_counts(make_partial: Telling) -> None:
+    assert [None, 100, 100, 300] == watermarks(
+        make_partial(0, watermark=100, source=0, sources=2),
+        make_partial(1, watermark=300, source=1, sources=2),
+        make_partial(2, watermark=300, source=1, sources=2, idle=True),
+        make_partial(3, watermark=100, source=0, sources=2, idle=True),
+    )
+
+
+def test_sources_that_never_saw_an_event_give_no_watermark(make_partial: Telling) -> None:
+    assert [None] == watermarks(make_partial(0, watermark=None, idle=True))
+
+
+def test_the_watermark_never_goes_back(make_partial: Telling) -> None:
+    assert [None, 300, 300] == watermarks(
+        make_partial(0, watermark=300, source=0, sources=2),
+        make_partial(1, watermark=400, source=1, sources=2),
+        make_partial(2, watermark=100, source=1, sources=2),
+    )
+
+
+def test_a_minute_closes_when_the_watermark_reaches_its_end(
+    make_events: Making, make_partial: Telling
+) -> None:
+    found = make_events([START + 1_000] * 8, 1)
+    waiting = step(
+        POLICY, fresh(), [make_partial(5, watermark=START + 59_999, found=found)], MOMENT
+    )
+    closing = step(POLICY, waiting.state, [make_partial(6, watermark=START + 60_000)], MOMENT)
+
+    assert () == waiting.emits
+    assert {"llmopt.partials.v1": 5} == waiting.tail
+    assert {True} == {row.closed for row in told(closing, "1m")}
+    assert {False} == {row.closed for row in told(closing, "5m")}
+    assert [] == told(closing, "15m")
+    assert {} == closing.tail
+
+
+def test_a_longer_window_grows_with_each_closed_minute_and_closes_at_its_end(
+    make_events: Making, make_partial: Telling
+) -> None:
+    state, rows = fresh(), list[WindowAggregate]()
+    for minute in range(6):
+        found = make_events([START + minute * MINUTE], 7)  # always of the same key
+        outcome = step(
+            POLICY,
+            state,
+            [make_partial(minute, watermark=START + minute * MINUTE, found=found)],
+            MOMENT,
+        )
+        state = outcome.state
+        rows += [row for row in told(outcome, "5m") if row.pooled]
+
+    assert [1, 2, 3, 4, 5] == [row.revision for row in rows]
+    assert [False] * 4 + [True] == [row.closed for row in rows]
+    assert [1, 2, 3, 4, 5] == [row.metrics["latency_ms"].count for row in rows]
+    assert [False] == [row.closed for row in told(outcome, "15m") if row.pooled]
+
+
+def test_a_late_event_within_the_grace_revises_its_window_when_the_next_minute_closes(
+    make_events: Making, make_partial: Telling
+) -> None:
+    one = make_partial(0, watermark=START + MINUTE, found=make_events([START] * 20, 1))
+    state = step(POLICY, fresh(), [one], MOMENT).state
+    late = make_partial(1, watermark=START + MINUTE + 1, found=make_events([START + 5], 7))
+    waiting = step(POLICY, state, [late], MOMENT)
+    outcome = step(POLICY, waiting.state, [make_partial(2, watermark=START + 2 * MINUTE)], MOMENT)
+
+    assert () == waiting.emits
+    assert {"llmopt.partials.v1": 1} == waiting.tail
+    assert [(False, 2, True), (True, 2, True)] == [
+        (row.pooled, row.revision, row.closed) for row in told(outcome, "1m")
+    ]
+    assert [(False, 2, False), (True, 2, False)] == [
+        (row.pooled, row.revision, row.closed) for row in told(outcome, "5m")
+    ]
+
+
+def test_only_what_changed_is_written_to_the_changelog_and_it_goes_with_the_grace(
+    make_events: Making, make_partial: Telling
+) -> None:
+    one = make_partial(0, watermark=START + MINUTE, found=make_events([START] * 40, 1))
+    first = step(POLICY, fresh(), [one], MOMENT)
+    late = make_partial(1, watermark=START + 2 * MINUTE, found=make_events([START], 7))
+    second = step(POLICY, first.state, [late], MOMENT)
+    third = step(POLICY, second.state, [make_partial(2, watermark=START + 3 * MINUTE)], MOMENT)
+
+    assert 1 + 2 * 5 == len(first.changes)
+    assert 1 + 2 == len(second.changes)
+    assert {"mark"} | {name for name in first.changes if name.startswith("60000|")} == {
+        *third.changes
+    }
+    assert 5 == list(third.changes.values()).count(None)
+    assert {(5 * MINUTE, START)} == {*third.state.windows}
+
+
+def test_a_step_without_partials_leaves_the_state_as_it_was(
+    make_events: Making, make_partial: Telling
+) -> None:
+    state = step(
+        POLICY, fresh(), [make_partial(0, watermark=START, found=make_events([START], 1))], MOMENT
+    ).state
+    outcome = step(POLICY, state, [], MOMENT)
+
+    assert outcome.state is state
+    assert (START, {}, {"llmopt.partials.v1": 0}) == (
+        outcome.watermark,
+        outcome.changes,
+        outcome.tail,
+    )
+
+
+def test_an_empty_changelog_is_a_fresh_state() -> None:
+    assert fresh().mark == restore({}).mark
+    assert {} == restore({}).windows
+
+
+def spilt(emits: Sequence[Emit], window: str) -> dict[str, int]:
+    last = {e.value.record_id: e.value for e in emits if e.value.window == window}
+    rows = [row for row in last.values() if not row.pooled]
+    return {row.endpoint: row.requests for row in rows}
+
+
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_keys_beyond_the_limit_share_one_row_and_are_counted(
+    make_events: Making, make_partial: Telling, pieces: int
+) -> None:
+    policy = replace(POLICY, max_live_keys=3, max_pieces=pieces)
+    keys = [("shop", f"endpoint-{i:02}", "m", "p", "", "") for i in range(20)]
+    inputs, requests = [], 0
+    for minute in range(6):
+        for i in range(20):
+            found = make_events([START + minute * MINUTE] * 3, minute * 20 + i, (keys[i],))
+            found = replace(
+                found,
+                request=np.ones(3, dtype=np.bool_),
+                values=np.where(np.arange(8) == 7, -1, found.values),
+            )
+            watermark = START + (minute - 1) * MINUTE
+            inputs.append(make_partial(len(inputs), watermark=watermark, found=found))
+            requests += 3
+    inputs.append(make_partial(len(inputs), watermark=START + 6 * MINUTE))
+    outcome = step(policy, fresh(), inputs, MOMENT)
+    rows = spilt(outcome.emits, "5m")
+    chosen = {row.endpoint for row in told(outcome, "1m")}
+
+    assert requests == sum(spilt(outcome.emits, "15m").values()) + 20 * 3
+    assert {4} == {len(rows), len(chosen)}
+    assert 6 * 17 * 3 == outcome.counts["overflowed"]
+    assert {"merged-0"} == {name for name in chosen if not name.startswith("endpoint-")}
+
+
+def test_keys_that_were_written_before_stay_when_others_come_late(
+    make_events: Making, make_partial: Telling
+) -> None:
+    policy = replace(POLICY, max_live_keys=2)
+    keys = [("shop", f"endpoint-{i:02}", "m", "p", "", "") for i in range(12)]
+    first = make_partial(0, watermark=START + MINUTE, found=make_events([START] * 9, 1, (keys[0],)))
+    late = [
+        make_partial(i, watermark=START + MINUTE, found=make_events([START] * 9, i, (keys[i],)))
+        for i in range(1, 12)
+    ]
+    end = make_partial(12, watermark=START + 2 * MINUTE)
+    outcome = step(policy, fresh(), [first, *late, end], MOMENT)
+    rows = spilt(outcome.emits, "1m")
+
+    assert 3 == len(rows)
+    assert {"endpoint-00", "merged-0"} < {*rows}
+
+
+@pytest.mark.parametrize("setting", [{"grace_ms": -1}, {"max_live_keys": 0}, {"max_pieces": 0}])
+def test_a_setting_out_of_range_is_refused(setting: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="set it to"):
+        MergePolicy(**setting)
