@@ -127,9 +127,7 @@ def rows(database: str, tables: Sequence[str]) -> dict[str, int]:
     with psycopg.connect(database) as connection:
         found = {}
         for table in tables:
-            query = psycopg.sql.SQL("SELECT count(*) FROM {}").format(
-                psycopg.sql.Identifier(table)
-            )
+            query = psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier(table))
             row = connection.execute(query).fetchone()
             found[table] = 0 if row is None else int(row[0])
         return found

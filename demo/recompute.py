@@ -121,7 +121,9 @@ def read(settings: Settings, registry: Registry) -> Events:
     names = sorted(set(keys))
     ids = {name: i for i, name in enumerate(names)}
     dense = np.array([ids[key] for key in keys], np.int64)
-    start, key, values, request, failed = (np.concatenate(each) for each in zip(*parts, strict=True))
+    start, key, values, request, failed = (
+        np.concatenate(each) for each in zip(*parts, strict=True)
+    )
     return Events(start, dense[key], tuple(names), values, request, failed)
 
 

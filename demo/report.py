@@ -30,7 +30,9 @@ def show(
         else f"{broken} of {len(promises)} promises BROKEN."
     )
     if not broken:
-        console.print("Next: `make up`, then `llmopt --help`; the README shows how to send your own.")
+        console.print(
+            "Next: `make up`, then `llmopt --help`; the README shows how to send your own."
+        )
 
 
 def money(summary: Mapping[str, Any]) -> Table:

@@ -124,7 +124,6 @@ def run(
     Raises:
         DemoFailed: a worker or the fleet ended early, or the pipeline did not catch up.
     """
-    clock = time.monotonic()
     environment = {**given, **env.env(), **PIPELINE}
     settings = Settings.read({k: v for k, v in environment.items() if k.startswith("LLMOPT_")})
     apply(settings)
@@ -140,7 +139,7 @@ def run(
             "fast as they were."
         )
         truth = folder / "truth.npz"
-        fleet = simulate(settings, truth, minutes, speed)
+        fleet, clock = simulate(settings, truth, minutes, speed), time.monotonic()
         killed_pid, killed_at = None, 0
         try:
             while fleet.poll() is None:
@@ -180,9 +179,7 @@ def command(env: Mapping[str, str], *words: str) -> str:
     return done.stdout
 
 
-def simulate(
-    settings: Settings, truth: Path, minutes: int, speed: float
-) -> subprocess.Popen[str]:
+def simulate(settings: Settings, truth: Path, minutes: int, speed: float) -> subprocess.Popen[str]:
     """Start the fleet."""
     return subprocess.Popen(  # noqa: S603  # our own command
         [

@@ -189,7 +189,8 @@ def pack(entry: Any) -> bytes:  # noqa: ANN401  # any dataclass
     >>> unpack(tuple[int, float], pack((1, float("inf"))))
     (1, inf)
     """
-    return msgspec.msgpack.encode(entry, order="deterministic")
+    plain = msgspec.to_builtins(entry, builtin_types=(bytes,), str_keys=True, order="deterministic")
+    return msgspec.msgpack.encode(plain)
 
 
 def unpack(kind: type[T], payload: bytes) -> T:
@@ -199,6 +200,6 @@ def unpack(kind: type[T], payload: bytes) -> T:
         Undecodable: WRONG_SHAPE, it was made of something else.
     """
     try:
-        return msgspec.msgpack.decode(payload, type=kind)
+        return msgspec.convert(msgspec.msgpack.decode(payload), kind, str_keys=True)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Undecodable(Reason.WRONG_SHAPE, str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -112,7 +113,8 @@ def _write(settings: Settings, entries: Mapping[str, Entry | None]) -> None:
 
 def _says(entry: Entry) -> str:
     """The fields of *entry* that are not what they would be anyway."""
-    plain = msgspec.to_builtins(entry)
     return ", ".join(
-        f"{name} {value}" for name, value in plain.items() if value not in (None, [], "")
+        f"{each.name} {msgspec.json.encode(value).decode()}"
+        for each in dataclasses.fields(entry)
+        if (value := getattr(entry, each.name)) != each.default and value not in ((), "")
     )

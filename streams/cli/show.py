@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 F = TypeVar("F", bound=Callable[..., object])
+NUMBER = re.compile(r"–|-?[\d.]+( %)?")  # or that there is none
 WIDE = 200  # columns where nobody's terminal sets a limit
 
 
@@ -39,7 +41,7 @@ def table(
         return
     drawn = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for index, column in enumerate(columns):
-        numbers = all(line[index].replace(".", "").strip("-–%").isdigit() for line in lines)
+        numbers = all(NUMBER.fullmatch(line[index]) for line in lines)
         drawn.add_column(Text(column), justify="right" if numbers else "left", overflow="fold")
     for line in lines:
         drawn.add_row(*(Text(cell) for cell in line))

@@ -24,7 +24,7 @@ def status(*, machine: bool) -> None:
     if machine:
         show.document(found)
         return
-    click.echo(f"{found.mode}, {found.scopes} scopes with a config")
+    click.echo(f"{found.mode}; scopes with a config: {found.scopes}")
     for scope, command in found.holds.items():
         where = "all scopes" if scope == ALL else scope
         why = f": {command.reason}" if command.reason else ""

@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 import faust
 from confluent_kafka import KafkaException
+from faust.channels import Channel
 from mode import Service
+from mode.utils.queues import FlowControlEvent, ThrowableQueue
 
 from schemas.codec import Codec
 from schemas.errors import RegistryUnavailable
@@ -26,6 +28,7 @@ from streams.exactly_once.stage import Stage
 from streams.log import log
 
 T = TypeVar("T")
+HAND_OUT_AGAIN = 5.0  # seconds after which an agent must have lost its batch
 GRACE = 12.0  # seconds for the round in flight when the worker stops
 Step = Callable[[Any, Any, Sequence[Any], Moment], Outcome[Any]]
 
@@ -40,9 +43,12 @@ class Batch:
     async def commit(self, step: Step) -> None:
         """Run *step* on this batch; the round's last one commits them all in one transaction.
 
-        A step that raises is a defect: nothing of the round is written and the worker stops.
+        A step that raises is a defect: nothing of the round is written and the worker stops. A
+        batch that was handed out twice is stepped once.
         """
         work = self.work
+        if work.outcome is not None:
+            return
         try:
             work.outcome = step(work.policy, work.task.state, work.read.inputs, work.moment)
         except Exception as error:  # noqa: BLE001  # whatever it was, it ends the round
@@ -58,6 +64,25 @@ def _where(stage: Stage[Any, Any], work: Work, error: Exception) -> str:
     )
 
 
+class Batches(Channel):  # type: ignore[misc]  # faust publishes no types
+    """A channel that Faust's own consumer cannot stop or empty.
+
+    Faust suspends and clears the queues of every channel while its consumer's group rebalances;
+    a batch must neither wait for that nor be lost to it.
+    """
+
+    @property
+    def queue(self) -> ThrowableQueue[Batch]:
+        """The queue of this channel, or of one that iterates over it."""
+        if self._queue is None:
+            self._queue = ThrowableQueue(
+                maxsize=self.maxsize or 0,
+                flow_control=FlowControlEvent(initially_suspended=False),
+                clear_on_resume=False,
+            )
+        return self._queue
+
+
 class Source(Service):  # type: ignore[misc]  # mode publishes no types
     """Runs the rounds of one stage: gather, step, commit, for ever.
 
@@ -70,7 +95,7 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
         self.stage = stage
         self.codec = codec
         self.home = home
-        self.channel = app.channel(maxsize=1_000)
+        self.channel = Batches(app, maxsize=1_000)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=stage.name)
         self.waiting = 0
         self.round: asyncio.Future[None] | None = None
@@ -121,13 +146,20 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
             messages = await self.blocking(session.gather)
             works = await self.blocking(lambda: prepare(session, messages))
             if works:
-                self.waiting = len(works)
-                self.round = asyncio.get_running_loop().create_future()
-                for work in works:
-                    await self.channel.send(value=Batch(work, self))
-                await self.round
+                await self.hand_out(works)
                 await self.blocking(lambda: commit(session, works))
             metrics.PROGRESS.labels(self.stage.name).set(time.time())
+
+    async def hand_out(self, works: Sequence[Work]) -> None:
+        """Give the round's batches to the agent, again if it lost them, until all are stepped."""
+        self.waiting = len(works)
+        self.round = asyncio.get_running_loop().create_future()
+        while not self.round.done():
+            for work in works:
+                if work.outcome is None:
+                    await self.channel.send(value=Batch(work, self))
+            await asyncio.wait([self.round], timeout=HAND_OUT_AGAIN)
+        self.round.result()
 
     async def leave(self) -> None:
         """Give the partitions up."""
