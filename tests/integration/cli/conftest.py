@@ -13,14 +13,15 @@ from schemas.registry import RegistryClient
 from schemas.topics import TOPICS
 from streams import kafka
 from streams.cli import main
-from streams.provision import apply
+from streams.provision import apply, register
 from streams.settings import Settings
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings(environment: Environment) -> Settings:
     settings = Settings.read(environment.env())
     apply(settings)
+    register(settings)
     return settings
 
 

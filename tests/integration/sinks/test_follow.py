@@ -17,7 +17,8 @@ from schemas.codec import Codec
 from schemas.registry import RegistryClient
 from schemas.topics import ANOMALIES, CONFIG, dead_letters
 from streams import kafka
-from streams.follow import GROUP, run
+from streams.exactly_once.reset import Busy
+from streams.follow import GROUP, run, start_over
 from streams.letters import opened
 from streams.provision import apply
 from streams.reading import read_all
@@ -200,3 +201,17 @@ def test_a_stopped_follower_leaves_its_group(settings: Settings) -> None:
     with following(settings):
         assert eventually(lambda: members() == 1)
     assert eventually(lambda: members() == 0)
+
+
+def test_starting_over_is_refused_while_somebody_follows_and_then_stores_all_again(
+    settings: Settings, codec: Codec
+) -> None:
+    produce(settings, codec, "over", range(3))
+    with following(settings):
+        assert eventually(lambda: len(stored(settings, "over")) == 3)
+        with pytest.raises(Busy, match="1 members"):
+            start_over(settings)
+    ask(settings, "DELETE FROM anomalies RETURNING id")
+    start_over(settings)
+    with following(settings):
+        assert eventually(lambda: len(stored(settings, "over")) == 3)
