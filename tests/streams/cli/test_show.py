@@ -21,7 +21,7 @@ def test_a_document_is_json_of_dataclasses_and_plain_values(
 def test_a_table_shows_what_is_not_there_as_a_dash(capsys: pytest.CaptureFixture[str]) -> None:
     show.table(("name", "share"), [("a[b]c", None), ("d", 0.123456)], empty="none")
 
-    assert ["name     share", "a[b]c        –", "d       0.1235"] == [
+    assert ["name    share", "a[b]c       –", "d      0.1235"] == [
         line.rstrip() for line in capsys.readouterr().out.splitlines()
     ]
 
