@@ -37,7 +37,7 @@ class Llmopt:
         assert expect == answer.exit_code, (answer.output, answer.exception)
         return answer
 
-    def json(self, *words: str, expect: int = 0) -> Any:  # noqa: ANN401  # any document
+    def json(self, *words: str, expect: int = 0) -> Any:  # any document
         return json.loads(self(*words, "--json", expect=expect).stdout)
 
     def produce(

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401  # `llmopt` is a fixture whose type lies in a conftest
+# `llmopt` is a fixture whose type lies in a conftest
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
