@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def monotone(revisions: Mapping[str, Sequence[int]]) -> Promise:
     if not revisions:
         return Promise(name, kept=False, sentence="no config was written")
     for scope, seen in sorted(revisions.items()):
-        if any(later <= earlier for earlier, later in zip(seen, seen[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(seen)):
             return Promise(name, kept=False, sentence=f"{scope}: {list(seen)}")
     total = sum(len(seen) for seen in revisions.values())
     return Promise(name, kept=True, sentence=f"{total} records of {len(revisions)} scopes")
@@ -155,7 +156,7 @@ def stored(rows: Mapping[str, int], records: Mapping[str, int]) -> Promise:
         return Promise(name, kept=False, sentence="nothing was on the topics")
     off = {table: n for table, n in records.items() if rows.get(table) != n}
     if off:
-        table, n = sorted(off.items())[0]
+        table, n = min(off.items())
         return Promise(name, kept=False, sentence=f"{table} has {rows.get(table)} rows of {n}")
     told = ", ".join(f"{n:,} {table}" for table, n in sorted(rows.items()) if table in records)
     return Promise(name, kept=True, sentence=told)

@@ -144,7 +144,7 @@ def _valid(settings: Settings, registry: Registry, topic: Topic) -> Iterator[Eve
 def _first(identity: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
     """Whether each event is the first of its identity; those without one always are."""
     _, first = np.unique(identity, return_index=True)
-    keep = identity == 0
+    keep: npt.NDArray[np.bool_] = np.equal(identity, 0)
     keep[first] = True
     return keep
 
@@ -152,8 +152,8 @@ def _first(identity: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
 def _late(settings: Settings, columns: EventColumns) -> npt.NDArray[np.bool_]:
     """Whether each event is more than the grace behind the newest one before it."""
     once = np.where(_first(columns.identity), columns.timestamp, 0)
-    late: npt.NDArray[np.bool_] = columns.timestamp < (
-        np.maximum.accumulate(once) - settings.window_grace_ms
+    late: npt.NDArray[np.bool_] = np.less(
+        columns.timestamp, np.maximum.accumulate(once) - settings.window_grace_ms
     )
     return late
 
@@ -165,7 +165,7 @@ def recompute(events: Events, size: str, *, pooled: bool, until: int) -> Iterato
     scopes = [key[:2] for key in events.keys]
     names = sorted(set(scopes)) if pooled else events.keys
     ids = (
-        np.array([names.index(scope) for scope in scopes], np.int64)[events.key]  # type: ignore[arg-type]
+        np.array([names.index(scope) for scope in scopes], np.int64)[events.key]
         if pooled
         else events.key
     )

@@ -69,7 +69,7 @@ def read_fast(written: Written, record: type, values: Sequence[bytes], message: 
     return Rows(table, places[order], slow.rejected)
 
 
-def legible(table: Any) -> npt.NDArray[np.bool_]:  # noqa: ANN401  # RecordBatch
+def legible(table: Any) -> npt.NDArray[np.bool_]:  # RecordBatch
     """Which rows [n] have text that is UTF-8; the decoder does not look."""
     good = np.ones(len(table), np.bool_)
     for column in table.columns:
@@ -82,7 +82,7 @@ def legible(table: Any) -> npt.NDArray[np.bool_]:  # noqa: ANN401  # RecordBatch
     return good
 
 
-def _illegible(column: Any) -> list[int]:  # noqa: ANN401  # Arrow array
+def _illegible(column: Any) -> list[int]:  # Arrow array
     """The rows of a column whose text is not UTF-8; none where it holds no text."""
     if not pa.types.is_string(column.type):
         return []
@@ -119,7 +119,7 @@ def read_slowly(written: Written, record: type, values: Sequence[bytes], message
     return Rows(tabled(record, rows), np.array(kept, np.int64), tuple(rejected))
 
 
-def tabled(record: type, rows: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN401  # RecordBatch
+def tabled(record: type, rows: Sequence[Mapping[str, Any]]) -> Any:  # RecordBatch
     """Plain values, one mapping a row, as a table of *record*."""
     layout = arrow(record)
     arrays = []
@@ -132,7 +132,7 @@ def tabled(record: type, rows: Sequence[Mapping[str, Any]]) -> Any:  # noqa: ANN
 
 
 @cache
-def arrow(record: type) -> Any:  # noqa: ANN401  # pyarrow.Schema
+def arrow(record: type) -> Any:  # pyarrow.Schema
     """The layout of a table of *record*."""
     return pyruhvro.avro_to_arrow_schema(avsc.text(record))
 
@@ -149,7 +149,7 @@ def framed(record: type) -> str:
     return json.dumps(schema | {"fields": [*frame, *schema["fields"]]})
 
 
-def _decode(record: type, values: Sequence[bytes]) -> Any:  # noqa: ANN401  # RecordBatch or None
+def _decode(record: type, values: Sequence[bytes]) -> Any:  # RecordBatch or None
     """The table of *values*, or None when one of them cannot be read."""
     try:
         table = pyruhvro.deserialize_array(list(values), framed(record))
@@ -163,7 +163,7 @@ def _decode(record: type, values: Sequence[bytes]) -> Any:  # noqa: ANN401  # Re
     return pa.RecordBatch.from_arrays(table.columns[2:], schema=arrow(record))
 
 
-def footprint(record: type, table: Any) -> Ints:  # noqa: ANN401  # RecordBatch
+def footprint(record: type, table: Any) -> Ints:  # RecordBatch
     """How many bytes each row takes as an Avro datum in its shortest form, [n]."""
     n = len(table)
     total = np.zeros(n, np.int64)
@@ -184,7 +184,7 @@ def footprint(record: type, table: Any) -> Ints:  # noqa: ANN401  # RecordBatch
 _EMPTY = {"string": "", "long": 0, "double": 0.0}
 
 
-def _sizes(kind: Any, column: Any) -> Ints | int:  # noqa: ANN401  # Avro type, Arrow array
+def _sizes(kind: Any, column: Any) -> Ints | int:  # Avro type, Arrow array
     if kind == "double":
         return 8
     if kind == "long":

@@ -39,7 +39,7 @@ class Written:
         return cls(id_, name, text, parsed, canonical(text))
 
 
-def parse(text: str) -> Any:  # noqa: ANN401  # fastavro's schemas are untyped
+def parse(text: str) -> Any:  # fastavro's schemas are untyped
     """The schema as fastavro wants it.
 
     Raises:
@@ -69,7 +69,7 @@ def text(record: type) -> str:
 
 
 @cache
-def schema(record: type) -> Any:  # noqa: ANN401  # fastavro's schemas are untyped
+def schema(record: type) -> Any:  # fastavro's schemas are untyped
     """The schema of *record* as fastavro wants it."""
     return parse(text(record))
 

@@ -46,7 +46,7 @@ class Codec:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
 
-    def encode(self, topic: Topic, value: Any) -> bytes:  # noqa: ANN401  # any record
+    def encode(self, topic: Topic, value: Any) -> bytes:  # any record
         """The bytes of *value* on *topic*.
 
         Raises:
@@ -68,7 +68,7 @@ class Codec:
         fastavro.schemaless_writer(out, avsc.schema(record), plain)
         return out.getvalue()
 
-    def decode(self, topic: Topic, data: bytes, key: str | bytes | None = None) -> Any:  # noqa: ANN401
+    def decode(self, topic: Topic, data: bytes, key: str | bytes | None = None) -> Any:
         """The record that *data* is on *topic*; Avro if it begins with a zero byte, else JSON.
 
         Args:
@@ -89,7 +89,7 @@ class Codec:
             return self._from_avro(topic, data)
         return self._from_json(usual(topic, key), data)
 
-    def _from_avro(self, topic: Topic, data: bytes) -> Any:  # noqa: ANN401
+    def _from_avro(self, topic: Topic, data: bytes) -> Any:
         written = self.registry.schema(schema_id(data))
         record = next((r for r in avsc.records(topic) if written.name == avsc.full_name(r)), None)
         if record is None:
@@ -183,7 +183,7 @@ def names(topic: Topic) -> str:
     return " or ".join(record.__name__ for record in avsc.records(topic)) or "original bytes"
 
 
-def pack(entry: Any) -> bytes:  # noqa: ANN401  # any dataclass
+def pack(entry: Any) -> bytes:  # any dataclass
     """A changelog's payload: MessagePack, maps in the order of their keys.
 
     >>> unpack(tuple[int, float], pack((1, float("inf"))))

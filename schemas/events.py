@@ -81,7 +81,7 @@ def events(rows: Rows, clock: Clock) -> Decoded:
     return Decoded(columns(table, message), (*rows.rejected, *rejected))
 
 
-def judge(verdicts: Verdicts, table: Any, clock: Clock) -> None:  # noqa: ANN401  # RecordBatch
+def judge(verdicts: Verdicts, table: Any, clock: Clock) -> None:  # RecordBatch
     """Reject the rows that break a rule, in the order of the rules."""
     for name in REQUIRED:
         verdicts.below(_sizes(table.column(name)), 1, Reason.EMPTY_NAME, f"{name} is empty")
@@ -96,7 +96,7 @@ def judge(verdicts: Verdicts, table: Any, clock: Clock) -> None:  # noqa: ANN401
     clock.judge(verdicts, table.column("timestamp").to_numpy())
 
 
-def _judge_numbers(verdicts: Verdicts, table: Any) -> None:  # noqa: ANN401  # RecordBatch
+def _judge_numbers(verdicts: Verdicts, table: Any) -> None:  # RecordBatch
     numbers: list[tuple[str, npt.NDArray[Any]]] = []
     for field in table.schema:
         column = table.column(field.name)
@@ -125,7 +125,7 @@ def judge_status(verdicts: Verdicts, status: npt.NDArray[Any]) -> None:
     verdicts.above(status, STATUS[1], Reason.OUT_OF_RANGE, detail)
 
 
-def columns(table: Any, message: Ints) -> EventColumns:  # noqa: ANN401  # RecordBatch
+def columns(table: Any, message: Ints) -> EventColumns:  # RecordBatch
     """The columns of rows that keep all rules."""
     n = len(table)
     names = set(table.schema.names)
@@ -163,7 +163,7 @@ def columns(table: Any, message: Ints) -> EventColumns:  # noqa: ANN401  # Recor
     )
 
 
-def _requests(table: Any, common: Mapping[str, Any]) -> EventColumns:  # noqa: ANN401
+def _requests(table: Any, common: Mapping[str, Any]) -> EventColumns:
     """The columns that only a request has, beside those of every event."""
     n = len(table)
     total = common["values"][:, PLACES["tokens_total"]]
@@ -229,7 +229,7 @@ def interned(dimensions: Sequence[Any]) -> tuple[Ints, tuple[Key, ...]]:
     return code, tuple(zip(*parts, strict=True))
 
 
-def named(column: Any) -> tuple[Ints, tuple[str, ...]]:  # noqa: ANN401  # Arrow string array
+def named(column: Any) -> tuple[Ints, tuple[str, ...]]:  # Arrow string array
     """Each row's name as an index into the distinct names; null and "" are ABSENT."""
     if column.null_count == len(column):
         return np.full(len(column), ABSENT, np.int64), ()
@@ -247,7 +247,7 @@ def _dense(code: Ints) -> tuple[Ints, Ints, int]:
     return dense, first, len(first)
 
 
-def _identity(table: Any, parts: Sequence[Any]) -> npt.NDArray[np.uint64]:  # noqa: ANN401
+def _identity(table: Any, parts: Sequence[Any]) -> npt.NDArray[np.uint64]:
     """The identity of each row, 0 for one without a request's id."""
     request = table.column("request_id")
     if request.null_count == len(request):
@@ -256,24 +256,24 @@ def _identity(table: Any, parts: Sequence[Any]) -> npt.NDArray[np.uint64]:  # no
     return np.where(_sizes(request) > 0, found, np.uint64(0))
 
 
-def _present(column: Any) -> Any:  # noqa: ANN401  # Arrow string array
+def _present(column: Any) -> Any:  # Arrow string array
     """The same with null for the empty string."""
     if column.null_count == len(column) or _sizes(column).min(initial=1) > 0:
         return column
     return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
 
 
-def _filled(column: Any, value: str | float) -> Any:  # noqa: ANN401  # Arrow array
+def _filled(column: Any, value: str | float) -> Any:  # Arrow array
     """The same with *value* for null."""
     return column.fill_null(value) if column.null_count else column
 
 
-def _valid(column: Any) -> Bools:  # noqa: ANN401  # Arrow array
+def _valid(column: Any) -> Bools:  # Arrow array
     valid: Bools = column.is_valid().to_numpy(zero_copy_only=False)
     return valid
 
 
-def _sizes(column: Any) -> Ints:  # noqa: ANN401  # Arrow string array
+def _sizes(column: Any) -> Ints:  # Arrow string array
     """Bytes of each string; 0 for null."""
     offsets = column.buffers()[1]
     if not len(column) or offsets is None:
@@ -282,7 +282,7 @@ def _sizes(column: Any) -> Ints:  # noqa: ANN401  # Arrow string array
     return np.diff(ends).astype(np.int64)
 
 
-def _judge_lengths(verdicts: Verdicts, name: str, column: Any) -> None:  # noqa: ANN401
+def _judge_lengths(verdicts: Verdicts, name: str, column: Any) -> None:
     limit = LENGTHS.get(name, LONGEST)
     if _sizes(column).max(initial=0) > limit:
         lengths = pc.utf8_length(column).fill_null(0).to_numpy()
@@ -290,7 +290,7 @@ def _judge_lengths(verdicts: Verdicts, name: str, column: Any) -> None:  # noqa:
         verdicts.above(lengths, limit, Reason.TOO_LONG, detail)
 
 
-def _judge_entries(verdicts: Verdicts, name: str, column: Any) -> None:  # noqa: ANN401
+def _judge_entries(verdicts: Verdicts, name: str, column: Any) -> None:
     counts = np.diff(column.offsets.to_numpy())
     detail = f"{name} has more than {MOST_ENTRIES} entries"
     verdicts.above(counts, MOST_ENTRIES, Reason.TOO_LONG, detail)
@@ -303,7 +303,7 @@ def _judge_entries(verdicts: Verdicts, name: str, column: Any) -> None:  # noqa:
             verdicts.above(lengths, LONGEST, Reason.TOO_LONG, detail)
 
 
-def _bounds(column: Any) -> tuple[npt.NDArray[np.float64], ...]:  # noqa: ANN401  # Arrow map array
+def _bounds(column: Any) -> tuple[npt.NDArray[np.float64], ...]:  # Arrow map array
     """The least (at most 0) and the largest (at least 0) value of each row's entries."""
     rows = np.repeat(np.arange(len(column)), np.diff(column.offsets.to_numpy()))
     least, most = np.zeros((2, len(column)))

@@ -75,7 +75,7 @@ def identities(parts: Iterable[Any]) -> U64:
     return state
 
 
-def buckets(names: Any, salt: str) -> Ints:  # noqa: ANN401  # an Arrow string array
+def buckets(names: Any, salt: str) -> Ints:  # an Arrow string array
     """The buckets of n units, each what `schemas.scope.bucket_of` says.
 
     Args:
@@ -94,7 +94,7 @@ def buckets(names: Any, salt: str) -> Ints:  # noqa: ANN401  # an Arrow string a
     return (_murmur3(table, sizes + len(prefix)) % np.uint32(BUCKETS)).astype(np.int64)
 
 
-def strings(array: Any) -> tuple[Ints, Ints, npt.NDArray[np.uint8]]:  # noqa: ANN401
+def strings(array: Any) -> tuple[Ints, Ints, npt.NDArray[np.uint8]]:
     """Where the strings of an Arrow array lie.
 
     Returns:

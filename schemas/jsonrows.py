@@ -51,7 +51,7 @@ def read_json(record: type, values: Sequence[bytes], message: Ints) -> Rows:
     return Rows(tabled(record, rows), np.array(kept, np.int64), tuple(rejected))
 
 
-def tabled(record: type, rows: Sequence[Any]) -> Any:  # noqa: ANN401  # pyarrow.RecordBatch
+def tabled(record: type, rows: Sequence[Any]) -> Any:  # pyarrow.RecordBatch
     """Decoded events as a table of *record*."""
     layout = arrow(record)
     columns: list[list[Any]] = [[] for _ in layout]
@@ -70,7 +70,7 @@ def tabled(record: type, rows: Sequence[Any]) -> Any:  # noqa: ANN401  # pyarrow
     return pa.RecordBatch.from_arrays(arrays, schema=layout)
 
 
-def _empty(field: Any, n: int) -> Any:  # noqa: ANN401  # Arrow field and array
+def _empty(field: Any, n: int) -> Any:  # Arrow field and array
     """As many maps without entries."""
     offsets = pa.array(np.zeros(n + 1, np.int32))
     parts = (pa.array([], kind) for kind in (field.type.key_type, field.type.item_type))

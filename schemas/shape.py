@@ -102,7 +102,7 @@ def choice(where: str, value: object, known: Iterable[str]) -> str:
     return str(value)
 
 
-def construct(where: str, kind: type[Any], document: object, given: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def construct(where: str, kind: type[Any], document: object, given: Mapping[str, Any]) -> Any:
     """A *kind* from the fields that *document* has and those that are *given* by its name.
 
     A field `name_s` is a duration and may be written `name`. Absent fields keep their defaults.
@@ -130,7 +130,7 @@ def construct(where: str, kind: type[Any], document: object, given: Mapping[str,
         raise refuse(where, f"needs a value for one of {', '.join(required)}; add it") from None
 
 
-def convert(where: str, name: str, kind: Any, value: object) -> Any:  # noqa: ANN401, PLR0911
+def convert(where: str, name: str, kind: Any, value: object) -> Any:  # noqa: PLR0911
     """One field's value as its type asks for."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):  # the first where a Literal is in it

@@ -39,7 +39,7 @@ class Walk:
         arrived: npt.NDArray[np.bool_] = ~self._lost & (self._at == self._end)
         return arrived
 
-    def _over(self, kind: Any, rows: Ints) -> None:  # noqa: ANN401  # an Avro type
+    def _over(self, kind: Any, rows: Ints) -> None:  # an Avro type
         if isinstance(kind, list):
             branch = self._number(rows)
             self._lose(rows[(branch != 0) & (branch != 1)])
@@ -57,7 +57,7 @@ class Walk:
         else:
             self._map(kind["values"], rows)
 
-    def _map(self, kind: Any, rows: Ints) -> None:  # noqa: ANN401  # an Avro type
+    def _map(self, kind: Any, rows: Ints) -> None:  # an Avro type
         for _ in range(BLOCKS):
             count = self._number(rows)
             self._lose(rows[(count < 0) | (count > ENTRIES)])

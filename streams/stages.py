@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from streams.agents import actuate, collect, decide, detect, enrich, merge
@@ -9,7 +10,7 @@ from streams.app import Agent
 from streams.exactly_once.stage import Stage
 from streams.settings import Settings
 
-AGENTS = {
+AGENTS: Mapping[str, tuple[Callable[[Settings], Stage[Any, Any]], Agent]] = {
     "collect": (collect.stage, collect.collect),
     "merge": (merge.stage, merge.merge),
     "enrich": (enrich.stage, enrich.enrich),

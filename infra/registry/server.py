@@ -30,7 +30,7 @@ def application(registry: SchemaRegistry) -> web.Application:
     """The web application around a registry, which is opened and closed with it."""
     app = web.Application(middlewares=[explain], client_max_size=4 * 1024 * 1024)
 
-    async def running(_: web.Application) -> Any:  # noqa: ANN401 - aiohttp's own type is this wide
+    async def running(_: web.Application) -> Any:
         await registry.open()
         yield
         await registry.close()

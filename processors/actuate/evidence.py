@@ -39,7 +39,7 @@ def fresh_evidence() -> Evidence:
     return Evidence()
 
 
-def observe(  # noqa: PLR0917 - a step's arguments, all of them the minute's own
+def observe(
     evidence: Evidence,
     stable: Sequence[EnrichedWindow],
     candidate: Sequence[EnrichedWindow],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
+from typing import TypeVar, overload
 
 import numpy as np
 from confluent_kafka import Message
@@ -28,6 +29,7 @@ from streams.exactly_once.stage import Read as Decoded
 from streams.exactly_once.stage import Stage
 from streams.settings import Settings
 
+T = TypeVar("T")
 LARGEST_ROUND = 60_000  # messages; bounds memory and the length of a step while catching up
 
 
@@ -44,17 +46,17 @@ def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Decoded
                 offsets=np.array([each.offset() for each in group], dtype=np.int64),
                 decoded=decode_events(codec.registry, name, values, moment.now, retention),
                 values=values,
-                keys=Lazily(group, "key"),
-                headers=Lazily(group, "headers"),
+                keys=Lazily(group, lambda each: each.key()),
+                headers=Lazily(group, lambda each: each.headers() or []),
             )
         )
     return Decoded(reads)
 
 
-class Lazily(Sequence[object]):
+class Lazily(Sequence[T]):
     """One field of some messages, looked up only where it is asked for."""
 
-    def __init__(self, messages: Sequence[Message], field: str) -> None:
+    def __init__(self, messages: Sequence[Message], field: Callable[[Message], T]) -> None:
         self.messages = messages
         self.field = field
 
@@ -62,10 +64,15 @@ class Lazily(Sequence[object]):
         """How many messages."""
         return len(self.messages)
 
-    def __getitem__(self, index: object) -> object:
-        """The field of one message; no headers are an empty list."""
-        value = getattr(self.messages[index], self.field)()  # type: ignore[call-overload]
-        return [] if value is None and self.field == "headers" else value
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        """The field of one message, or of some."""
+        if isinstance(index, slice):
+            return Lazily(self.messages[index], self.field)
+        return self.field(self.messages[index])
 
 
 def stage(settings: Settings) -> Stage[CollectPolicy, CollectState]:

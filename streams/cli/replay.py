@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -64,7 +65,7 @@ def replay(
                     recording,
                     since=first,
                     until=last,
-                    progress=lambda n, task=task: bar.advance(task, n),
+                    progress=partial(bar.advance, task),
                 )
             except engine.Diverged as difference:
                 raise Failure(f"The replay differs. {difference}") from difference

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.exactly_once.errors import Retake
+from streams.kafka import PASSING
 
 At = tuple[str, int]
 
@@ -46,20 +47,28 @@ def read(
                 at = (message.topic(), message.partition())
                 if at not in left:
                     continue
-                error = message.error()
-                if error is not None:
-                    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
-                        if message.offset() >= left[at][1]:
-                            del left[at]
-                    elif not error.retriable():
-                        raise KafkaException(error)
-                    continue
-                if message.offset() < left[at][1]:
+                if message.error() is None and message.offset() < left[at][1]:
                     yield message
-                if message.offset() >= left[at][1] - 1:
+                if _ended(message, left[at][1]):
                     del left[at]
     finally:
         consumer.unassign()
+
+
+def _ended(message: Message, end: int) -> bool:
+    """Whether nothing before *end* can come after *message*.
+
+    Raises:
+        KafkaException: it is an error that will not pass.
+    """
+    error = message.error()
+    if error is None:
+        return bool(message.offset() >= end - 1)
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+        return bool(message.offset() >= end)
+    if error.retriable() or error.code() in PASSING:
+        return False
+    raise KafkaException(error)
 
 
 def stable_end(

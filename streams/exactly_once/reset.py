@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from confluent_kafka import ConsumerGroupState, TopicPartition
 from confluent_kafka.admin import AdminClient
 
@@ -9,7 +11,6 @@ from schemas.topics import changelog, journal
 from streams import kafka
 from streams.exactly_once.reading import end_of, read
 from streams.exactly_once.stage import Stage
-from typing import Any
 
 
 class Busy(Exception):

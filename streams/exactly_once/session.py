@@ -102,10 +102,7 @@ class Session:
             return
         started = time.monotonic()
         try:
-            committed = consumer.committed(partitions, timeout=30)
-            for each in committed:
-                if each.error is not None:
-                    raise KafkaException(each.error)
+            committed = committed_offsets(consumer, partitions)
             self.catch_up()
             self.tasks |= take_over(
                 self.stage,
@@ -220,3 +217,16 @@ class Session:
 def now_ms() -> int:
     """The worker's clock."""
     return time.time_ns() // 1_000_000
+
+
+def committed_offsets(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """The group's offsets; a dead owner's open transaction is waited for.
+
+    Raises:
+        KafkaException: they could not be had.
+    """
+    found: list[TopicPartition] = consumer.committed(partitions, timeout=30)
+    for each in found:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return found

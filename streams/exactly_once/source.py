@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import faust
@@ -71,6 +72,8 @@ class Batches(Channel):  # type: ignore[misc]  # faust publishes no types
     a batch must neither wait for that nor be lost to it.
     """
 
+    _queue: ThrowableQueue[Batch] | None
+
     @property
     def queue(self) -> ThrowableQueue[Batch]:
         """The queue of this channel, or of one that iterates over it."""
@@ -113,7 +116,7 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
         elif self.waiting == 0:
             self.round.set_result(None)
 
-    @Service.task
+    @Service.task  # type: ignore[untyped-decorator]
     async def run(self) -> None:
         """Join, work, and join again whenever the group or the producer is lost."""
         pause = 0.1
@@ -144,10 +147,10 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
         )
         while not self.should_stop:
             messages = await self.blocking(session.gather)
-            works = await self.blocking(lambda: prepare(session, messages))
+            works = await self.blocking(partial(prepare, session, messages))
             if works:
                 await self.hand_out(works)
-                await self.blocking(lambda: commit(session, works))
+                await self.blocking(partial(commit, session, works))
             metrics.PROGRESS.labels(self.stage.name).set(time.time())
 
     async def hand_out(self, works: Sequence[Work]) -> None:

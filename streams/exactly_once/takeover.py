@@ -68,7 +68,7 @@ def take_over(
             for partition, (position, entries) in sorted(found.items()):
                 starts = _starts(stage, any_, partition, offsets[partition], position)
                 task = _task(stage, partition, position, entries, starts)
-                if stage.absorb is not None and position is not None:
+                if position is not None:
                     task.state = _absorb(stage, codec, policy, stable, task, partitions, now)
                 tasks[partition] = task
         except KafkaException as error:
@@ -83,7 +83,7 @@ def _starts(
     offsets: dict[str, int],
     position: Position | None,
 ) -> dict[str, int]:
-    """The next offset of each input topic, after checking group, state and log against each other."""
+    """The next offset of each input topic, once group, state and log are seen to agree."""
     starts = {}
     for topic, offset in offsets.items():
         low, high = end_of(reader, (topic, partition))
@@ -149,6 +149,9 @@ def _absorb(
         partition=task.partition,
         partitions=partitions,
     )
+    absorb = stage.absorb
+    if absorb is None:
+        return task.state
     state, batch = task.state, list[Message]()
     for topic in stage.reads:
         start = task.tail.get(topic.name)
@@ -159,11 +162,9 @@ def _absorb(
         for message in read(stable, {(topic.name, task.partition): stretch}):
             batch.append(message)
             if len(batch) >= stage.batch:
-                state = stage.absorb(
-                    policy, state, stage.decode(codec, batch, moment).inputs, moment
-                )
+                state = absorb(policy, state, stage.decode(codec, batch, moment).inputs, moment)
                 batch = []
         if batch:
-            state = stage.absorb(policy, state, stage.decode(codec, batch, moment).inputs, moment)
+            state = absorb(policy, state, stage.decode(codec, batch, moment).inputs, moment)
             batch = []
     return state

@@ -135,7 +135,7 @@ class Client:
         """
         return self._scopes.subscribe(callback)
 
-    def report(self, **fields: Any) -> bool:  # noqa: ANN401
+    def report(self, **fields: Any) -> bool:
         """Report one LLM request, by the fields of a metric event.
 
         Returns:
@@ -159,7 +159,7 @@ class Client:
         endpoint: str,
         config: Config | None = None,
         unit: str | None = None,
-        **more: Any,  # noqa: ANN401
+        **more: Any,
     ) -> bool:
         """Report how good an answer was, 0 to 100, for the config that gave it.
 
@@ -191,7 +191,7 @@ class Client:
         unit: str | None = None,
         config: Config | None = None,
         default: Config | None = None,
-        **more: Any,  # noqa: ANN401
+        **more: Any,
     ) -> TrackedRequest:
         """A context manager that measures one request and reports it.
 

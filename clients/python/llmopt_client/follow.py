@@ -63,7 +63,7 @@ class Follower(threading.Thread):
         """Ask the thread to end; it does within about WAIT_S."""
         self._stopped.set()
 
-    def _follow(self, consumer: Any) -> None:  # noqa: ANN401
+    def _follow(self, consumer: Any) -> None:
         found = self._partitions(consumer)
         if found is None:
             return
@@ -85,14 +85,14 @@ class Follower(threading.Thread):
             elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART or error.fatal():
                 raise KafkaException(error)
 
-    def _tell(self, message: Any) -> None:  # noqa: ANN401
+    def _tell(self, message: Any) -> None:
         key = message.key()
         try:
             self._listener.heard(None if key is None else key.decode(), message.value())
         except Exception as error:  # noqa: BLE001  # one record must not stop the others
             self._trouble(error)
 
-    def _partitions(self, consumer: Any) -> tuple[str | None, list[int]] | None:  # noqa: ANN401
+    def _partitions(self, consumer: Any) -> tuple[str | None, list[int]] | None:
         """The cluster and the topic's partitions, as soon as there are any."""
         while not self._stopped.is_set():
             began = time.monotonic()

@@ -103,7 +103,7 @@ def _config(raw: object, scope: str, revision: int) -> Config | None:
     )
 
 
-def _field(raw: Mapping[str, Any], name: str, kind: type, default: Any = None) -> Any:  # noqa: ANN401
+def _field(raw: Mapping[str, Any], name: str, kind: type, default: Any = None) -> Any:
     value = raw.get(name, default)
     if value is None and default is not None:
         return default
@@ -114,5 +114,5 @@ def _field(raw: Mapping[str, Any], name: str, kind: type, default: Any = None) -
     return value
 
 
-def _optional(raw: Mapping[str, Any], name: str, kind: type) -> Any:  # noqa: ANN401
+def _optional(raw: Mapping[str, Any], name: str, kind: type) -> Any:
     return None if raw.get(name) is None else _field(raw, name, kind)

@@ -114,7 +114,7 @@ class TrackedRequest:
         """It failed without an exception, or with one that this names better."""
         self._error, self._status = type, status
 
-    def quality(self, overall: float, **more: Any) -> None:  # noqa: ANN401
+    def quality(self, overall: float, **more: Any) -> None:
         """Report how good the answer was, 0 to 100, for the config that gave it."""
         self._report_quality(
             overall,

@@ -14,9 +14,9 @@ from typing import Any
 from schemas.anomaly import Anomaly, Severity
 from schemas.flow import Emit, Input, Moment, Outcome
 from schemas.topics import ANOMALIES, DEPLOYMENTS
+from streams.app import work
 from streams.exactly_once.decode import decode
 from streams.exactly_once.stage import Stage
-from streams.app import work
 from streams.log import set_up
 from streams.settings import Settings
 
