@@ -89,6 +89,7 @@ def producer(brokers: str, **settings: Any) -> Producer:
         "bootstrap.servers": brokers,
         "enable.idempotence": True,
         "linger.ms": 5,
+        "partitioner": "murmur2_random",
         "compression.type": "lz4",
         "message.max.bytes": LARGEST_MESSAGE,
         "log_level": 3,
