@@ -51,6 +51,14 @@ class SchemaRegistry:
         await self._in_thread(self._log.close)
         self._thread.shutdown()
 
+    async def schema(self, number: int) -> str | None:
+        """The schema with an id; None when there is none."""
+        if self.subjects.schema(number) is None:
+            # Another registry may have given it a moment ago, to a record that is here already.
+            with contextlib.suppress(TimeoutError):
+                self._take(await self._in_thread(lambda: self._log.read_to_end(2.0)))
+        return self.subjects.schema(number)
+
     async def register(self, subject: str, schema: str) -> Version:
         """Make a schema the subject's next version, or find the version that it already is.
 

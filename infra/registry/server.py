@@ -112,21 +112,21 @@ class Resources:
 
     async def schema(self, request: web.Request) -> web.Response:
         """A schema by its id."""
-        return answer({"schema": self._schema(request)})
+        return answer({"schema": await self._schema(request)})
 
     async def schema_text(self, request: web.Request) -> web.Response:
         """A schema by its id, bare."""
-        return web.Response(text=self._schema(request), content_type=MEDIA_TYPE)
+        return web.Response(text=await self._schema(request), content_type=MEDIA_TYPE)
 
     async def schema_versions(self, request: web.Request) -> web.Response:
         """The subjects and versions that a schema's id is."""
-        self._schema(request)
+        await self._schema(request)
         found = self.registry.subjects.using(identifier(request), deleted=flag(request, "deleted"))
         return answer([{"subject": v.subject, "version": v.number} for v in found])
 
     async def schema_subjects(self, request: web.Request) -> web.Response:
         """The subjects that have a schema's id."""
-        self._schema(request)
+        await self._schema(request)
         found = self.registry.subjects.using(identifier(request), deleted=flag(request, "deleted"))
         return answer(sorted({v.subject for v in found}))
 
@@ -214,8 +214,8 @@ class Resources:
         level = await self.registry.unset_level(request.match_info["subject"])
         return answer({"compatibilityLevel": level})
 
-    def _schema(self, request: web.Request) -> str:
-        schema = self.registry.subjects.schema(identifier(request))
+    async def _schema(self, request: web.Request) -> str:
+        schema = await self.registry.schema(identifier(request))
         if schema is None:
             raise no_schema()
         return schema

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
+from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
 from infra.environment import Environment
 from infra.registry.process import Registry
@@ -61,6 +63,18 @@ def test_what_is_registered_is_found_by_id_subject_and_content(
     assert number == client.register_schema(subject, record(A))
     assert subject in client.get_subjects()
     assert [1] == client.get_versions(subject)
+
+
+def test_the_stock_serializer_writes_what_the_stock_deserializer_reads(
+    environment: Environment, subject: str
+) -> None:
+    where = SerializationContext(subject, MessageField.VALUE)
+    value = {"a": 7}
+    with SchemaRegistryClient({"url": environment.registry_url}) as writing:
+        framed = AvroSerializer(writing, record(A).schema_str)(value, where)
+    with SchemaRegistryClient({"url": environment.registry_url}) as reading:
+        assert value == AvroDeserializer(reading)(framed, where)
+        assert f"{subject}-value" in reading.get_subjects()
 
 
 def test_an_incompatible_schema_is_refused_with_its_reason(
