@@ -18,7 +18,7 @@ METRICS = (  # name, values per unit of the name
     ("cost_usd", 1_000_000_000),  # nano-dollars
     ("quality", 1_000),  # thousandths of a point
 )
-LIMIT = 1 << 37  # every value is below it, so that sums of squares stay exact in two limbs
+LIMIT = 1 << 40  # every value is below it, so that two limbs hold the squares of half a million
 COUNTERS = (
     "requests",
     "success",

@@ -99,7 +99,8 @@ def _metrics(summary: Summary) -> Iterator[dict[str, MetricSummary]]:
             if n == 0:
                 continue
             g = row * M + m
-            # Exact integers until the division: no cancellation.
+            # Exact integers until the division: no cancellation. Below zero only when more values
+            # at schemas.partial.LIMIT came than the limbs hold, which must not stop the stream.
             spread = n * ((moments[m][HIGH] << LIMB) + moments[m][LOW]) - total * total
             p50, p90, p95, p99 = quantiles[g]
             found[name] = MetricSummary(
@@ -108,7 +109,7 @@ def _metrics(summary: Summary) -> Iterator[dict[str, MetricSummary]]:
                 mean=total / (n * unit),
                 min=extremes[g][0] / unit,
                 max=extremes[g][1] / unit,
-                stddev=sqrt(spread / (n * (n - 1))) / unit if n > 1 else 0.0,
+                stddev=sqrt(max(spread, 0) / (n * (n - 1))) / unit if n > 1 else 0.0,
                 p50=p50 / unit,
                 p90=p90 / unit,
                 p95=p95 / unit,

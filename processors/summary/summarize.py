@@ -12,6 +12,7 @@ from processors.summary.table import (
     COUNT,
     HIGH,
     KINDS,
+    LIMB,
     LOW,
     NEVER,
     ROW,
@@ -30,7 +31,7 @@ __all__ = ["summarize"]
 M = len(METRICS)
 AT = {name: i for i, (name, _) in enumerate(METRICS)}
 USAGE = ("tokens_input", "tokens_output", "cached_tokens")
-HALF = 18  # bits: values are split in two so that no product leaves int64
+HALF = 20  # bits: values are split in two so that no product leaves int64
 
 Bools = npt.NDArray[np.bool_]
 
@@ -110,8 +111,10 @@ def _measure(values: Ints, first: Ints, moments: Ints, extremes: Ints) -> slice 
     else:
         head, tail = values >> HALF, values & (1 << HALF) - 1
         cross = head * tail
-        moments[:, HIGH] = np.add.reduceat(head * head + (cross >> HALF - 1), first)
-        rest = (cross & (1 << HALF - 1) - 1) << HALF + 1
+        moments[:, HIGH] = np.add.reduceat(
+            (head * head << 2 * HALF - LIMB) + (cross >> LIMB - HALF - 1), first
+        )
+        rest = (cross & (1 << LIMB - HALF - 1) - 1) << HALF + 1
         moments[:, LOW] = np.add.reduceat(rest + tail * tail, first)
     return slice(None) if full else here
 
