@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-BLOCK = 10  # compared minutes: most sessions are shorter than that
-FLOOR = 1.3  # inflation that is always assumed
-PRIOR = 1.5  # inflation that an estimate starts from
+BLOCK = 20  # compared minutes: longer than most sessions
+FLOOR = 1.4  # inflation that is always assumed
+PRIOR = 1.75  # inflation that an estimate starts from
 TRUST = 10.0  # how many blocks that start weighs
 
 
@@ -88,7 +88,7 @@ class Dispersion:
         """φ of the i-th difference, at least FLOOR.
 
         The scatter of the minutes' differences about the common one, over what σ² explains, and
-        the same for blocks of 10 minutes; the larger of the two, each shrunk to PRIOR. It is the
+        the same for blocks of 20 minutes; the larger of the two, each shrunk to PRIOR. It is the
         dispersion of a quasi-likelihood (McCullagh & Nelder 1989, section 4.5): sessions that put
         alike requests into one arm show up here, and within a block also when they go on.
         """

@@ -20,6 +20,7 @@ from schemas.rollout import Guardrail, Verdict
 from schemas.window import EnrichedWindow, Price
 
 HALF = np.full(60, 5_000)
+MINUTE_OF_REQUESTS = 100  # per arm: a verdict comes at the end of a minute
 PLAIN = {"per_hour": 12_000.0, "session": 1.0, "bursts": 0.1}
 
 
@@ -59,24 +60,24 @@ def test_identical_candidates_are_rarely_taken_back_however_often_one_looks(
 @pytest.mark.parametrize(
     ("metric", "harm", "bar"),
     [
-        ("errors", {"candidate_errors": 0.03}, 1_100),
-        ("latency", {"slower": 1.2}, 500),
+        ("errors", {"candidate_errors": 0.03}, 900),
+        ("latency", {"slower": 1.2}, 400),
         ("quality", {"quality": 0.95}, 600),
     ],
 )
 def test_harm_is_found_in_good_time(
     bench: ModuleType, metric: str, harm: dict[str, float], bar: int
 ) -> None:
-    median = bench.reach(bench.World(**PLAIN, **harm), metric, range(5))
+    median = bench.reach(bench.World(**PLAIN, **harm), metric, range(15))
 
-    assert median <= bar
+    assert median <= bar + MINUTE_OF_REQUESTS
 
 
 def test_a_cost_rise_on_real_tokens_is_found_within_600_requests(bench: ModuleType) -> None:
     found = bench.real(Path(__file__).parents[4] / "shared" / "data")
     if "tokens" not in found:
         pytest.skip("AzureLLMInferenceTrace_code.csv is not there: no real tokens to draw from")
-    median = bench.reach(bench.World(**PLAIN, **found, dearer=1.15), "cost", range(5))
+    median = bench.reach(bench.World(**PLAIN, **found, dearer=1.15), "cost", range(15))
 
     assert median <= 600
 
