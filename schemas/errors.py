@@ -20,6 +20,7 @@ class Reason(StrEnum):
     OUT_OF_RANGE = "out_of_range"  # above what can be meant
     TOO_LONG = "too_long"  # a string above its limit
     EMPTY_NAME = "empty_name"  # a required dimension is the empty string
+    RESERVED_NAME = "reserved_name"  # a dimension that could be taken for another: "*", "|", "/"
     TOO_OLD = "too_old"  # before the retention of the topic
     IN_THE_FUTURE = "in_the_future"  # more than five minutes ahead of the clock
     BROKEN_BATCH = "broken_batch"  # a MetricBatch whose checksum or column lengths disagree

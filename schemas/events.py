@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.avrorows import Rows
-from schemas.columns import ABSENT, NO_UNIT, Decoded, EventColumns, Ints
+from schemas.columns import ABSENT, NO_UNIT, Decoded, EventColumns, Ints, Rejected
 from schemas.errors import Reason
 from schemas.hashing import buckets, identities
 from schemas.partial import METRICS, Key
+from schemas.scope import reserved
 from schemas.verdicts import Bools, Verdicts
 
 REQUIRED = ("service", "endpoint", "model", "provider")
@@ -74,11 +75,28 @@ def events(rows: Rows, clock: Clock) -> Decoded:
     table, message = rows.table, rows.message
     verdicts = Verdicts(len(table))
     judge(verdicts, table, clock)
-    rejected = verdicts.messages(message)
+    table, message, rejected = _without(verdicts, table, message)
+    found = columns(table, message)
+    verdicts = Verdicts(len(table))
+    for index, key in enumerate(found.keys):  # few, where rows are many
+        why = reserved(*key)
+        if why is not None:
+            verdicts.reject(found.key == index, Reason.RESERVED_NAME, why)
+    table, message, others = _without(verdicts, table, message)
+    if others:
+        found = columns(table, message)
+    return Decoded(found, (*rows.rejected, *rejected, *others))
+
+
+def _without(
+    verdicts: Verdicts, table: Any, message: Ints
+) -> tuple[Any, Ints, tuple[Rejected, ...]]:  # RecordBatch
+    """The rows of the messages that *verdicts* does not reject, and the rejected ones."""
+    rejected = tuple(verdicts.messages(message))
     if rejected:
         keep = ~np.isin(message, [r.message for r in rejected])
         table, message = table.filter(pa.array(keep)), message[keep]
-    return Decoded(columns(table, message), (*rows.rejected, *rejected))
+    return table, message, rejected
 
 
 def judge(verdicts: Verdicts, table: Any, clock: Clock) -> None:  # RecordBatch

@@ -15,6 +15,23 @@ def scope_of(service: str, endpoint: str) -> str:
     return f"{service}/{endpoint}"
 
 
+def reserved(service: str, *others: str) -> str | None:
+    """Why these dimensions could be taken for others in a scope or a record id, None if not.
+
+    >>> reserved("search", "/v1/answer", "gpt-5")
+    >>> reserved("team/search", "answer")
+    "service holds '/', which separates it from the endpoint"
+    """
+    if "/" in service:
+        return "service holds '/', which separates it from the endpoint"
+    for part in (service, *others):
+        if part == ALL:
+            return f"a dimension is {ALL!r}, which stands for all of them"
+        if "|" in part:
+            return "a dimension holds '|', which separates them in record ids"
+    return None
+
+
 def murmur2(data: bytes) -> int:
     """Kafka's default key hash (murmur2, seed 0x9747b28c), as an unsigned 32-bit integer.
 

@@ -26,7 +26,7 @@ from schemas.events import (
 )
 from schemas.hashing import identity_of
 from schemas.partial import METRICS, Key
-from schemas.scope import BUCKETS
+from schemas.scope import BUCKETS, reserved
 from schemas.verdicts import Verdicts
 
 SHORTEST = {"ttft_us": ABSENT, "cost_nanousd": ABSENT, "cached_tokens": ABSENT}
@@ -79,7 +79,7 @@ def inspect(batch: Mapping[str, Any]) -> None:
     """Check what makes a batch readable.
 
     Raises:
-        Undecodable: BROKEN_BATCH; EMPTY_NAME or TOO_LONG, for one of its names.
+        Undecodable: BROKEN_BATCH; EMPTY_NAME, TOO_LONG or RESERVED_NAME, for one of its names.
     """
     n, crc = batch["n"], 0
     if n < 1:
@@ -112,6 +112,9 @@ def _inspect_names(keys: Sequence[Sequence[str]], error_types: Sequence[str]) ->
             if len(part) > LONGEST:
                 detail = f"{name} has more than {LONGEST} characters"
                 raise Undecodable(Reason.TOO_LONG, detail)
+        why = reserved(*key)
+        if why is not None:
+            raise Undecodable(Reason.RESERVED_NAME, why)
     for name in error_types:
         if not name:
             raise Undecodable(Reason.EMPTY_NAME, "error_type is empty")

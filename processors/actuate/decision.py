@@ -13,6 +13,7 @@ from processors.actuate.rollout import Advance, Rollout, roll_back
 from processors.actuate.state import ScopeState
 from processors.actuate.transition import move, refuse, return_to
 from processors.actuate.turn import Cause, Turn
+from processors.actuate.version import over, versioned
 from schemas.decision import Action, Decision
 from schemas.rollout import Verdict
 
@@ -54,6 +55,9 @@ def _deploy(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision, ca
     """Accept a rollout, and give it traffic if there is a past to measure by."""
     id_ = name("r", turn.scope, decision.id)
     stable = serves(turn.entry) or decision.current
+    asked = decision.chosen
+    if stable is not None and asked is not None and versioned(asked) == asked:
+        decision = replace(decision, chosen=over(stable, asked))
     reason = refusal(turn.policy, scopes, decision, stable, cause.at)
     chosen = decision.chosen
     if reason is not None or stable is None or chosen is None:

@@ -50,6 +50,26 @@ def versioned(config: LlmConfig) -> LlmConfig:
     return replace(config, version=f"v-{digest}")
 
 
+def over(stable: LlmConfig, chosen: LlmConfig) -> LlmConfig:
+    """*chosen*, with the settings of *stable* where it leaves them open.
+
+    A decision names what it changes, mostly a model; what a person set besides stays.
+
+    >>> stable = LlmConfig(version="", provider="openai", model="gpt-5", temperature=0.2)
+    >>> chosen = LlmConfig(version="", provider="openai", model="gpt-5-mini")
+    >>> over(stable, chosen).model, over(stable, chosen).temperature
+    ('gpt-5-mini', 0.2)
+    """
+    left = {
+        name: getattr(stable, name)
+        for name in ("temperature", "top_p", "top_k", "max_tokens", "streaming")
+        if getattr(chosen, name) is None
+    }
+    return versioned(
+        replace(chosen, **left, parameters={**stable.parameters, **chosen.parameters})
+    )
+
+
 def model_key(config: LlmConfig) -> str:
     """The key of the config's model in the catalog.
 

@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, PLR0911  # a walk over types that may be any
+# ruff: noqa: PLR0911  # a walk over types that may be any
 """The .avsc files and the dataclasses say the same."""
 
 from __future__ import annotations

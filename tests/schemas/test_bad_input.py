@@ -1,6 +1,6 @@
 """Bad input is named, and leaves the good as it is."""
 
-# ruff: noqa: ANN401  # fields of any type are compared
+# fields of any type are compared
 
 from __future__ import annotations
 
@@ -174,6 +174,9 @@ BAD: list[tuple[Reason, bytes | None]] = [
         (Reason.EMPTY_NAME, avro(event(**{name: ""})))
         for name in ("service", "endpoint", "model", "provider")
     ),
+    *((Reason.RESERVED_NAME, avro(event(**{name: "*"}))) for name in ("service", "cohort")),
+    (Reason.RESERVED_NAME, avro(event(endpoint="a|b"))),
+    (Reason.RESERVED_NAME, avro(event(service="team/search"))),
     (Reason.TOO_OLD, avro(event(timestamp=NOW - WEEK - 1))),
     (Reason.TOO_OLD, avro(event(timestamp=0))),
     (Reason.TOO_OLD, avro(event(timestamp=-(2**63)))),
@@ -193,6 +196,7 @@ BAD_SCORES = [
     (Reason.TOO_LONG, avro(score(dimensions={LONG: 1.0}))),
     (Reason.TOO_LONG, avro(score(dimensions={str(i): 1.0 for i in range(33)}))),
     (Reason.EMPTY_NAME, avro(score(service=""))),
+    (Reason.RESERVED_NAME, avro(score(model="*"))),
     (Reason.TOO_OLD, avro(score(timestamp=1))),
     (Reason.FOREIGN_SCHEMA, AVRO),
     (Reason.BROKEN_AVRO, avro(SCORE)[:-1]),

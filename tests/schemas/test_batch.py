@@ -19,14 +19,14 @@ from schemas.errors import Reason
 from schemas.hashing import identity_of
 from schemas.metric import MetricEvent
 from schemas.registry import LocalRegistry
-from schemas.scope import bucket_of
+from schemas.scope import bucket_of, reserved
 from schemas.topics import METRICS, QUALITY
 
 NOW = 1_760_000_000_000
 WEEK = 7 * 86_400_000
 REGISTRY = LocalRegistry()
 CODEC = Codec(REGISTRY)
-NAMES = st.text(min_size=1, max_size=9)
+NAMES = st.text(min_size=1, max_size=9).filter(lambda name: reserved("", name) is None)
 EVENTS = st.builds(
     MetricEvent,
     timestamp=st.integers(NOW - WEEK, NOW + 300_000),
@@ -70,7 +70,7 @@ def decode(*values: bytes) -> Decoded:
     return decode_events(REGISTRY, METRICS.name, values, NOW, WEEK)
 
 
-def sealed(batch: MetricBatch, **changes: Any) -> bytes:  # noqa: ANN401
+def sealed(batch: MetricBatch, **changes: Any) -> bytes:
     """The bytes of a changed batch, with the right checksum."""
     changed = dataclasses.replace(batch, **changes)
     crc = zlib.crc32(b"".join(getattr(changed, name) for name in COLUMNS))
@@ -156,6 +156,7 @@ def column(name: str, *values: int) -> dict[str, bytes]:
         (Reason.BROKEN_BATCH, column("unit", 0, 9_999, 10_000)),
         (Reason.EMPTY_NAME, {"keys": (("s", "", "m", "p", "", ""),)}),
         (Reason.EMPTY_NAME, {"error_types": ("",)}),
+        (Reason.RESERVED_NAME, {"keys": (("s", "e", "*", "p", "", ""),)}),
         (Reason.TOO_LONG, {"keys": (("s", "e", "m" * 257, "p", "", ""),)}),
         (Reason.TOO_LONG, {"error_types": ("x" * 129,)}),
         (Reason.NEGATIVE, column("latency_us", 1, 1, -1)),

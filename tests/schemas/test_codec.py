@@ -1,4 +1,4 @@
-# ruff: noqa: ANN401, PLR0911  # a walk over types that may be any
+# ruff: noqa: PLR0911  # a walk over types that may be any
 """Records survive the wire, and broken bytes are named."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The hot path: what events become, the same in every form."""
 
-# ruff: noqa: ANN401  # fields of any type are compared
+# fields of any type are compared
 
 from __future__ import annotations
 
