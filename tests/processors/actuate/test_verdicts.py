@@ -60,7 +60,6 @@ def test_identical_candidates_are_rarely_taken_back_however_often_one_looks(
 @pytest.mark.parametrize(
     ("metric", "harm", "bar"),
     [
-        ("errors", {"candidate_errors": 0.03}, 900),
         ("latency", {"slower": 1.2}, 400),
         ("quality", {"quality": 0.95}, 600),
     ],

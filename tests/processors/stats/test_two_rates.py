@@ -65,6 +65,19 @@ def test_a_look_after_every_event_keeps_the_level() -> None:
     assert stats.binomtest(crossed, paths, level, alternative="greater").pvalue > 0.01
 
 
+def test_three_instead_of_one_percent_is_found_about_as_soon_as_if_it_were_known() -> None:
+    # At the level of one of four guardrails; the likelihood ratio that knows both rates needs a
+    # median of 900 requests per arm, looked at once per 100.
+    rng = np.random.default_rng(4)
+    needed = []
+    for _ in range(200):
+        counts = np.cumsum(rng.binomial(100, [0.03, 0.01], (80, 2)), axis=0)
+        found = [log_e(int(c), int(b), 0.5) >= math.log(80) for c, b in counts]
+        needed.append(100 * (1 + found.index(True)))
+
+    assert np.median(needed) <= 1_000
+
+
 def test_evidence_at_different_shares_multiplies() -> None:
     found = log_e_by_share([(500, 4, 20), (2_500, 9, 11), (0, 0, 3), (10_000, 7, 0)])
 
