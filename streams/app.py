@@ -36,6 +36,13 @@ class NotReady(Exception):
     """The cluster lacks topics; the sentence names the command that makes them."""
 
 
+class App(faust.App):  # type: ignore[misc]  # faust publishes no types
+    """Faust's application, without the folders it makes wherever it is started."""
+
+    def _create_directories(self) -> None:
+        """Nothing is kept on this machine."""
+
+
 def partitions_of(brokers: str) -> dict[str, int]:
     """How many partitions each of our topics has.
 
@@ -68,7 +75,7 @@ def assemble(
     Raises:
         NotReady: as `partitions_of`.
     """
-    app = faust.App(
+    app = App(
         "llmopt.acks",
         broker=[f"kafka://{each}" for each in settings.bootstrap_servers.split(",")],
         store="memory://",

@@ -23,6 +23,7 @@ COMMANDS = {  # name -> where it is, imported when it is asked for, and what it 
     "status": ("status", "See stages, lag, rollouts and dead letters at a glance."),
     "stop": ("control", "Emergency stop: every rollout back to stable, then only observe."),
     "topics": ("topics", "Create, list and compare the topics."),
+    "windows": ("windows", "See what happened, window by window."),
     "worker": ("worker", "Run stages until told to stop."),
 }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from infra import environment
 from sinks.migrate import migrate
 from streams import provision
 from streams.cli import home, show
-from streams.cli.failure import NOT_FOUND
+from streams.cli.failure import NOT_FOUND, Failure
 from streams.cli.help import example
 from streams.settings import Settings, at, named
 
@@ -66,6 +68,24 @@ def status(*, machine: bool) -> None:
         show.facts(servers.items())
     if running is None:
         raise click.exceptions.Exit(NOT_FOUND)
+
+
+@dev.command("env")
+@show.as_json
+@example('eval "$(llmopt dev env)"')
+def env(*, machine: bool) -> None:
+    """Print the variables that name the servers, for other programs; the database's password too.
+
+    Exit code 3 when nothing is running.
+    """
+    running = environment.running()
+    if running is None:
+        raise Failure("Nothing is running: start it with `llmopt dev up`.", NOT_FOUND)
+    if machine:
+        show.document(running.env())
+        return
+    for name, value in running.env().items():
+        click.echo(f"export {name}={shlex.quote(value)}")
 
 
 def _say(sentence: str) -> None:
