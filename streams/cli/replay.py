@@ -35,7 +35,7 @@ def replay(
     """Run recorded commits again and compare what they write, byte by byte.
 
     Every commit is on the journal with what it read and when. The same input must give the same
-    output; the first record that differs is an error that names it, with both versions.
+    output; the first record that differs is an error that names it and what differs.
     """
     asked = [each.strip() for each in stages.split(",") if each.strip()]
     for each in asked:
@@ -44,13 +44,14 @@ def replay(
     first, last = _time(since), _time(until)
     settings = home.reached()
     from streams.exactly_once import replay as engine  # noqa: PLC0415  # numpy and all stages
+    from streams.exactly_once.recording import Diverged, Recording  # noqa: PLC0415  # the same
     from streams.stages import make  # noqa: PLC0415
     from streams.worker import at_width  # noqa: PLC0415
 
     settings = at_width(settings)
     found = []
     with home.codec(settings) as codec, Progress(disable=machine, transient=True) as bar:
-        recording = engine.Recording(
+        recording = Recording(
             brokers=settings.bootstrap_servers,
             codec=codec,
             partitions=engine.widths(settings.bootstrap_servers),
@@ -67,7 +68,7 @@ def replay(
                     until=last,
                     progress=partial(bar.advance, task),
                 )
-            except engine.Diverged as difference:
+            except Diverged as difference:
                 raise Failure(f"The replay differs. {difference}") from difference
             found.append(done)
     if machine:

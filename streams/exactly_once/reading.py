@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -21,7 +21,7 @@ def end_of(consumer: Consumer, at: At, timeout: float = 10.0) -> tuple[int, int]
 
 def read(
     consumer: Consumer, stretches: Mapping[At, tuple[int, int]], timeout: float = 60.0
-) -> Iterator[Message]:
+) -> Generator[Message, None, None]:
     """Yield the messages of each [start, end), in order within a partition.
 
     The consumer must have `enable.partition.eof` set: the end of a stretch may be a control

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-import numpy as np
-from confluent_kafka import Consumer, Message
+from confluent_kafka import Message
 
 from schemas.catalog import Catalog, Entry
-from schemas.codec import Codec
 from schemas.declare import gather
-from schemas.errors import Undecodable
+from schemas.errors import InvalidCatalog, Undecodable
 from schemas.flow import Input, Moment
 from schemas.journal import JournalRecord, Range
 from schemas.topics import CATALOG, COMMANDS, TOPICS, journal
 from streams import kafka
-from streams.exactly_once.journal import Record, home, records
+from streams.exactly_once.compare import compare
+from streams.exactly_once.journal import records
 from streams.exactly_once.reading import At, end_of, read
+from streams.exactly_once.recording import Diverged, Recording
 from streams.exactly_once.stage import Read, Stage
 from streams.exactly_once.whole import Told
-
-
-class Diverged(Exception):
-    """A replayed commit wrote something else; the sentence names the first differing record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,29 +33,6 @@ class Replayed:
     skipped: int  # before `since`: run again for their state, not compared
     events: int  # records read
     outputs: int  # records compared
-
-
-@dataclass(slots=True)
-class Recording:
-    """The topics of one cluster, as a replay reads them."""
-
-    brokers: str
-    codec: Codec
-    partitions: Mapping[str, int]
-    override: Mapping[str, Entry]  # catalog entries that replace the recorded ones
-
-    def reader(self) -> Consumer:
-        """A consumer without a group that sees committed records only."""
-        return kafka.consumer(self.brokers, "llmopt.replay", enable_partition_eof=True)
-
-    def all_of(self, topic: str, partition: int = 0) -> list[Message]:
-        """Every record of a partition."""
-        reader = self.reader()
-        try:
-            at = (topic, partition)
-            return list(read(reader, {at: end_of(reader, at)}))
-        finally:
-            reader.close()
 
 
 class Catalogs:
@@ -78,7 +49,8 @@ class Catalogs:
             else:
                 try:
                     value = recording.codec.decode(CATALOG, message.value(), key=key)
-                except Undecodable:
+                    gather(entries | {key: value}, message.offset() + 1)
+                except (Undecodable, InvalidCatalog):
                     continue  # the workers refused it too
                 entries[key] = value
             self.versions.append((message.offset(), dict(entries)))
@@ -103,7 +75,7 @@ class Tape:
         self.reader = recording.reader()
         low, high = end_of(self.reader, at)
         self.low = low
-        self.messages: Iterator[Message] = read(self.reader, {at: (low, high)})
+        self.messages = read(self.reader, {at: (low, high)})
         self.ahead: Message | None = None
 
     def take(self, stretch: Range) -> list[Message]:
@@ -129,6 +101,7 @@ class Tape:
 
     def close(self) -> None:
         """Let the connection go."""
+        self.messages.close()  # first, for its end still speaks to the reader
         self.reader.close()
 
 
@@ -248,64 +221,3 @@ def _inputs(
         messages += tapes[stretch.topic].take(stretch)
     got = stage.decode(recording.codec, messages, moment)
     return Read([*commands, *got.inputs], got.dead) if commands else got
-
-
-def compare(recording: Recording, line: JournalRecord, written: Sequence[Record]) -> None:
-    """Check *written* against the journal's digests.
-
-    Raises:
-        Diverged: naming the first record that differs, as recorded and as replayed.
-    """
-    then = np.frombuffer(line.digests, dtype="<u4").tolist()
-    now = [record.digest for record in written]
-    if then == now:
-        return
-    first = next(
-        (i for i, (a, b) in enumerate(zip(then, now, strict=False)) if a != b),
-        min(len(then), len(now)),
-    )
-    read_ = ", ".join(f"{r.topic}[{r.partition}] {r.start}–{r.end - 1}" for r in line.ranges)
-    where = (
-        f"{line.stage}[{line.partition}], commit {line.sequence} (read {read_ or 'nothing'}): "
-        f"record {first + 1} of {len(then)}"
-    )
-    if first >= len(now):
-        raise Diverged(f"{where} was written then, and is not written now")
-    record = written[first]
-    shown = show(recording.codec, record)
-    if first >= len(then):
-        raise Diverged(f"{where} is new: {record.topic} {_key(record)} → {shown}")
-    was = _recorded(recording, record, then[first], line.partition)
-    raise Diverged(
-        f"{where} differs: {record.topic} {_key(record)}\n  then: {was}\n  now:  {shown}"
-    )
-
-
-def _key(record: Record) -> str:
-    return repr((record.key or b"").decode(errors="replace"))
-
-
-def show(codec: Codec, record: Record) -> str:
-    """A record's value as one line of JSON, or what it is instead."""
-    if record.value is None:
-        return "deleted"
-    topic = TOPICS[record.topic]
-    if topic.record is None:
-        return f"{len(record.value)} bytes"
-    try:
-        key = None if record.key is None else record.key.decode(errors="replace")
-        value = codec.decode(topic, record.value, key=key)
-    except Undecodable as error:
-        return str(error)
-    plain = msgspec.to_builtins(value, builtin_types=(bytes,))
-    return msgspec.json.encode(plain).decode()
-
-
-def _recorded(recording: Recording, like: Record, digest: int, origin: int) -> str:
-    """What was written then, found on its topic by its digest."""
-    partition = home(like, recording.partitions, origin)
-    for message in recording.all_of(like.topic, partition):
-        then = dataclasses.replace(like, key=message.key(), value=message.value())
-        if then.digest == digest:
-            return show(recording.codec, then)
-    return f"a record with digest {digest:#010x} that {like.topic}[{partition}] no longer holds"
