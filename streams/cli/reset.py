@@ -8,7 +8,6 @@ from schemas.topics import STAGES
 from streams.cli import home, show
 from streams.cli.failure import Failure
 from streams.cli.help import example
-from streams.exactly_once.reset import reset as rewind
 from streams.follow import STAGE as STORE
 from streams.follow import start_over
 from streams.settings import Settings
@@ -22,7 +21,9 @@ def reset(stage: str, *, machine: bool) -> None:
     """Make a stage start again from its input.
 
     Its state, journal and offsets are emptied; what its input topics still hold is read again and
-    gives the same records, under the same names. Refused while a worker runs the stage.
+    gives the same records, under the same names. With collect goes merge, for sums must not be
+    added twice. The actuator keeps its scopes, for revisions must rise, and goes on at the end of
+    its input. Refused while a worker runs the stage.
     """
     settings = home.reached()
     done = start_over(settings) if stage == STORE else _rewind(settings, stage)
@@ -31,13 +32,18 @@ def reset(stage: str, *, machine: bool) -> None:
         return
     for name, count in done.items():
         click.echo(f"{name}: {count} entries deleted.")
-    click.echo(f"{stage} starts from the beginning of its input when a worker runs it.")
+    where = "end" if stage == "actuate" else "beginning"
+    click.echo(f"{stage} goes on from the {where} of its input when a worker runs it.")
 
 
 def _rewind(settings: Settings, stage: str) -> dict[str, int]:
+    from streams.exactly_once import reset as engine  # noqa: PLC0415  # brings numpy and all stages
     from streams.stages import make  # noqa: PLC0415  # brings Faust, which takes a second
 
+    names = (stage, *engine.ALONG.get(stage, ()))
     try:
-        return rewind(make(stage, settings)[0], settings.bootstrap_servers)
+        with home.codec(settings) as codec:
+            stages = [make(name, settings)[0] for name in names]
+            return engine.reset(stages, codec, settings.bootstrap_servers)
     except KeyError as error:
         raise Failure(f"{error} is missing: run `llmopt topics apply` first.") from error

@@ -2,74 +2,164 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import ConsumerGroupState, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 
-from schemas.topics import changelog, journal
+from schemas.codec import Codec, unpack
+from schemas.errors import Undecodable
+from schemas.journal import Position
+from schemas.topics import COMMANDS, PARTIALS, Topic, changelog, journal
 from streams import kafka
-from streams.exactly_once.reading import end_of, read
+from streams.exactly_once.changelog import POSITION, entry
+from streams.exactly_once.reading import end_of, read, stable_end
 from streams.exactly_once.stage import Stage
+from streams.exactly_once.takeover import readers
+
+ALONG = {"collect": ("merge",)}  # what was summed up would be added to what is there already
+KEEPS = ("actuate",)  # its state is no function of what its input still holds: revisions must rise
 
 
 class Busy(Exception):
     """The stage still has workers. Stop them first."""
 
 
-def reset(stage: Stage[Any, Any], brokers: str) -> dict[str, int]:
-    """Forget where *stage* stands: state and journal emptied, offsets deleted.
+def reset(stages: Sequence[Stage[Any, Any]], codec: Codec, brokers: str) -> dict[str, int]:
+    """Forget where *stages* stand; the next worker starts at the beginning of their input.
 
-    The next worker starts at the beginning of what the input topics still hold and writes all
-    outputs again, under the same record ids.
+    The outputs are written again, under the same record ids. The actuator alone keeps its scopes,
+    for revisions must rise, and goes on at the end of its input: what was decided long ago must not
+    be rolled out again.
+
+    Args:
+        stages: A stage and those that must be reset with it, see `ALONG`.
+        codec: Reads and writes the changelog.
+        brokers: The cluster.
 
     Returns:
         Topic → entries deleted from it.
 
     Raises:
-        Busy: the stage's group has members.
+        Busy: a stage's group has members.
         KafkaException: the broker did not do it; run it again.
     """
-    admin = AdminClient({"bootstrap.servers": brokers}, logger=kafka.client_log())
+    admin = kafka.admin(brokers)
+    for stage in stages:
+        _unused(admin, stage)
+    deleted: dict[str, int] = {}
+    for stage in stages:
+        kept = stage.name in KEEPS
+        deleted[changelog(stage.name).name] = (
+            _skip(stage, codec, admin, brokers) if kept else _forget(stage, codec, admin, brokers)
+        )
+        deleted[journal(stage.name).name] = _empty(admin, brokers, journal(stage.name).name)
+        group = admin.describe_consumer_groups([stage.group])[stage.group].result(10)
+        if not kept and group.state not in (ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN):
+            admin.delete_consumer_groups([stage.group])[stage.group].result(10)
+    if any(stage.name == "collect" for stage in stages):
+        deleted[PARTIALS.name] = _empty(admin, brokers, PARTIALS.name)
+    return deleted
+
+
+def _unused(admin: AdminClient, stage: Stage[Any, Any]) -> None:
     group = admin.describe_consumer_groups([stage.group])[stage.group].result(10)
     if group.members:
         raise Busy(
             f"{stage.group} has {len(group.members)} members; stop the workers that run "
             f"{stage.name}, then reset it"
         )
-    deleted = {
-        changelog(stage.name).name: _forget_state(stage, brokers),
-        journal(stage.name).name: _empty(admin, brokers, journal(stage.name).name),
-    }
-    if group.state not in (ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN):
-        admin.delete_consumer_groups([stage.group])[stage.group].result(10)
-    return deleted
 
 
 def _partitions(admin: AdminClient, topic: str) -> list[int]:
     return sorted(admin.list_topics(topic, timeout=10).topics[topic].partitions)
 
 
-def _forget_state(stage: Stage[Any, Any], brokers: str) -> int:
-    """Write a tombstone for every key of the changelog; compaction does the rest."""
-    topic = changelog(stage.name).name
-    reader = kafka.consumer(brokers, f"{stage.group}.reset", enable_partition_eof=True)
-    writer = kafka.producer(brokers)
-    keys: set[tuple[int, bytes]] = set()
+@dataclass(slots=True)
+class Found:
+    """What a partition of the changelog holds, as far as a reset must know."""
+
+    keys: set[bytes] = field(default_factory=set)
+    position: Position | None = None
+
+
+def _state(
+    stage: Stage[Any, Any], codec: Codec, admin: AdminClient, brokers: str
+) -> dict[int, Found]:
+    """The keys and the position of each partition; broken entries are no obstacle to forgetting."""
+    topic = changelog(stage.name)
+    found = {partition: Found() for partition in _partitions(admin, topic.name)}
+    with readers(brokers, f"{stage.group}.reset") as (committed, uncommitted):
+        ends = stable_end(committed, uncommitted, [(topic.name, p) for p in found])
+        for message in read(committed, ends):
+            at, key = found[message.partition()], message.key() or b""
+            if key == POSITION.encode():
+                at.position = _position(codec, topic, message.value()) or at.position
+            elif message.value() is None:
+                at.keys.discard(key)
+            else:
+                at.keys.add(key)
+    return found
+
+
+def _position(codec: Codec, topic: Topic, value: bytes | None) -> Position | None:
     try:
-        ends = {
-            (topic, each): end_of(reader, (topic, each))
-            for each in _partitions(AdminClient({"bootstrap.servers": brokers}), topic)
-        }
-        for message in read(reader, ends):
-            at = (message.partition(), message.key())
-            keys.discard(at) if message.value() is None else keys.add(at)
-        for partition, key in sorted(keys):
-            writer.produce(topic, key=key, value=None, partition=partition)
-        writer.flush(30)
+        return unpack(Position, codec.decode(topic, value or b"").payload)
+    except Undecodable:
+        return None
+
+
+def _forget(stage: Stage[Any, Any], codec: Codec, admin: AdminClient, brokers: str) -> int:
+    """Write tombstones for the state, and a position from which only the epoch goes on."""
+    topic = changelog(stage.name)
+    writer = kafka.producer(brokers)
+    count = 0
+    for partition, found in _state(stage, codec, admin, brokers).items():
+        for key in sorted(found.keys):
+            writer.produce(topic.name, key=key, value=None, partition=partition)
+            count += 1
+        if found.position is not None:
+            start = Position(
+                sequence=0, epoch=found.position.epoch, ends={}, tail={}, watermark=None
+            )
+            value = codec.encode(topic, entry(start))
+            writer.produce(topic.name, key=POSITION.encode(), value=value, partition=partition)
+    writer.flush(30)
+    return count
+
+
+def _skip(stage: Stage[Any, Any], codec: Codec, admin: AdminClient, brokers: str) -> int:
+    """Keep the state; put position and offsets together at the end of the input."""
+    topic = changelog(stage.name)
+    writer = kafka.producer(brokers)
+    reader = kafka.consumer(brokers, stage.group)
+    ats = []
+    try:
+        for partition, found in _state(stage, codec, admin, brokers).items():
+            position = found.position
+            ends = {each.name: end_of(reader, (each.name, partition))[1] for each in stage.reads}
+            ats += [TopicPartition(name, partition, end) for name, end in ends.items()]
+            told = {} if position is None else position.ends
+            ends |= {name: told[name] for name in (COMMANDS.name,) if name in told}
+            epoch = 0 if position is None else position.epoch
+            moved = Position(sequence=0, epoch=epoch, ends=ends, tail={}, watermark=None)
+            value = codec.encode(topic, entry(moved))
+            writer.produce(topic.name, key=POSITION.encode(), value=value, partition=partition)
     finally:
         reader.close()
-    return len(keys)
+    asked = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(stage.group, ats)])
+    for each in asked[stage.group].result(10).topic_partitions:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    writer.flush(30)
+    return 0
 
 
 def _empty(admin: AdminClient, brokers: str, topic: str) -> int:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from infra.environment import Environment
 from schemas.codec import Codec, unpack
 from schemas.journal import JournalRecord, Position
 from schemas.registry import RegistryClient
-from schemas.rollout import Deployment, Phase, Verdict
+from schemas.rollout import Deployment
 from schemas.scope import partition_of
 from schemas.topics import ANOMALIES, DEPLOYMENTS, changelog, journal
 from streams import kafka
@@ -49,7 +50,10 @@ def codec(cluster: Environment) -> Any:
 
 
 def test_counts_are_exact_whatever_is_killed(
-    cluster: Environment, codec: Codec, tmp_path: Path
+    cluster: Environment,
+    codec: Codec,
+    tmp_path: Path,
+    deployment: Callable[[str, int], Deployment],
 ) -> None:
     chance = random.Random(7)
     workers = {name: start(cluster, tmp_path, name) for name in ("a", "b")}
@@ -99,15 +103,6 @@ def test_counts_are_exact_whatever_is_killed(
     ).keys()
     assert TOTAL == len(emitted(cluster, codec))
     journal_adds_up(cluster, codec)
-
-
-def deployment(scope: str, revision: int) -> Deployment:
-    return Deployment(
-        id="x", scope=scope, revision=revision, sequence=1, at=0, phase=Phase.PENDING,
-        previous=None, step=0, steps=0, share=0, verdict=Verdict.PASS, guardrails=(), reason="",
-        by="test", decision_id=None, stable_version=None, candidate_version=None,
-        stable_model=None, candidate_model=None,
-    )  # fmt: skip
 
 
 def start(cluster: Environment, folder: Path, name: str) -> subprocess.Popen[bytes]:
