@@ -39,7 +39,10 @@ def prepare(session: Session, messages: Sequence[Message]) -> list[Work]:
     """
     if not session.tasks:
         return []
-    session.catch_up()
+    if messages:
+        session.catch_up()
+    else:
+        session.glance()
     by_task: dict[int, list[Message]] = {}
     for message in messages:
         by_task.setdefault(message.partition(), []).append(message)

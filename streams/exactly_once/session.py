@@ -163,6 +163,18 @@ class Session:
         if self.commands is not None:
             self.told.take(self.commands.catch_up())
 
+    def glance(self) -> None:
+        """Take in what has arrived of them; if there is any, read on to their ends."""
+        news = False
+        if self.catalog is not None and (found := self.catalog.glance()):
+            self.declared.take(found, self.catalog.offset)
+            news = True
+        if self.commands is not None and (found := self.commands.glance()):
+            self.told.take(found)
+            news = True
+        if news:
+            self.catch_up()
+
     def gather(self) -> list[Message]:
         """Messages for one round; those of partitions that moved meanwhile are left out.
 
