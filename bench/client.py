@@ -1,16 +1,16 @@
 """How long an application waits for its config: the client's read, and what a report costs it.
 
-python bench/client.py
+python -m bench client
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 
+from bench.line import report
 from llmopt_client import Client, Config
 from llmopt_client.scope import parse
 
@@ -68,22 +68,17 @@ def main() -> None:
     for unit in units:
         with client.track_request("plain", "answer", unit=unit, default=DEFAULT) as request:
             request.tokens(100, 20)
-    report = (time.process_time() - began) / len(units) * 1e6
+    reported = (time.process_time() - began) / len(units) * 1e6
     client.close(0.1)
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    report(
+        "client",
+        round((median["plain"] - median["loop"]) / 1e3, 3),
+        "µs per config read",
+        bar=1.0,
+        cpu_us_per_event=round(reported, 2),
+        rollout_us=round((median["rollout"] - median["loop"]) / 1e3, 3),
+        unknown_scope_us=round((median["unknown"] - median["loop"]) / 1e3, 3),
     )
-    line = {
-        "bench": "client",
-        "value": round((median["plain"] - median["loop"]) / 1e3, 3),
-        "unit": "µs per config read",
-        "rollout_us": round((median["rollout"] - median["loop"]) / 1e3, 3),
-        "unknown_scope_us": round((median["unknown"] - median["loop"]) / 1e3, 3),
-        "vs": {},
-        "cpu_us_per_event": round(report, 2),
-        "commit": commit.stdout.strip(),
-    }
-    print(json.dumps(line, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,12 @@
 """How fast ingest messages become validated columns, one core, consuming left aside.
 
-Against fastavro record by record, in turns. `python -m bench.decode`.
+Against fastavro record by record, in turns. `python -m bench decode`.
 """
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
-import subprocess
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import numpy as np
 
+from bench.line import report
 from schemas.batch import encode_batch
 from schemas.codec import Codec
 from schemas.columns import Decoded
@@ -127,19 +126,14 @@ def main() -> None:
             took[form].append(seconds(decode_events, registry, values))
         took["slow"].append(seconds(decode_slowly, registry, messages["avro"]))
     rate = {form: EVENTS / statistics.median(times) for form, times in took.items()}
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    report(
+        "decode",
+        round(rate["avro"]),
+        "events/s of one core",
+        vs={"fastavro": round(rate["avro"] / rate["slow"], 2)},
+        cpu_us_per_event=round(1e6 / rate["avro"], 3),
+        forms={form: round(rate[form]) for form in messages},
     )
-    line = {
-        "bench": "decode",
-        "value": round(rate["avro"]),
-        "unit": "events/s of one core",
-        "vs": {"fastavro": round(rate["avro"] / rate["slow"], 2)},
-        "cpu_us_per_event": round(1e6 / rate["avro"], 3),
-        "forms": {form: round(rate[form]) for form in messages},
-        "commit": commit.stdout.strip(),
-    }
-    print(json.dumps(line))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Rollouts are simulated request by request: sessions of 1 to 20 requests whose un
 unlucky as a whole, bursts, common slow spells and outages, resampled latencies and tokens of real
 LLM traffic where `--data` has them. Each minute goes through `observe` and `judge`, as live.
 
-    python bench/verdicts.py [--rollouts 100] [--minutes 1000] [--data ../shared/data]
+    python -m bench.verdicts [--rollouts 100] [--minutes 1000] [--data ../shared/data]
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.line import report
 from processors.actuate.evidence import fresh_evidence, observe, reference
 from processors.actuate.judge import Judgement, judge
 from processors.sketch import buckets
@@ -39,6 +40,7 @@ from schemas.window import (
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 UNITS = dict(METRICS)
+BAR = 0.09  # of 100 rollouts 9: the 97th percentile of what a rate of exactly 5 % would give
 STRATEGY = Strategy(name="balanced", steps=(Step(share=0.05, hold_s=300), Step(share=1, hold_s=0)))
 
 
@@ -345,19 +347,19 @@ def main() -> None:
             for name in hit[2] if hit else ():
                 causes[name] = causes.get(name, 0) + 1
     spent = time.process_time() - begun
-    line = {
-        "bench": "verdicts",
-        "value": max(wrong.values()) / options.rollouts,
-        "unit": "identical candidates rolled back, worst rate of traffic",
-        "rollouts": options.rollouts,
-        "minutes": options.minutes,
-        "wrong": wrong,
-        "causes": causes,
-        "requests_until_rollback": powers(world, range(1, 22)),
-        "requests_until_rollback_at_1_percent": bad_requests(world, range(1, 22)),
-        "cpu_s": round(spent, 1),
-    }
-    print(json.dumps(line))
+    report(
+        "verdicts",
+        max(wrong.values()) / options.rollouts,
+        "of identical candidates rolled back, at the worst rate of traffic",
+        bar=BAR,
+        rollouts=options.rollouts,
+        minutes=options.minutes,
+        wrong=wrong,
+        causes=causes,
+        requests_until_rollback=powers(world, range(1, 22)),
+        requests_until_rollback_at_1_percent=bad_requests(world, range(1, 22)),
+        cpu_s=round(spent, 1),
+    )
 
 
 if __name__ == "__main__":
