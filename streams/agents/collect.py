@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from typing import TypeVar, overload
 
 import numpy as np
@@ -24,6 +23,7 @@ from schemas.codec import Codec
 from schemas.decode import decode_events
 from schemas.flow import Moment
 from schemas.topics import METRICS, QUALITY, TOPICS
+from streams.exactly_once.decode import by_topic
 from streams.exactly_once.source import Batch
 from streams.exactly_once.stage import Read as Decoded
 from streams.exactly_once.stage import Stage
@@ -36,14 +36,13 @@ LARGEST_ROUND = 60_000  # messages; bounds memory and the length of a step while
 def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Decoded:
     """Messages sorted by topic, as columns; the step itself writes the dead letters."""
     reads = []
-    for name, run in groupby(messages, key=lambda each: each.topic()):
-        group = list(run)
-        values = [each.value() for each in group]
+    for name, group in by_topic(messages):
+        values = list(map(Message.value, group))
         retention = TOPICS[name].retention_ms or 0
         reads.append(
             Read(
                 topic=name,
-                offsets=np.array([each.offset() for each in group], dtype=np.int64),
+                offsets=np.fromiter(map(Message.offset, group), np.int64, len(group)),
                 decoded=decode_events(codec.registry, name, values, moment.now, retention),
                 values=values,
                 keys=Lazily(group, lambda each: each.key()),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
 from confluent_kafka import Message
 
@@ -11,6 +12,16 @@ from schemas.errors import Undecodable
 from schemas.flow import Emit, Input, Moment
 from schemas.topics import TOPICS, dead_letters
 from streams.exactly_once.stage import Read
+
+
+def by_topic(messages: Sequence[Message]) -> Iterator[tuple[str, Sequence[Message]]]:
+    """The messages of each topic; they must be sorted by it."""
+    start = 0
+    while start < len(messages):
+        topic = messages[start].topic()
+        end = bisect_right(messages, topic, start, key=Message.topic)
+        yield topic, messages[start:end]
+        start = end
 
 
 def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Read:

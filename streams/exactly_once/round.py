@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from confluent_kafka import Message
@@ -12,6 +13,7 @@ from confluent_kafka import Message
 from schemas.catalog import Catalog
 from schemas.flow import Input, Moment, Outcome
 from schemas.topics import COMMANDS
+from streams.exactly_once.decode import by_topic
 from streams.exactly_once.session import Session, now_ms
 from streams.exactly_once.stage import Read
 from streams.exactly_once.takeover import seed_of
@@ -44,8 +46,8 @@ def prepare(session: Session, messages: Sequence[Message]) -> list[Work]:
     else:
         session.glance()
     by_task: dict[int, list[Message]] = {}
-    for message in messages:
-        by_task.setdefault(message.partition(), []).append(message)
+    for partition, run in groupby(messages, key=Message.partition):
+        by_task.setdefault(partition, []).extend(run)
     now = now_ms()
     works = []
     for task in session.tasks.values():
@@ -58,8 +60,10 @@ def prepare(session: Session, messages: Sequence[Message]) -> list[Work]:
 def _work(session: Session, task: Task, messages: list[Message], now: int) -> Work | None:
     stage = session.stage
     ends = dict(task.ends)
-    for message in messages:
-        ends[message.topic()] = max(ends[message.topic()], message.offset() + 1)
+    messages.sort(key=Message.offset)
+    messages.sort(key=Message.topic)  # and by offset within a topic, for sorts are stable
+    for topic, run in by_topic(messages):
+        ends[topic] = max(ends[topic], run[-1].offset() + 1)
     told: list[Input] = []
     if session.commands is not None:
         start = task.ends.get(COMMANDS.name, 0)
@@ -77,7 +81,6 @@ def _work(session: Session, task: Task, messages: list[Message], now: int) -> Wo
         partition=task.partition,
         partitions=session.width,
     )
-    messages.sort(key=lambda each: (each.topic(), each.offset()))
     read = stage.decode(session.codec, messages, moment)
     if told:
         read = Read([*told, *read.inputs], read.dead)

@@ -176,7 +176,7 @@ class Session:
             self.catch_up()
 
     def gather(self) -> list[Message]:
-        """Messages for one round; those of partitions that moved meanwhile are left out.
+        """Messages for one round; a rebalance meanwhile begins it anew.
 
         Raises:
             Retake: the group or the broker is lost.
@@ -207,13 +207,19 @@ class Session:
                 gathered.extend(got)
         except KafkaException as error:
             raise Retake(f"reading for {self.stage.name}: {error}") from error
-        return [each for each in gathered if self.usable(each)]
+        if any(map(Message.error, gathered)):
+            return [each for each in gathered if self.usable(each)]
+        return gathered
 
     def usable(self, message: Message) -> bool:
-        """Whether *message* is a record of a partition that this session owns."""
+        """Whether *message* is a record.
+
+        Raises:
+            Retake: it is an error that will not pass.
+        """
         error = message.error()
         if error is None:
-            return message.partition() in self.tasks
+            return True
         if error.retriable() or error.code() in kafka.PASSING:
             return False
         raise Retake(f"reading for {self.stage.name}: {error}")
