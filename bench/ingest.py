@@ -1,0 +1,278 @@
+"""How many events a second one worker takes in: read, summed up, merged, exactly once.
+
+A real broker, a producer and a worker with the stages collect and merge share two cores. The rate
+is one that the worker keeps up with: what it has not yet committed does not grow. Afterwards every
+event that was sent must be in exactly one window.
+
+python -m bench ingest
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from bench.line import report
+from bench.watch import Commits, Lag, commit_seconds, cpu_seconds, percentile
+from infra import ports
+from infra.environment import Environment
+from infra.process import Command, Process
+from processors.summary.pack import unpack
+from schemas.codec import Codec
+from schemas.registry import RegistryClient
+from schemas.topics import AGGREGATES, PARTIALS, Topic
+from streams import kafka
+from streams.exactly_once.reading import end_of, read
+from streams.provision import apply, register
+from streams.settings import Settings
+
+BAR = 100_000  # events a second
+CORES = 2
+WARM_UP = 15.0  # seconds before anything is measured
+DRAINED_WITHIN = 60.0  # seconds
+GROWTH = 0.01  # of the rate, that the lag may grow by and still count as flat
+
+
+@dataclass(slots=True)
+class Measured:
+    """One run at a steady rate; CPU in seconds of a core by process."""
+
+    since: float  # seconds since the epoch
+    seconds: float
+    events: int  # committed meanwhile
+    lags: list[tuple[float, int]]  # second, events
+    cpu: dict[str, float]
+    commit_p95: float
+    sent: int = 0  # in all, warm-up included
+    fresh: list[float] = field(default_factory=list)
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def growth(self) -> float:
+        """Events a second that the lag grows by, from the first to the last third of the run.
+
+        Medians, since the lag is higher for a second or two whenever a minute closes.
+        """
+        third = max(1, len(self.lags) // 3)
+        (began, first), (ended, last) = (
+            np.median(np.array(part), axis=0) for part in (self.lags[:third], self.lags[-third:])
+        )
+        return float((last - first) / max(1.0, ended - began))
+
+
+@contextmanager
+def child(folder: Path, name: str, arguments: list[str], env: Mapping[str, str]) -> Iterator[Any]:
+    """A Python process of ours that ends with the block; its output is *name*.log."""
+    command = [sys.executable, "-m", *arguments]
+    process = Process(Command(command, Path.cwd(), folder / f"{name}.log", env))
+    try:
+        yield process
+    finally:
+        process.send(signal.SIGTERM)
+        if not process.wait(20):
+            process.send(signal.SIGKILL)
+            process.wait(10)
+
+
+def run(
+    env: Environment, settings: Settings, folder: Path, codec: Codec, rate: float, seconds: float
+) -> Measured:
+    """Send at *rate* for so many *seconds* after the warm-up; watch; wait for the last event."""
+    if env.broker is None:
+        raise SystemExit("The bench starts a broker of its own, to know its processor time.")
+    servers = {name: value for name, value in settings.environment().items() if value}
+    port = ports.claim(folder, "metrics")
+    reader = kafka.consumer(settings.bootstrap_servers, "llmopt.collect")
+    lag = Lag(reader, settings.partitions_ingest)
+    commits = Commits(settings.bootstrap_servers, codec, settings.partitions_ingest)
+    stages = ["streams", "worker", "--stages", "collect,merge", "--metrics-port", str(port)]
+    load = ["bench.load", "--rate", str(rate), "--seconds", str(WARM_UP + seconds + 2)]
+    with child(folder, "worker", stages, servers) as worker:
+        commits.start()
+        await_first(commits, worker)
+        with child(folder, "load", load, servers) as producer:
+            await_first_event(lag, producer)
+            time.sleep(WARM_UP)
+            pids = {"worker": worker.pid, "producer": producer.pid, "broker": env.broker.pid}
+            measured = watch(pids, lag, port, seconds)
+            if not producer.wait(60) or producer.exit_code:
+                raise SystemExit(f"The producer failed: {tail(folder / 'load.log')}")
+        measured.sent = json.loads(tail(folder / "load.log"))["sent"]
+        drain(lag, worker, folder)
+        commits.stop()
+        measured.fresh = commits.freshness(reader, measured.since, measured.since + seconds)
+        measured.counts = commits.counts
+    reader.close()
+    return measured
+
+
+def watch(pids: Mapping[str, int], lag: Lag, port: int, seconds: float) -> Measured:
+    """Look once a second at how far the worker is."""
+    lag.look()
+    taken, told = lag.committed, commit_seconds(port)
+    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+    since, lags = time.time(), []
+    while (gone := time.time() - since) < seconds:
+        lags.append((gone, lag.look()))
+        time.sleep(1.0)
+    lag.look()
+    return Measured(
+        since=since,
+        seconds=time.time() - since,
+        events=lag.committed - taken,
+        lags=lags,
+        cpu={name: cpu_seconds(pid) - before[name] for name, pid in pids.items()},
+        commit_p95=percentile(told, commit_seconds(port), 0.95),
+    )
+
+
+def await_first(commits: Commits, worker: Process) -> None:
+    """Wait until every partition has a commit: from then on nothing waits for a takeover."""
+    deadline = time.monotonic() + 60
+    while len(commits.sequences) < commits.partitions:
+        if time.monotonic() > deadline or worker.wait(0.1):
+            raise SystemExit("The worker did not start to work within 60 s.")
+
+
+def await_first_event(lag: Lag, producer: Process) -> None:
+    """Wait until something is sent."""
+    deadline = time.monotonic() + 60
+    while not (lag.look() or lag.ends):
+        if time.monotonic() > deadline or producer.wait(0.1):
+            raise SystemExit("The producer did not send anything within 60 s.")
+
+
+def drain(lag: Lag, worker: Process, folder: Path) -> None:
+    """Wait until every event is in a committed partial."""
+    deadline = time.monotonic() + DRAINED_WITHIN
+    while lag.look():
+        if worker.wait(0.2):
+            raise SystemExit(f"The worker has ended: {tail(folder / 'worker.log')}")
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{lag.look()} events were not read {DRAINED_WITHIN:.0f} s later.")
+
+
+def tail(log: Path) -> str:
+    """The last line of a log."""
+    return (log.read_text().splitlines() or ["it said nothing."])[-1]
+
+
+def check(settings: Settings, codec: Codec, measured: Measured) -> None:
+    """Every event that was sent is accounted for, and is in exactly one window.
+
+    Raises:
+        SystemExit: One is not; the sentence says where the figures part.
+    """
+    counts = Counter(measured.counts)
+    fates = ("aggregated", "late", "duplicates", "dead_lettered")
+    if not measured.sent == counts["read"] == sum(counts[fate] for fate in fates):
+        raise SystemExit(f"{measured.sent} events were sent, and the journal has {dict(counts)}.")
+    if counts["aggregated"] != measured.sent:
+        raise SystemExit(f"Of {measured.sent} good events not all were aggregated: {dict(counts)}.")
+    waiting = Counter[int]()  # requests by minute, as collect wrote them
+    for partial in everything(settings, codec, PARTIALS):
+        summary = unpack(partial)
+        for start, requests in zip(summary.start.tolist(), summary.counters[:, 0], strict=True):
+            waiting[start] += int(requests)
+    newest: dict[str, Any] = {}  # the last revision of each key's minute
+    for row in everything(settings, codec, AGGREGATES):
+        if row.window == "1m" and not row.pooled:
+            newest[row.record_id] = row
+    closed = Counter[int]()
+    for row in newest.values():
+        closed[row.start] += row.requests
+    open_ = sum(count for start, count in waiting.items() if start not in closed)
+    if wrong := {start for start in closed if closed[start] != waiting[start]}:
+        raise SystemExit(f"The windows of {sorted(wrong)} do not hold what was sent in them.")
+    if not closed or sum(closed.values()) + open_ != measured.sent:
+        raise SystemExit(
+            f"{sum(closed.values())} events are in closed windows and {open_} in open ones, "
+            f"but {measured.sent} were sent."
+        )
+
+
+def everything(settings: Settings, codec: Codec, topic: Topic) -> Iterator[Any]:
+    """All committed records of a topic."""
+    reader = kafka.consumer(
+        settings.bootstrap_servers, "llmopt.bench.check", enable_partition_eof=True
+    )
+    try:
+        ats = [(topic.name, partition) for partition in range(settings.partitions_derived)]
+        for message in read(reader, {at: end_of(reader, at) for at in ats}):
+            yield codec.decode(topic, message.value())
+    finally:
+        reader.close()
+
+
+@click.command()
+@click.option("--rate", default=110_000.0, show_default=True, help="Events a second.")
+@click.option("--seconds", default=60.0, show_default=True, help="How long to measure.")
+@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
+def main(*, rate: float, seconds: float, keep: bool) -> None:
+    """Measure how many events a second one worker keeps up with."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
+    folder = Path(tempfile.mkdtemp(prefix="llmopt-bench-"))
+    given = {"LLMOPT_DATABASE_URL": "-"}
+    try:
+        with Environment.start(
+            folder, lambda line: print(line, file=sys.stderr), given=given
+        ) as env:
+            settings = Settings(
+                bootstrap_servers=env.bootstrap_servers, schema_registry_url=env.registry_url
+            )
+            apply(settings)
+            register(settings)
+            with RegistryClient(env.registry_url) as registry:
+                codec = Codec(registry)
+                measured = run(env, settings, folder, codec, rate, seconds)
+                check(settings, codec, measured)
+    finally:
+        if keep:
+            print(f"The data is kept in {folder}.", file=sys.stderr)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    show(measured, rate)
+
+
+def show(measured: Measured, rate: float) -> None:
+    """Print the line; a rate with a lag that grows is none that was kept up with."""
+    flat = measured.growth <= GROWTH * rate
+    used = {name: seconds * 1e6 / measured.events for name, seconds in measured.cpu.items()}
+    report(
+        "ingest",
+        round(measured.events / measured.seconds) if flat else math.nan,
+        "events/s",
+        bar=BAR,
+        at=">=",
+        cpu_us_per_event=round(used["worker"], 2),
+        broker_us_per_event=round(used["broker"], 2),
+        producer_us_per_event=round(used["producer"], 2),
+        asked=rate,
+        seconds=round(measured.seconds, 1),
+        events=measured.sent,
+        lag_seconds=[round(lag / rate, 2) for _, lag in measured.lags],
+        lag_growth=round(measured.growth),
+        fresh_p50_ms=round(float(np.percentile(measured.fresh, 50)) * 1e3),
+        fresh_p99_ms=round(float(np.percentile(measured.fresh, 99)) * 1e3),
+        commit_p95_ms=round(measured.commit_p95 * 1e3, 1),
+        load=[round(each, 1) for each in os.getloadavg()],
+    )
+
+
+if __name__ == "__main__":
+    main()

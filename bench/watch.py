@@ -1,0 +1,134 @@
+"""What a running pipeline is watched by: processor time, lag, and when commits become visible."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+import urllib.request
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas.codec import Codec
+from schemas.journal import JournalRecord
+from schemas.topics import METRICS, journal
+from streams import kafka
+
+TICK = os.sysconf("SC_CLK_TCK")
+BUCKET = re.compile(r'llmopt_commit_seconds_bucket\{le="([^"]+)",stage="collect"\} ([\d.e+]+)')
+Visible = tuple[float, int]  # seconds since the epoch, next offset
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process so far, all of its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+@dataclass(slots=True)
+class Lag:
+    """How far the group of collect is behind the ends of its topic."""
+
+    reader: Consumer
+    partitions: int
+    committed: int = 0  # events, as last looked
+    ends: int = 0
+
+    def look(self) -> int:
+        """The events that are in the topic and not yet in a committed partial."""
+        ats = [TopicPartition(METRICS.name, p) for p in range(self.partitions)]
+        done = self.reader.committed(ats, timeout=10)
+        self.committed = sum(max(0, each.offset) for each in done)
+        self.ends = sum(self.reader.get_watermark_offsets(at, timeout=10)[1] for at in ats)
+        return self.ends - self.committed
+
+
+class Commits:
+    """Follows collect's journal, and notes when a reader of committed records sees each line."""
+
+    def __init__(self, brokers: str, codec: Codec, partitions: int) -> None:
+        self.brokers = brokers
+        self.codec = codec
+        self.partitions = partitions
+        self.seen: dict[int, list[Visible]] = {}
+        self.counts: dict[str, int] = {}
+        self.sequences: dict[int, int] = {}  # partition -> its commits
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.follow, daemon=True)
+
+    def start(self) -> None:
+        """Begin, beside the caller."""
+        self.thread.start()
+
+    def follow(self) -> None:
+        """Read until told that it is over."""
+        topic = journal("collect")
+        reader = kafka.consumer(self.brokers, "llmopt.bench.commits")
+        reader.assign([TopicPartition(topic.name, p, 0) for p in range(self.partitions)])
+        try:
+            while not self.over.is_set():
+                for message in reader.consume(100, 0.1):
+                    if message.error() is None:
+                        line = self.codec.decode(topic, message.value())
+                        self.take(line, time.time())
+        finally:
+            reader.close()
+
+    def take(self, line: JournalRecord, now: float) -> None:
+        """Remember a line of the journal that could be read *now*."""
+        self.sequences[line.partition] = line.sequence
+        for name, count in line.counts.items():
+            self.counts[name] = self.counts.get(name, 0) + count
+        for stretch in line.ranges:
+            if stretch.topic == METRICS.name:
+                self.seen.setdefault(stretch.partition, []).append((now, stretch.end))
+
+    def stop(self) -> None:
+        """End it."""
+        self.over.set()
+        self.thread.join(10)
+
+    def freshness(self, reader: Consumer, since: float, until: float) -> list[float]:
+        """Seconds from when events were sent until their partials could be read.
+
+        Args:
+            reader: Any consumer of the cluster.
+            since: Events from then on, seconds since the epoch.
+            until: Events before then.
+
+        Returns:
+            One for each partition and quarter of a second.
+        """
+        found = []
+        for partition, seen in self.seen.items():
+            ends = [end for _, end in seen]
+            for at in np.arange(since, until, 0.25).tolist():
+                asked = TopicPartition(METRICS.name, partition, int(at * 1_000))
+                (event,) = reader.offsets_for_times([asked], timeout=10)
+                place = bisect_right(ends, event.offset)
+                if event.offset >= 0 and place < len(ends):
+                    found.append(seen[place][0] - at)
+        return found
+
+
+def commit_seconds(port: int) -> Mapping[float, float]:
+    """Collect's commits by how long they took at most, as its worker tells Prometheus."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return {float(bound): float(count) for bound, count in BUCKET.findall(text)}
+
+
+def percentile(before: Mapping[float, float], after: Mapping[float, float], share: float) -> float:
+    """The value that *share* of what was counted in between stays below, within its bucket."""
+    bounds = sorted(after)
+    counts = [after[bound] - before.get(bound, 0.0) for bound in bounds]
+    at = bisect_left(counts, share * counts[-1])
+    low, under = (bounds[at - 1], counts[at - 1]) if at else (0.0, 0.0)
+    inside = counts[at] - under
+    return low + (bounds[at] - low) * (share * counts[-1] - under) / inside if inside else low
