@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check up down bench clean
+.PHONY: help setup demo test check coverage docs up down bench clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+%?:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,12 @@ check: setup ## formatting, lint, types, import rules
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+coverage: setup ## the branches of processors/ that no test takes; fails when there are any
+	@$(BIN)/python -m pytest -q --cov --cov-report=term-missing:skip-covered --cov-fail-under=100 processors tests/processors
+
+docs: setup ## fill in the tables that documents take from the program
+	@PYTHONPATH=. $(BIN)/python docs/generate.py
 
 up: setup ## Kafka, registry, Postgres and topics, kept running for hands-on use
 	@$(BIN)/llmopt dev up

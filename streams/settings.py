@@ -88,11 +88,11 @@ def _level(text: str) -> str:
 class Settings:
     """Where everything is, and the few times that are an operator's to choose."""
 
-    bootstrap_servers: str = "127.0.0.1:9092"
-    schema_registry_url: str = field(default="http://127.0.0.1:8081", repr=False)  # may hold a user
-    database_url: str = field(default="", repr=False)  # holds a password; "": no Postgres
-    partitions_ingest: int = 4
-    partitions_derived: int = 4
+    bootstrap_servers: str = "127.0.0.1:9092"  # Kafka: host:port, separated by commas
+    schema_registry_url: str = field(default="http://127.0.0.1:8081", repr=False)  # with its user
+    database_url: str = field(default="", repr=False)  # with its password; empty: no copy
+    partitions_ingest: int = 4  # of the topics that applications write, when they are created
+    partitions_derived: int = 4  # of the topics that stages write, when they are created
     commit_interval_ms: int = 500  # collect gathers that long before it commits
     window_delay_ms: int = 1_000  # the watermark stays that far behind the newest event
     window_grace_ms: int = 600_000  # later events go to the late topic
@@ -100,7 +100,7 @@ class Settings:
     idle_after_ms: int = 5_000  # a source that is silent for so long holds no window open
     session_timeout_ms: int = 6_000  # a worker that is silent for so long loses its partitions
     worker_name: str = "worker-1"  # the same over restarts, another for each worker
-    log_level: str = "info"
+    log_level: str = "info"  # debug, info, warning or error
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Settings:

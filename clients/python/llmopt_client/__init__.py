@@ -2,8 +2,8 @@
 
 from llmopt_client import Client, Config
 
-client = Client("localhost:9092", "shop")
-with client.track_request("shop", "answer", unit=user, default=Config(model="gpt-4o")) as call:
+client, mine = Client("localhost:9092", "shop"), Config(provider="openai", model="gpt-4o")
+with client.track_request("shop", "answer", unit=user, default=mine) as call:
     answer = ask(call.config.model, question)
     call.tokens(answer.tokens_in, answer.tokens_out)
 """

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from demo.promises import Evidence, judge
+from infra.kafka.install import LIBS, install
+from streams.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = sorted(
+    file.relative_to(ROOT).as_posix()
+    for file in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("clients/**/*.md"))
+)
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+KEPT_OUT = (".*", "libs", "tests", "__pycache__", "*.egg-info", "build")
+
+
+def blocks(language: str) -> list[str]:
+    """The README's blocks of code in *language*."""
+    return [code for found, code in FENCED.findall(README) if found == language]
+
+
+def spoken(document: str) -> list[str]:
+    """Every piece of code in *document*: the lines of blocks, and what stands in backticks."""
+    text = (ROOT / document).read_text()
+    lines = [line for _, code in FENCED.findall(text) for line in code.splitlines()]
+    return lines + re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
+
+
+class Shell:
+    """A stranger's terminal in a tree of their own."""
+
+    def __init__(self, tree: Path) -> None:
+        ours = ("LLMOPT_", "MAKE", "MFLAGS", "PYTEST_")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        self.process = subprocess.Popen(
+            ["bash"],
+            cwd=tree,
+            env=env | {"PYTHONPATH": str(tree)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def type(self, line: str) -> str:
+        """What *line* prints; it must succeed."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{line}\nprintf '\\n@@%s\\n' $?\n")
+        self.process.stdin.flush()
+        said = []
+        for heard in self.process.stdout:
+            if heard.startswith("@@"):
+                assert "@@0\n" == heard, f"{line}\n{''.join(said)}"
+                return "".join(said)
+            said.append(heard)
+        raise AssertionError(f"the shell ended at: {line}\n{''.join(said)}")
+
+    def until(self, line: str, wanted: Callable[[str], bool], within: float) -> str:
+        """Type *line* again and again, as an impatient person would, until it says it."""
+        deadline = time.monotonic() + within
+        while True:
+            said = self.type(line)
+            if wanted(said):
+                return said
+            assert time.monotonic() < deadline, f"{line}\n{said}"
+            time.sleep(0.5)
+
+
+def requests(windows: str) -> list[int]:
+    """How many requests each of the *windows* has."""
+    return [each["window"]["requests"] for each in json.loads(windows)]
+
+
+@pytest.fixture
+def tree() -> Iterator[Path]:
+    """A copy of this tree, set up, whose `make up` is nobody else's."""
+    install(lambda _: None)
+    folder = Path(tempfile.mkdtemp(prefix="llmopt-readme-"))
+    folder.chmod(0o755)  # as root, PostgreSQL runs as another user
+    copy = folder / "tree"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*KEPT_OUT))
+    (copy / "infra" / "kafka" / "libs").symlink_to(LIBS)
+    (copy / ".venv").mkdir()
+    for each in Path(sys.prefix).iterdir():
+        (copy / ".venv" / each.name).symlink_to(each)
+    (copy / ".venv" / ".installed").unlink(missing_ok=True)
+    (copy / ".venv" / ".installed").touch()
+    try:
+        yield copy
+    finally:
+        subprocess.run(["make", "down"], cwd=copy, capture_output=True, check=False)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def shell(tree: Path) -> Iterator[Shell]:
+    """A terminal, whose jobs end with it."""
+    shell = Shell(tree)
+    try:
+        yield shell
+    finally:
+        shell.type("kill $(jobs -p) 2>/dev/null; wait; true")
+        shell.process.communicate("exit\n", timeout=30)
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(420)
+def test_the_readme_does_what_it_says(shell: Shell, tree: Path) -> None:
+    kcat = shutil.which("kcat") is not None
+    said: dict[str, str] = {}
+    for line in "".join(blocks("sh")).splitlines():
+        if line.startswith("kill "):
+            (tree / "three_lines.py").write_text("".join(blocks("python")))
+            shell.type("python three_lines.py && rm three_lines.py")
+            shell.until(
+                "llmopt windows shop/answer --json",
+                lambda text: (3 if kcat else 2) == sum(requests(text)),
+                90,
+            )
+        if "kcat" in line and not kcat:
+            continue
+        if line.startswith("llmopt windows"):
+            said[line] = shell.until(line, lambda s: "closed" in s, 30)
+        elif line.startswith("llmopt dlq"):
+            said[line] = shell.until(line, lambda s: not kcat or "broken_json" in s, 30)
+        else:
+            said[line] = shell.type(line)
+
+    def of(beginning: str) -> str:
+        return next(text for line, text in said.items() if line.startswith(beginning))
+
+    assert "Starting kafka, registry, postgres …" in of("make up")
+    assert "Stop it with" in of("make up")
+    assert "openai/gpt-4o-mini" in of("llmopt catalog apply")
+    window = of("llmopt windows").splitlines()[1].split()
+    assert ["shop/answer", "2" if kcat else "1", "0"] == window[2:5]
+    assert "gpt-4o-mini" in of("llmopt config set")
+    assert '"model":"gpt-4o-mini"' in of("kafka-console-consumer").replace(" ", "")
+    assert "cheaper" in of("llmopt config get")
+    assert "llmopt.metrics.v1" in of("kafka-consumer-groups --describe --group llmopt.collect")
+    for stage in ("collect", "merge", "enrich", "detect", "decide", "actuate"):
+        assert f"llmopt.{stage}" in of("kafka-consumer-groups --describe --all-groups")
+        assert stage in of("llmopt status")
+    assert "Stopping" in of("make down")
+    left = {each.name for each in tree.iterdir()} - {each.name for each in ROOT.iterdir()}
+    assert {"worker.log", "fleet.log"} >= left
+    if not kcat:
+        pytest.skip("kcat is not installed: the README's lines with it were left out")
+    assert "shop/answer {" in of("kcat -C")
+
+
+def test_the_two_commands_are_there_and_ci_calls_the_second() -> None:
+    typed = [line.removeprefix("$ ") for block in blocks("console") for line in block.splitlines()]
+
+    assert ["make demo", "make test"] == typed
+    assert typed[1] == (ROOT / ".ci" / "run").read_text().splitlines()[-1]
+
+
+def test_the_example_shows_every_promise_of_the_demo() -> None:
+    nothing = Evidence(
+        sent=None,
+        counts={},
+        endings=(),
+        killed_pid=None,
+        commits_after_kill=0,
+        windows_compared=0,
+        windows_wrong=(),
+        revisions={},
+        stored={},
+        on_topics={},
+        replayed={},
+        replay_difference=None,
+    )
+    example = next(block for block in blocks("text") if "What was promised" in block)
+
+    assert [] == [each.name for each in judge(nothing) if f"│ {each.name} " not in example]
+    assert len(judge(nothing)) == example.count("│ kept │")
+
+
+def test_the_generated_tables_are_current() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "generate.py", "--check"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_that_a_document_names_exists(document: str) -> None:
+    wrong = []
+    for code in spoken(document):
+        for words in re.findall(r"(?:^|[ (])llmopt ((?:[^|;&)#]|\\\|)+)", code):
+            wrong += [f"llmopt {words}: {what}" for what in problems(words.split())]
+
+    assert [] == wrong
+
+
+def problems(words: list[str]) -> Iterator[str]:
+    """What is wrong with the words after `llmopt`."""
+    command: click.Command = main
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(click.Context(command), words[0])
+        if found is None:
+            yield f"no command {words[0]}"
+            return
+        command, words = found, words[1:]
+    known = {"--help", "--version"} | {
+        option for each in command.params for option in (*each.opts, *each.secondary_opts)
+    }
+    yield from (f"no option {w}" for w in words if w.startswith("--") and w not in known)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_make_target_that_a_document_names_exists(document: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    named = {
+        target for code in spoken(document) for target in re.findall(r"\bmake ([a-z-]+)", code)
+    }
+    benches = {f"bench-{file.stem}" for file in (ROOT / "bench").glob("*.py")}
+
+    assert set() == named - targets - benches
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_of_a_document_leads_somewhere(document: str) -> None:
+    file = ROOT / document
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", FENCED.sub("", file.read_text()))
+
+    assert [] == [link for link in links if not (file.parent / link).exists()]
