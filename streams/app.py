@@ -84,6 +84,8 @@ def assemble(
         web_enabled=False,
         # A worker whose agent crashed must still obey SIGTERM.
         stream_wait_empty=False,
+        broker_session_timeout=settings.session_timeout_ms / 1_000,
+        broker_heartbeat_interval=settings.session_timeout_ms / 3_000,
     )
     acks.follow(app)
     codec = Codec(RegistryClient(settings.schema_registry_url))
@@ -117,7 +119,8 @@ async def work(
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, told.set)
     app, sources = assemble(settings, name, stages)
-    await app.start()
+    starting = asyncio.create_task(app.start())
+    await _agents_started(app, starting)
     for source in sources:
         await source.start()
     if store is not None:
@@ -132,9 +135,22 @@ async def work(
         await store.stop()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(app.stop(), STOP_WITHIN / 3)
-    for task in (signalled, *ends):
+    for task in (starting, signalled, *ends):
         task.cancel()
     return status_of(sources)
+
+
+async def _agents_started(app: faust.App, starting: asyncio.Task[None]) -> None:
+    """Wait for the agents of *app*, but not for the group of the acknowledgements.
+
+    The app itself has started only when that group has; a member that was killed holds it up
+    until its session ends, and the stages must not wait for that.
+    """
+    agents = asyncio.create_task(app.agents.wait_until_agents_started())
+    await asyncio.wait([starting, agents], return_when=asyncio.FIRST_COMPLETED)
+    agents.cancel()
+    if starting.done():
+        starting.result()
 
 
 def status_of(sources: Sequence[Source]) -> int:

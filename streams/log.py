@@ -7,6 +7,8 @@ import sys
 
 import structlog
 
+from streams.kafka import AtMostOncePer
+
 log: structlog.stdlib.BoundLogger = structlog.get_logger("llmopt")
 
 
@@ -38,8 +40,17 @@ def set_up(level: str = "INFO", *, as_json: bool | None = None) -> None:
             ],
         )
     )
+    handler.addFilter(_bounded)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for noisy in ("faust", "mode", "aiokafka", "kafka", "httpx", "httpx2", "httpcore", "httpcore2"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+_repeating = AtMostOncePer(10.0)
+
+
+def _bounded(record: logging.LogRecord) -> bool:
+    """Whether *record* is to be written: while no broker answers, aiokafka says so for ever."""
+    return not record.name.startswith("aiokafka") or _repeating.filter(record)
