@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ COMPARED = ("1m", "5m", "15m", "1h")  # the longer ones are still open when the 
 NAMES = tuple(name for name, _ in METRIC_UNITS)
 UNITS = dict(METRIC_UNITS)
 WITHIN = 0.0101  # relative error of a quantile: the sketch's bound, and the rank between two values
+ARRAYS = tuple(f.name for f in fields(EventColumns) if f.name not in ("keys", "error_types"))
 Ints = npt.NDArray[np.int64]
 Group = tuple[str, str, str, str, str, str]
 
@@ -49,19 +50,16 @@ def compare(
         How many windows were compared, and the record ids of those that differ, windows that one
         side alone knows included.
     """
-    newest: dict[str, WindowAggregate] = {}
-    for each in sorted(windows, key=lambda one: one.revision):
-        newest[each.record_id] = each
     closed = {
         record_id: each
-        for record_id, each in newest.items()
+        for record_id, each in newest(windows).items()
         if each.closed and each.window in COMPARED
     }
     if not closed:
         return 0, []
-    events = read(settings, registry)
+    events = together(counted(settings, registry))
     wrong, seen = [], set()
-    until = max(each.end for each in closed.values() if each.window == "1m")
+    until = max(each.watermark for each in closed.values())
     for size in COMPARED:
         for expected in recompute(events, size, pooled=False, until=until):
             seen.add(expected.record_id)
@@ -102,29 +100,38 @@ def same(expected: Expected, found: WindowAggregate | None) -> bool:
     return True
 
 
-def read(settings: Settings, registry: Registry) -> Events:
-    """Every event on the ingest topics that is neither repeated nor late."""
-    parts, keys, offset = [], list[Group](), 0
+def newest(windows: Iterable[WindowAggregate]) -> dict[str, WindowAggregate]:
+    """The last revision of each window, by record id."""
+    return {each.record_id: each for each in sorted(windows, key=lambda one: one.revision)}
+
+
+def counted(settings: Settings, registry: Registry) -> list[EventColumns]:
+    """Every event on the ingest topics that is neither repeated nor late, by topic partition."""
+    found = []
     for columns in (*_valid(settings, registry, METRICS), *_valid(settings, registry, QUALITY)):
-        keep = _first(columns.identity) & ~_late(settings, columns)
-        parts.append(
-            (
-                columns.timestamp[keep],
-                columns.key[keep] + offset,
-                columns.values[keep],
-                columns.request[keep],
-                columns.failed[keep],
+        keep = _first(columns) & ~_late(settings, columns)
+        found.append(
+            replace(
+                columns,
+                **{name: getattr(columns, name)[keep] for name in ARRAYS},
             )
         )
-        keys += columns.keys
-        offset = len(keys)
-    names = sorted(set(keys))
+    return found
+
+
+def together(parts: Sequence[EventColumns]) -> Events:
+    """The events of all partitions with one numbering of keys."""
+    names = sorted({key for part in parts for key in part.keys})
     ids = {name: i for i, name in enumerate(names)}
-    dense = np.array([ids[key] for key in keys], np.int64)
-    start, key, values, request, failed = (
-        np.concatenate(each) for each in zip(*parts, strict=True)
+    dense = [np.array([ids[key] for key in part.keys], np.int64)[part.key] for part in parts]
+    return Events(
+        start=np.concatenate([part.timestamp for part in parts]),
+        key=np.concatenate(dense),
+        keys=tuple(names),
+        values=np.concatenate([part.values for part in parts]),
+        request=np.concatenate([part.request for part in parts]),
+        failed=np.concatenate([part.failed for part in parts]),
     )
-    return Events(start, dense[key], tuple(names), values, request, failed)
 
 
 def _valid(settings: Settings, registry: Registry, topic: Topic) -> Iterator[EventColumns]:
@@ -141,17 +148,20 @@ def _valid(settings: Settings, registry: Registry, topic: Topic) -> Iterator[Eve
         yield decode_events(registry, topic.name, values, arrived, topic.retention_ms or 0).events
 
 
-def _first(identity: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-    """Whether each event is the first of its identity; those without one always are."""
-    _, first = np.unique(identity, return_index=True)
-    keep: npt.NDArray[np.bool_] = np.equal(identity, 0)
-    keep[first] = True
+def _first(columns: EventColumns) -> npt.NDArray[np.bool_]:
+    """Whether each event is in the first message with its identity, or has none.
+
+    The events of a batch share one identity, and are not repetitions of each other.
+    """
+    _, first, which = np.unique(columns.identity, return_index=True, return_inverse=True)
+    keep: npt.NDArray[np.bool_] = np.equal(columns.identity, 0)
+    keep |= columns.message == columns.message[first][which]
     return keep
 
 
 def _late(settings: Settings, columns: EventColumns) -> npt.NDArray[np.bool_]:
     """Whether each event is more than the grace behind the newest one before it."""
-    once = np.where(_first(columns.identity), columns.timestamp, 0)
+    once = np.where(_first(columns), columns.timestamp, 0)
     late: npt.NDArray[np.bool_] = np.less(
         columns.timestamp, np.maximum.accumulate(once) - settings.window_grace_ms
     )
