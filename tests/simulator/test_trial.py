@@ -1,0 +1,84 @@
+"""Identical candidates stay, worse ones go: through all stages, on the simulator's traffic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from schemas.catalog import Step, Strategy
+from schemas.rollout import Phase
+from simulator.faults import Fault, Kind
+from simulator.fleet import Endpoint, Fleet
+from simulator.trial import trial
+
+HOUR = 1_700_002_800_000  # a full one
+LADDER = Strategy(
+    name="ladder",
+    steps=(
+        Step(share=0.05, hold_s=300),
+        Step(share=0.25, hold_s=600),
+        Step(share=0.5, hold_s=10**7),
+    ),
+)
+# Two names of one model: the same in everything that `truth` does not set apart.
+STABLE, CANDIDATE = "anthropic/claude-3-5-haiku-20241022", "anthropic/claude-3-5-haiku-latest"
+SAME = Endpoint(service="shop", endpoint="same", rate=300, default=STABLE)
+WITHIN = {"quality": 45, "errors": 30, "latency": 15, "cost": 30}  # minutes, at 300 requests each
+WORSE = (
+    replace(
+        SAME, endpoint="quality", truth={STABLE: {"quality": 90}, CANDIDATE: {"quality": 82.8}}
+    ),
+    replace(
+        SAME,
+        endpoint="errors",
+        truth={STABLE: {"error_rate": 0.01}, CANDIDATE: {"error_rate": 0.05}},
+    ),
+    replace(SAME, endpoint="latency", truth={CANDIDATE: {"latency": 1.5}}),
+    replace(SAME, endpoint="cost"),
+)
+DEARER = Fault(
+    kind=Kind.PRICE, strength=1.3, endpoint="cost", provider="anthropic", model=CANDIDATE[10:]
+)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_each_harm_is_taken_back_within_its_minutes_and_for_its_own_reason(seed: int) -> None:
+    fleet = Fleet(endpoints=(*WORSE, SAME), faults=(DEARER,), seed=seed, start=HOUR)
+    *worse, same = trial(fleet, LADDER, max(WITHIN.values()), CANDIDATE)
+
+    assert [(name,) for name in WITHIN] == [ending.failed for ending in worse]
+    assert all(
+        ending.minute <= minutes for ending, minutes in zip(worse, WITHIN.values(), strict=True)
+    )
+    assert Phase.RAMPING is same.phase
+
+
+def test_tokens_that_cost_more_are_found_where_nobody_reports_the_cost() -> None:
+    silent = replace(SAME, default="openai/gpt-4o-mini", reports_cost=False)
+    fleet = Fleet(endpoints=(silent,), start=HOUR)
+    (ending,) = trial(fleet, LADDER, 30, "openai/gpt-4.1-mini")
+
+    assert ("cost",) == ending.failed
+
+
+def test_of_ten_identical_candidates_hardly_one_is_taken_back_in_300_minutes() -> None:
+    fleet = Fleet(
+        endpoints=tuple(
+            replace(SAME, endpoint=f"{rate}-{session}", rate=rate, session_minutes=session)
+            for rate in (5, 20, 60, 120, 240)
+            for session in (3, 12)
+        ),
+        seed=1,
+        start=HOUR,
+    )
+    endings = trial(fleet, LADDER, 300)
+
+    # at a true rate of 5 %, more than two of ten would be seen once in 90 times
+    assert sum(ending.phase is not Phase.RAMPING for ending in endings) <= 2
+    assert {300} == {ending.minute for ending in endings if ending.phase is Phase.RAMPING}
+
+
+def test_a_rollout_that_does_not_start_says_why() -> None:
+    with pytest.raises(ValueError, match="is the stable config already"):
+        trial(Fleet(endpoints=(SAME,), start=HOUR), LADDER, 5, STABLE)
