@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import sqrt
 
+from scipy import special
+
 from processors.actuate.policy import ActuatePolicy
 from schemas.window import EnrichedWindow
 
-SIGMAS = 4.5  # one-sided p = 3e-6: a day of looks stays far below the guardrails' own level
+SIGMAS = 4.5
+CHANCE = 3.4e-6  # beyond that many sigmas; 1,440 looks make half a percent
 
 
 def critical(
@@ -17,36 +20,46 @@ def critical(
     """Whether the candidate fails so often in one minute that nobody should wait.
 
     Fires when, in this minute, the candidate had at least `critical_requests` requests, more than
-    `critical_error_rate` of them failed, and the lower Wilson bound of its rate (at 4.5 standard
-    deviations, each unit's errors counted once, so that one broken session is one error) is above
-    the rate that the stable config had in the same minute. Without the last, a scope that always
-    fails in 5 % of its requests, or an outage that hits both, would cost a good candidate its
-    rollout. The share does not enter, so every minute may be looked at.
+    `critical_error_rate` of them failed, and chance does not explain that the failures fell on it:
+    given K units with an error in both cohorts, were the candidate no worse, the number that are
+    its own would be binomial (K, its part of the requests). A unit counts once, so that one broken
+    session is one error. An outage of both cohorts, or a scope that fails in 5 % of its requests
+    anyway, so costs no good candidate its rollout. The share does not enter, so every minute may
+    be looked at.
+
+    Where the stable config had no request there is nothing to compare with: the lower Wilson bound
+    of the candidate's own rate must be above the limit.
 
     Args:
         policy: Holds the two limits.
-        stable: The stable cohort's rows of the minute, may be empty: then any such rate fires.
+        stable: The stable cohort's rows of the minute, may be empty.
         candidate: The candidate's rows of the minute.
 
     Returns:
         A sentence, or None.
 
     References:
-        E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA
-        22 (1927) 209-212.
+        J. Przyborowski, H. Wilenski, Homogeneity of results in testing samples from Poisson
+        series, Biometrika 31 (1940) 313-323. E. B. Wilson, Probable inference, the law of
+        succession, and statistical inference, JASA 22 (1927) 209-212.
     """
     requests, errors = _counts(candidate)
-    if requests < policy.critical_requests or errors <= policy.critical_error_rate * requests:
+    limit = policy.critical_error_rate
+    if requests < policy.critical_requests or errors <= limit * requests:
         return None
-    served, failed = _counts(stable)
-    control = failed / served if served else 0.0
-    if _lower(min(errors, _failed_units(candidate)), requests) <= control:
-        return None
-    return (
+    seen = (
         f"Critical: {errors} of {requests} requests of the candidate failed within one minute "
-        f"({errors / requests:.1%}, limit {policy.critical_error_rate:.1%}), "
-        f"{control:.1%} of the stable config's."
+        f"({errors / requests:.1%}, limit {limit:.1%})"
     )
+    served, failed = _counts(stable)
+    units = min(errors, _failed_units(candidate))
+    if not served:
+        return f"{seen}." if _lower(units, requests) > limit else None
+    others = min(failed, _failed_units(stable))
+    # the incomplete beta function is the upper tail of the binomial
+    if special.betainc(units, others + 1, requests / (requests + served)) > CHANCE:
+        return None
+    return f"{seen}, {failed / served:.1%} of the stable config's."
 
 
 def _counts(rows: Sequence[EnrichedWindow]) -> tuple[int, int]:

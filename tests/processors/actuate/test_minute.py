@@ -220,21 +220,23 @@ def test_what_was_written_is_counted(world: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "errors", "stable_errors", "fires"),
+    ("n", "errors", "stable_n", "stable_errors", "fires"),
     [
-        (49, 49, 0, False),  # too few requests
-        (200, 20, 0, False),  # 10 %, not more
-        (200, 60, 0, True),
-        (60, 20, 0, True),
-        (200, 60, 100, True),  # of 1000: three times the stable config's
-        (200, 60, 300, False),  # an outage of both
-        (100, 12, 50, False),  # 12 % of 100 is nothing special in a scope that fails in 5 %
+        (49, 49, 1000, 0, False),  # too few requests
+        (200, 20, 1000, 0, False),  # 10 %, not more
+        (200, 60, 1000, 0, True),
+        (60, 20, 1000, 0, True),
+        (200, 60, 1000, 100, True),  # three times the stable config's
+        (200, 60, 1000, 300, False),  # an outage of both
+        (100, 12, 1000, 50, False),  # nothing special in a scope that fails in 5 %
+        (57, 7, 57, 0, False),  # as likely as seven heads in a row
+        (100, 30, 100, 1, True),
     ],
 )
 def test_the_critical_trigger_tells_a_bad_candidate_from_a_bad_minute(
-    world: ModuleType, n: int, errors: int, stable_errors: int, *, fires: bool
+    world: ModuleType, n: int, errors: int, stable_n: int, stable_errors: int, *, fires: bool
 ) -> None:
-    stable = [world.row(world.T0, 1000, errors=stable_errors)]
+    stable = [world.row(world.T0, stable_n, errors=stable_errors)]
     sentence = critical(ActuatePolicy(), stable, [world.row(world.T0, n, errors=errors)])
 
     assert fires == (sentence is not None)
@@ -247,5 +249,10 @@ def test_one_broken_session_is_one_error_to_the_critical_trigger(world: ModuleTy
     assert critical(ActuatePolicy(), [world.row(world.T0, errors=10)], [burst]) is None
 
 
-def test_without_a_stable_cohort_the_critical_limit_stands_alone(world: ModuleType) -> None:
-    assert critical(ActuatePolicy(), [], [world.row(world.T0, 200, errors=30)]) is not None
+def test_without_a_stable_cohort_the_critical_rate_itself_must_be_beyond_doubt(
+    world: ModuleType,
+) -> None:
+    doubtful, clear = (world.row(world.T0, 200, errors=errors) for errors in (30, 60))
+
+    assert critical(ActuatePolicy(), [], [doubtful]) is None
+    assert critical(ActuatePolicy(), [], [clear]) is not None
