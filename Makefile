@@ -1,5 +1,5 @@
 # The two commands that do all: `make demo` and `make test`. Both set up what they need.
-PYTHON ?= python3
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
 SHELL := /bin/sh
@@ -13,8 +13,9 @@ help: ## what there is
 setup: $(STAMP) ## install what is locked into .venv
 
 $(STAMP): requirements.lock pyproject.toml clients/python/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 is needed, which '$(PYTHON)' is not: install it, or name it as in 'make setup PYTHON=/path/to/python3.11'." >&2; exit 1; }
 	@echo "Setting up .venv with the locked dependencies (about a minute) ..."
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed; install it and run again with PYTHON=/path/to/python3.11")'
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e clients/python
@@ -27,10 +28,12 @@ test: setup check ## every test, on the real broker and database where it matter
 	@$(BIN)/python -m pytest
 
 check: setup ## formatting, lint, types, import rules
-	@$(BIN)/ruff format --check --quiet .
+	@echo "Checking formatting, lint, types and import rules ..."
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted as it must be: run '$(BIN)/ruff format'." >&2; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
-	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@said=$$($(BIN)/lint-imports --no-logo) || { echo "$$said"; exit 1; }
+	@echo "All in order."
 
 coverage: setup ## the branches of processors/ that no test takes; fails when there are any
 	@$(BIN)/python -m pytest -q --cov --cov-report=term-missing:skip-covered --cov-fail-under=100 processors tests/processors
@@ -44,13 +47,15 @@ up: setup ## Kafka, registry, Postgres and topics, kept running for hands-on use
 down: setup ## stop what `make up` started
 	@$(BIN)/llmopt dev down
 
-bench: setup ## every bench; writes bench/results.json
+bench: setup ## every bench; keeps what it measured in bench/results.json and the README
 	@$(BIN)/python -m bench
+	@PYTHONPATH=. $(BIN)/python docs/generate.py
 
 bench-%: setup ## one bench, such as bench-ingest
 	@$(BIN)/python -m bench $*
 
-clean: ## forget the environment, the data folders and the caches
+clean: ## stop what `make up` started; remove its data, .venv, Kafka's jars and the caches
+	@echo "Stopping what runs here, then removing data, .venv, Kafka's jars and caches ..."
 	@if [ -x $(BIN)/llmopt ]; then $(BIN)/llmopt dev down >/dev/null 2>&1 || true; fi
-	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache infra/kafka/libs *.egg-info clients/python/*.egg-info build
+	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage infra/kafka/libs *.egg-info clients/python/*.egg-info build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
