@@ -23,7 +23,7 @@ class CollectMark:
     watermark: int | None = None  # as last told
     idle: bool = False  # as last told
     told: int = 0  # when
-    active: int = 0  # when there was input, or the task was taken over
+    active: int = 0  # when there was an event to sum, or the task was taken over
     epoch: int | None = None  # of the owner that told
 
 

@@ -42,7 +42,9 @@ def step(
         summaries.append(taken.summary)
         letters += taken.letters
         counts.update(taken.counts)
-    mark = _later(policy, replace(state.mark, newest=newest), bool(batch), moment)
+    # What is broken, repeated or late says nothing of the time: such a source stays idle.
+    fed = counts["aggregated"] > 0
+    mark = _later(policy, replace(state.mark, newest=newest), fed, moment)
     news = (mark.watermark, mark.idle, mark.epoch) != (
         state.mark.watermark,
         state.mark.idle,

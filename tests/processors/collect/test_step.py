@@ -253,7 +253,19 @@ def test_a_batch_without_events_changes_no_watermark(reading: Reading) -> None:
 
     assert [] == partials(outcome)
     assert Counter(duplicates=1, read=1, messages=1) == Counter(outcome.counts)
-    assert 1_100 == outcome.changes["mark"].active
+    assert {} == outcome.changes
+
+
+def test_a_source_of_nothing_but_garbage_holds_no_window_open(reading: Reading) -> None:
+    state = step(POLICY, fresh(), [], at(1_000)).state
+    for now in range(1_500, 6_000, 500):
+        litter = reading([], first=now, messages=1, rejected=[0])
+        state = step(POLICY, state, [litter], at(now)).state
+    litter = reading([], first=6_000, messages=1, rejected=[0])
+    outcome = step(POLICY, state, [litter], at(6_000))
+
+    assert {(None, True)} == {(v.watermark, v.idle) for _, v in partials(outcome)}
+    assert 1 == outcome.counts["dead_lettered"]
 
 
 @pytest.mark.parametrize(
