@@ -65,9 +65,7 @@ def over(stable: LlmConfig, chosen: LlmConfig) -> LlmConfig:
         for name in ("temperature", "top_p", "top_k", "max_tokens", "streaming")
         if getattr(chosen, name) is None
     }
-    return versioned(
-        replace(chosen, **left, parameters={**stable.parameters, **chosen.parameters})
-    )
+    return versioned(replace(chosen, **left, parameters={**stable.parameters, **chosen.parameters}))
 
 
 def model_key(config: LlmConfig) -> str:
