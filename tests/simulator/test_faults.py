@@ -25,7 +25,7 @@ def at(minute: int, *faults: Fault) -> Answers:
     return answers
 
 
-def fault(kind: Kind, strength: float, **more: Any) -> Fault:  # noqa: ANN401
+def fault(kind: Kind, strength: float, **more: Any) -> Fault:
     return Fault(kind=kind, strength=strength, start=3, end=4, **more)
 
 
@@ -84,7 +84,7 @@ def test_a_fault_begins_and_ends_within_a_minute() -> None:
     assert failed_share(answers, ~during) < 0.1
 
 
-def failed_share(answers: Answers, rows: Any) -> float:  # noqa: ANN401
+def failed_share(answers: Answers, rows: Any) -> float:
     return float((answers.outcome[rows] != OK).mean())
 
 

@@ -52,7 +52,7 @@ def test_the_demo_has_what_its_story_needs() -> None:
         ),
     ],
 )
-def test_a_scenario_that_makes_no_sense_is_refused(raw: Any, says: str) -> None:  # noqa: ANN401
+def test_a_scenario_that_makes_no_sense_is_refused(raw: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         fleet_of(raw)
 

@@ -25,7 +25,7 @@ class Message:
         return self._headers
 
 
-def message(topic: str, *headers: tuple[str, bytes | None]) -> Any:  # noqa: ANN401  # a C type
+def message(topic: str, *headers: tuple[str, bytes | None]) -> Any:  # a C type
     return Message(topic, list(headers))
 
 

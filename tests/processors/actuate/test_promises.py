@@ -52,7 +52,7 @@ ACTS = st.lists(
 CANDIDATE = {"good": {}, "slow": {"latency": 2000.0}, "broken": {"error_rate": 0.4}}
 
 
-def happen(world: ModuleType, acts: Sequence[Act]) -> Any:  # noqa: ANN401 - a Play, which lives in conftest
+def happen(world: ModuleType, acts: Sequence[Act]) -> Any:
     """Let *acts* happen one by one to a scope with a past; at each point the state is whole."""
     play = world.Play()
     play.past()

@@ -43,7 +43,7 @@ FASTER = Rule(id="faster", name="faster", when=CHEAPER.when, then="faster_model"
 FAILOVER = Rule(id="failover", name="failover", when=CHEAPER.when, then="failover")
 
 
-def last(world: World, *records: object, **fields: Any) -> Decision:  # noqa: ANN401
+def last(world: World, *records: object, **fields: Any) -> Decision:
     """The newest decision after 20 minutes of ordinary traffic."""
     return world.feed(*records, *minutes(0, 20, **fields))[-1]
 

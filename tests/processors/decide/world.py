@@ -32,7 +32,7 @@ MOMENT = Moment(now=0, seed=0, epoch=1, partition=2, partitions=4)
 OTHER = replace(MOMENT, partition=3)
 
 
-def model(name: str, quality: float | None, **fields: Any) -> Model:  # noqa: ANN401
+def model(name: str, quality: float | None, **fields: Any) -> Model:
     provider, _, own = name.partition("/")
     defaults: dict[str, Any] = {"p95_latency_ms": 1000.0, "error_rate": 0.002}
     return Model(provider=provider, model=own, quality=quality, **{**defaults, **fields})
@@ -87,7 +87,7 @@ def catalog(
     )
 
 
-def policy(*rules: Rule, **fields: Any) -> DecidePolicy:  # noqa: ANN401
+def policy(*rules: Rule, **fields: Any) -> DecidePolicy:
     known = {name: fields.pop(name) for name in ("models", "limits", "prices") if name in fields}
     return DecidePolicy(catalog=catalog(*rules, **known), prices="", **fields)
 
@@ -165,7 +165,7 @@ def window(
     )
 
 
-def minute(n: int, serving: str = BIG, **fields: Any) -> list[EnrichedWindow]:  # noqa: ANN401
+def minute(n: int, serving: str = BIG, **fields: Any) -> list[EnrichedWindow]:
     """A closed minute: the row of the model that served it, then the whole scope's."""
     return [
         window(n, name=serving, cohort="stable", version="v1", **fields),
@@ -173,11 +173,11 @@ def minute(n: int, serving: str = BIG, **fields: Any) -> list[EnrichedWindow]:  
     ]
 
 
-def minutes(first: int, count: int, **fields: Any) -> list[EnrichedWindow]:  # noqa: ANN401
+def minutes(first: int, count: int, **fields: Any) -> list[EnrichedWindow]:
     return [row for n in range(first, first + count) for row in minute(n, **fields)]
 
 
-def hour(name: str, **fields: Any) -> EnrichedWindow:  # noqa: ANN401
+def hour(name: str, **fields: Any) -> EnrichedWindow:
     defaults: dict[str, Any] = {"size": "1h", "cohort": "candidate", "version": "v2"}
     return window(-60, name=name, **{**defaults, **fields})
 
