@@ -47,8 +47,8 @@ def obey(turn: Turn, command: Command, hold: Hold | None) -> Turn:
             turn = _promote(turn, command, cause)
         case CommandKind.ABORT:
             turn = _abort(turn, command, cause)
-        case CommandKind.TRIGGER:
-            pass  # the optimizer's, not the actuator's
+        case _:
+            pass  # TRIGGER is the optimizer's, not the actuator's
     return turn
 
 
