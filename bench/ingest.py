@@ -47,6 +47,8 @@ WARM_UP = 15.0  # seconds before anything is measured
 DRAINED_WITHIN = 60.0  # seconds
 GROWTH = 0.01  # of the rate, that the lag may grow by and still count as flat
 
+Place = tuple[int, int]  # partition of the partials and windows, start of the minute
+
 
 @dataclass(slots=True)
 class Measured:
@@ -172,11 +174,11 @@ def tail(log: Path) -> str:
     return (log.read_text().splitlines() or ["it said nothing."])[-1]
 
 
-def check(settings: Settings, codec: Codec, measured: Measured) -> None:
-    """Every event that was sent is accounted for, and is in exactly one window.
+def check_counts(measured: Measured) -> None:
+    """The journal accounts for every event that was sent, and each was aggregated.
 
     Raises:
-        SystemExit: One is not; the sentence says where the figures part.
+        SystemExit: One is not.
     """
     counts = Counter(measured.counts)
     fates = ("aggregated", "late", "duplicates", "dead_lettered")
@@ -184,37 +186,43 @@ def check(settings: Settings, codec: Codec, measured: Measured) -> None:
         raise SystemExit(f"{measured.sent} events were sent, and the journal has {dict(counts)}.")
     if counts["aggregated"] != measured.sent:
         raise SystemExit(f"Of {measured.sent} good events not all were aggregated: {dict(counts)}.")
-    waiting = Counter[int]()  # requests by minute, as collect wrote them
-    for partial in everything(settings, codec, PARTIALS):
-        summary = unpack(partial)
-        for start, requests in zip(summary.start.tolist(), summary.counters[:, 0], strict=True):
-            waiting[start] += int(requests)
-    newest: dict[str, Any] = {}  # the last revision of each key's minute
-    for row in everything(settings, codec, AGGREGATES):
+
+
+def check_windows(settings: Settings, codec: Codec, sent: int) -> None:
+    """Every event that was sent is in one partial, and in one window if its minute is closed.
+
+    Raises:
+        SystemExit: One is not.
+    """
+    came = Counter[Place]()  # requests, as collect wrote them
+    for partition, partial in everything(settings, codec, PARTIALS):
+        rows = unpack(partial)
+        for start, requests in zip(rows.start.tolist(), rows.counters[:, 0], strict=True):
+            came[partition, start] += int(requests)
+    newest: dict[str, tuple[Place, int]] = {}  # by the last revision of each key's minute
+    for partition, row in everything(settings, codec, AGGREGATES):
         if row.window == "1m" and not row.pooled:
-            newest[row.record_id] = row
-    closed = Counter[int]()
-    for row in newest.values():
-        closed[row.start] += row.requests
-    open_ = sum(count for start, count in waiting.items() if start not in closed)
-    if wrong := {start for start in closed if closed[start] != waiting[start]}:
-        raise SystemExit(f"The windows of {sorted(wrong)} do not hold what was sent in them.")
-    if not closed or sum(closed.values()) + open_ != measured.sent:
-        raise SystemExit(
-            f"{sum(closed.values())} events are in closed windows and {open_} in open ones, "
-            f"but {measured.sent} were sent."
-        )
+            newest[row.record_id] = ((partition, row.start), row.requests)
+    closed = Counter[Place]()
+    for place, requests in newest.values():
+        closed[place] += requests
+    if not closed:
+        raise SystemExit("No minute was closed meanwhile: measure for longer.")
+    if wrong := sorted(place for place in closed if closed[place] != came[place]):
+        raise SystemExit(f"The windows of {wrong} (partition, start) do not hold what came.")
+    if came.total() != sent:
+        raise SystemExit(f"{came.total()} events are in partials, but {sent} were sent.")
 
 
-def everything(settings: Settings, codec: Codec, topic: Topic) -> Iterator[Any]:
-    """All committed records of a topic."""
+def everything(settings: Settings, codec: Codec, topic: Topic) -> Iterator[tuple[int, Any]]:
+    """All committed records of a topic, each with its partition."""
     reader = kafka.consumer(
         settings.bootstrap_servers, "llmopt.bench.check", enable_partition_eof=True
     )
     try:
         ats = [(topic.name, partition) for partition in range(settings.partitions_derived)]
         for message in read(reader, {at: end_of(reader, at) for at in ats}):
-            yield codec.decode(topic, message.value())
+            yield message.partition(), codec.decode(topic, message.value())
     finally:
         reader.close()
 
@@ -240,7 +248,8 @@ def main(*, rate: float, seconds: float, keep: bool) -> None:
             with RegistryClient(env.registry_url) as registry:
                 codec = Codec(registry)
                 measured = run(env, settings, folder, codec, rate, seconds)
-                check(settings, codec, measured)
+                check_counts(measured)
+                check_windows(settings, codec, measured.sent)
     finally:
         if keep:
             print(f"The data is kept in {folder}.", file=sys.stderr)
