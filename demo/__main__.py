@@ -21,6 +21,8 @@ from demo.run import PIPELINE, DemoFailed, run
 from infra.environment import Environment
 from infra.errors import InfraError
 
+WIDE = 118  # columns
+
 
 @click.command()
 @click.option("--minutes", default=120, show_default=True, help="Simulated minutes.")
@@ -63,8 +65,13 @@ def main(*, minutes: int, speed: float, keep: bool, as_json: bool) -> None:
             )
         )
     else:
-        show(Console(highlight=False), promises, evidence, ran.summary, time.monotonic() - began)
+        show(terminal(), promises, evidence, ran.summary, time.monotonic() - began)
     sys.exit(0 if all(each.kept for each in promises) else 1)
+
+
+def terminal() -> Console:
+    """Standard output; where it is no terminal, wide enough for the tables."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 main()
