@@ -183,14 +183,21 @@ def names(topic: Topic) -> str:
     return " or ".join(record.__name__ for record in avsc.records(topic)) or "original bytes"
 
 
-def pack(entry: Any) -> bytes:  # any dataclass
+def pack(entry: Any) -> bytes:
     """A changelog's payload: MessagePack, maps in the order of their keys.
+
+    Values are first made what their fields declare: a float that is held as an int would else be
+    written in other bytes once it was read back.
 
     >>> unpack(tuple[int, float], pack((1, float("inf"))))
     (1, inf)
     """
-    plain = msgspec.to_builtins(entry, builtin_types=(bytes,), str_keys=True, order="deterministic")
-    return msgspec.msgpack.encode(plain)
+    declared = msgspec.convert(_plain(entry), type(entry), str_keys=True)
+    return msgspec.msgpack.encode(_plain(declared))
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value, builtin_types=(bytes,), str_keys=True, order="deterministic")
 
 
 def unpack(kind: type[T], payload: bytes) -> T:

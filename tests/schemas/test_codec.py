@@ -307,3 +307,17 @@ def test_a_silent_registry_is_not_the_messages_fault() -> None:
 def test_a_batch_is_not_taken_for_an_event() -> None:
     assert MetricBatch in avsc.records(METRICS)
     assert Reason.FOREIGN_SCHEMA == reason(ANOMALIES, AVRO)
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    total: float
+    by_name: Mapping[str, float]
+
+
+def test_an_int_that_stands_for_a_float_is_packed_as_what_is_read_back() -> None:
+    held = Held(total=5, by_name={"b": 2, "a": 1})
+    back = unpack(Held, pack(held))
+
+    assert held == back
+    assert pack(held) == pack(back)
