@@ -92,6 +92,7 @@ def stage(settings: Settings) -> Stage[CollectPolicy, CollectState]:
         restore=restore,
         absorb=absorb,
         entry=ENTRY,
+        in_step=True,
         interval=settings.commit_interval_ms / 1_000,
         tick=1.0,
         batch=LARGEST_ROUND,

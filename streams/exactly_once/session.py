@@ -13,6 +13,7 @@ from schemas.codec import Codec
 from schemas.topics import CATALOG, COMMANDS
 from streams import kafka, metrics
 from streams.exactly_once.errors import Retake
+from streams.exactly_once.instep import InStep
 from streams.exactly_once.stage import Stage
 from streams.exactly_once.takeover import take_over
 from streams.exactly_once.task import Task
@@ -47,6 +48,7 @@ class Session:
     rebalanced: bool = False
     made: tuple[Catalog, Any] | None = None  # the policy, and the catalog that it was made from
     failure: Exception | None = None  # raised in a callback of the consumer
+    in_step: InStep | None = None
 
     @classmethod
     def join(cls, stage: Stage[Any, Any], codec: Codec, home: Home) -> Session:
@@ -69,6 +71,7 @@ class Session:
                 heartbeat_interval_ms=min(500, home.session_timeout_ms // 6),
                 partition_assignment_strategy="range",
                 queued_min_messages=100_000 if stage.interval else 10_000,
+                enable_partition_eof=stage.in_step,
                 client_id=f"{stage.name}-{home.worker}",
             )
         except KafkaException as error:
@@ -86,6 +89,7 @@ class Session:
             commands=by_topic.get(COMMANDS.name),
             declared=Declared(codec),
             told=Told(codec),
+            in_step=InStep([topic.name for topic in stage.reads]) if stage.in_step else None,
         )
         consumer.subscribe(
             [topic.name for topic in stage.reads],
@@ -140,6 +144,8 @@ class Session:
 
     def place(self) -> None:
         """Read on from where each task stands."""
+        if self.in_step is not None:
+            self.in_step.clear()
         self.consumer.assign(
             [
                 TopicPartition(topic.name, task.partition, task.ends[topic.name])
@@ -207,6 +213,8 @@ class Session:
                 gathered.extend(got)
         except KafkaException as error:
             raise Retake(f"reading for {self.stage.name}: {error}") from error
+        if self.in_step is not None:
+            gathered = self.in_step.take(gathered, time.monotonic())
         if any(map(Message.error, gathered)):
             return [each for each in gathered if self.usable(each)]
         return gathered

@@ -48,6 +48,7 @@ class Stage(Generic[P, S]):
     absorb: Callable[[P, S, Sequence[Any], Moment], S] | None = None
     commands: bool = False  # every task reads llmopt.commands.v1, whole
     catalog: bool = False  # the policy follows llmopt.catalog.v1
+    in_step: bool = False  # its topics are read in the order in which they were written
     interval: float | None = None  # seconds a batch is gathered for; None: commit what is there
     tick: float | None = None  # seconds after which a task steps without input
     batch: int = 5_000  # messages a round takes at most
