@@ -17,7 +17,7 @@ from rich.console import Console
 from demo.evidence import gather
 from demo.promises import judge
 from demo.report import show
-from demo.run import PIPELINE, DemoFailed, run
+from demo.run import PIPELINE, DemoFailed, run, workers
 from infra.environment import Environment
 from infra.errors import InfraError
 
@@ -43,7 +43,11 @@ def main(*, minutes: int, speed: float, keep: bool, as_json: bool) -> None:
         with Environment.start(folder, say, given=os.environ) as env:
             ran = run(env, folder, os.environ, minutes=minutes, speed=speed, say=say)
             say("Checking: windows against a batch recomputation, Postgres, replay of the journal.")
-            evidence = gather(ran, {**os.environ, **env.env(), **PIPELINE})
+            environment = {**os.environ, **env.env(), **PIPELINE}
+            with workers(folder, environment) as crew:
+                # All else stands still; what is on the topics must come to Postgres.
+                crew.start("store", "--stages", "store")
+                evidence = gather(ran, environment)
         promises = judge(evidence)
     except (DemoFailed, InfraError) as error:
         console.print(f"[red]The demo failed:[/] {error}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from schemas.columns import EventColumns
 from schemas.decode import decode_events
 from schemas.partial import METRICS as METRIC_UNITS
 from schemas.registry import Registry
-from schemas.scope import ALL
+from schemas.scope import ALL, scope_of
 from schemas.topics import METRICS, QUALITY, Topic
 from schemas.window import SIZES, WindowAggregate
 from streams.reading import read_all
@@ -59,7 +59,7 @@ def compare(
         return 0, []
     events = together(counted(settings, registry))
     wrong, seen = [], set()
-    until = max(each.watermark for each in closed.values())
+    until = reached(closed.values())
     for size in COMPARED:
         for expected in recompute(events, size, pooled=False, until=until):
             seen.add(expected.record_id)
@@ -168,8 +168,22 @@ def _late(settings: Settings, columns: EventColumns) -> npt.NDArray[np.bool_]:
     return late
 
 
-def recompute(events: Events, size: str, *, pooled: bool, until: int) -> Iterator[Expected]:
-    """The windows of one size that ended by *until*."""
+def reached(closed: Iterable[WindowAggregate]) -> Callable[[str], int]:
+    """How far the windows of a scope are closed, for its partition may be behind another's.
+
+    A scope of which nothing is closed should be as far as the one that is furthest behind.
+    """
+    found: dict[str, int] = {}
+    for each in closed:
+        found[each.scope] = max(each.watermark, found.get(each.scope, 0))
+    least = min(found.values())
+    return lambda scope: found.get(scope, least)
+
+
+def recompute(
+    events: Events, size: str, *, pooled: bool, until: Callable[[str], int]
+) -> Iterator[Expected]:
+    """The windows of one size that ended by the time that *until* gives for their scope."""
     length = SIZES[size]
     start = events.start // length * length
     scopes = [key[:2] for key in events.keys]
@@ -183,9 +197,9 @@ def recompute(events: Events, size: str, *, pooled: bool, until: int) -> Iterato
     cut = np.flatnonzero(np.diff(ids[order]) | np.diff(start[order])) + 1
     for rows in np.split(order, cut):
         first = int(start[rows[0]])
-        if first + length > until:
-            continue
         name = names[int(ids[rows[0]])]
+        if first + length > until(scope_of(name[0], name[1])):
+            continue
         rest = (ALL, ALL, ALL, ALL) if pooled else name[2:]
         found = {
             metric: np.sort(column[column >= 0])

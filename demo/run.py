@@ -58,11 +58,11 @@ class Workers:
         self.env = env
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str) -> int:
+    def start(self, name: str, *options: str) -> int:
         """Start the worker called *name*."""
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(  # noqa: S603  # our own command
-                [sys.executable, "-m", "streams", "worker", "--name", name],
+                [sys.executable, "-m", "streams", "worker", "--name", name, *options],
                 env=dict(self.env),
                 stdout=log,
                 stderr=log,

@@ -150,7 +150,7 @@ def test_json_has_no_infinity() -> None:
 def test_bytes_do_not_depend_on_the_order_of_a_map() -> None:
     one = MetricEvent(**EVENT | {"tags": {"a": "1", "b": "2"}})
     two = MetricEvent(**EVENT | {"tags": {"b": "2", "a": "1"}})
-    position = Position(sequence=1, epoch=1, ends={"b": 1, "a": 2}, tail=None, watermark=None)
+    position = Position(sequence=1, epoch=1, ends={"b": 1, "a": 2}, tail={}, watermark=None)
     turned = dataclasses.replace(position, ends={"a": 2, "b": 1})
 
     assert CODEC.encode(METRICS, one) == CODEC.encode(METRICS, two)
