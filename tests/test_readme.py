@@ -40,16 +40,21 @@ def spoken(document: str) -> list[str]:
     return lines + re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
 
 
+def environ(tree: Path) -> dict[str, str]:
+    """A stranger's variables; what runs in *tree* is of *tree*."""
+    ours = ("LLMOPT_", "MAKE", "MFLAGS", "PYTEST_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return kept | {"PYTHONPATH": str(tree)}
+
+
 class Shell:
     """A stranger's terminal in a tree of their own."""
 
     def __init__(self, tree: Path) -> None:
-        ours = ("LLMOPT_", "MAKE", "MFLAGS", "PYTEST_")
-        env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.process = subprocess.Popen(
             ["bash"],
             cwd=tree,
-            env=env | {"PYTHONPATH": str(tree)},
+            env=environ(tree),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -103,7 +108,9 @@ def tree() -> Iterator[Path]:
     try:
         yield copy
     finally:
-        subprocess.run(["make", "down"], cwd=copy, capture_output=True, check=False)
+        subprocess.run(
+            ["make", "down"], cwd=copy, env=environ(copy), capture_output=True, check=False
+        )
         shutil.rmtree(folder)
 
 
@@ -119,7 +126,7 @@ def shell(tree: Path) -> Iterator[Shell]:
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_the_readme_does_what_it_says(shell: Shell, tree: Path) -> None:
     kcat = shutil.which("kcat") is not None
     said: dict[str, str] = {}
@@ -130,14 +137,14 @@ def test_the_readme_does_what_it_says(shell: Shell, tree: Path) -> None:
             shell.until(
                 "llmopt windows shop/answer --json",
                 lambda text: (3 if kcat else 2) == sum(requests(text)),
-                90,
+                150,
             )
         if "kcat" in line and not kcat:
             continue
         if line.startswith("llmopt windows"):
-            said[line] = shell.until(line, lambda s: "closed" in s, 30)
+            said[line] = shell.until(line, lambda s: "closed" in s, 60)
         elif line.startswith("llmopt dlq"):
-            said[line] = shell.until(line, lambda s: not kcat or "broken_json" in s, 30)
+            said[line] = shell.until(line, lambda s: not kcat or "broken_json" in s, 60)
         else:
             said[line] = shell.type(line)
 
