@@ -47,6 +47,7 @@ def close(progress: Progress, rows: Summary, *, since: int | None, until: int) -
         since: The boundary before: minutes up to it are closed, so that their rows are late.
         until: The boundary now.
     """
+    again = since == until
     minutes = by_start(rows)
     late = {start: minutes[start] for start in minutes if since is not None and start < since}
     coming = {start + MINUTE: minutes[start] for start in minutes if start not in late}
@@ -60,19 +61,28 @@ def close(progress: Progress, rows: Summary, *, since: int | None, until: int) -
         _turn(progress, late, end)
         late, since = {}, end
     if late:
-        _turn(progress, late, until)
+        _turn(progress, late, until, again=again)
     for at in [at for at in progress.windows if sum(at) + progress.policy.grace_ms <= until]:
         del progress.windows[at]
 
 
-def _turn(progress: Progress, deltas: Mapping[int, Summary], now: int) -> None:
-    """Put minutes' rows into their windows as of *now*, and what is closed into longer ones."""
+def _turn(
+    progress: Progress, deltas: Mapping[int, Summary], now: int, *, again: bool = False
+) -> None:
+    """Put minutes' rows into their windows as of *now*, and what is closed into longer ones.
+
+    The whole of a window goes into the longer one when it closes, afterwards what is new of it:
+    *again* says that windows which end *now* have closed before.
+    """
     for length, longer in zip(LENGTHS, (*LENGTHS[1:], None), strict=True):
-        ending = {start for size, start in progress.windows if size == length} & {now - length}
+        ending = (
+            {now - length} if (length, now - length) in progress.windows and not again else set()
+        )
         up = []
         for start in sorted(ending | deltas.keys()):
             at = (length, start)
-            closes = sum(at) == now or (sum(at) < now and at not in progress.windows)
+            known = at in progress.windows
+            closes = (sum(at) < now and not known) or (sum(at) == now and not (again and known))
             delta = _put(progress, at, deltas.get(start, empty()), now, whole=closes)
             if sum(at) <= now:
                 up.append(progress.windows[at].summary if closes else delta)

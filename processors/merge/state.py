@@ -56,8 +56,8 @@ class MergeEntry:
 class MergeState:
     """The mark, the windows that can still change, and the rows that wait.
 
-    A row waits until its minute closes; a late one until the next minute does. The waiting rows
-    are a function of the partials from `tail` on.
+    A row waits until its minute closes; a late one until the next minute does, or a source is idle.
+    The waiting rows are a function of the partials from `tail` on.
     """
 
     mark: MergeMark = MergeMark()

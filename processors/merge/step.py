@@ -47,12 +47,18 @@ def step(
 
 
 def _moved(progress: Progress, state: MergeState, told: Input) -> MergeState:
-    """The state with the watermark that a partial brings, and the minutes it closes closed."""
+    """The state with the watermark that a partial brings, and the minutes it closes closed.
+
+    Late rows go into their windows with the next minute that closes, so that a window is not
+    written again for each of them; when a source is idle, that minute may be far, and they go now.
+    """
     mark = heard(state.mark, told.value)
     since, until = boundary(state.mark.watermark), boundary(mark.watermark)
-    if until is None or until == since:
+    if until is None or (until == since and not told.value.idle):
         return replace(state, mark=mark)
     ripe, pending = split(state.pending, until)
+    if until == since and not ripe:
+        return replace(state, mark=mark)
     close(progress, combine(ripe), since=since, until=until)
     return replace(
         state,

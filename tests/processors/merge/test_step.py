@@ -133,6 +133,28 @@ def test_a_late_event_within_the_grace_revises_its_window_when_the_next_minute_c
     ]
 
 
+def test_a_late_event_does_not_wait_for_another_minute_once_a_source_is_idle(
+    make_events: Making, make_partial: Telling
+) -> None:
+    policy = replace(POLICY, grace_ms=10 * MINUTE)
+    one = make_partial(0, watermark=START + 5 * MINUTE, found=make_events([START] * 20, 1))
+    state = step(policy, fresh(), [one], MOMENT).state
+    late = make_partial(1, watermark=START + 5 * MINUTE, found=make_events([START + 5], 7))
+    waiting = step(policy, state, [late], MOMENT)
+    quiet = make_partial(2, watermark=START + 5 * MINUTE + 1, idle=True)
+    outcome = step(policy, waiting.state, [quiet], MOMENT)
+    again = step(policy, outcome.state, [replace(quiet, offset=3)], MOMENT)
+
+    assert () == waiting.emits
+    for window in ("1m", "5m"):
+        assert {(2, True)} == {(row.revision, row.closed) for row in told(outcome, window)}
+        assert [each.requests for each in told(outcome, "1m")] == [
+            each.requests for each in told(outcome, window)
+        ]
+    assert {} == outcome.tail
+    assert () == again.emits
+
+
 def test_only_what_changed_is_written_to_the_changelog_and_it_goes_with_the_grace(
     make_events: Making, make_partial: Telling
 ) -> None:
