@@ -178,4 +178,5 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
         """Let the round in flight end, so that the group is left in order."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.done.wait(), GRACE)
-        self.thread.shutdown(wait=False)
+            # Not before: a round that outlasts the grace still leaves the group in this thread.
+            self.thread.shutdown(wait=False)
