@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import compress
 
 from confluent_kafka import KafkaError, Message
 
@@ -46,16 +47,14 @@ class InStep:
         Returns:
             Messages, and errors other than ends.
         """
-        messages = self._ends_noted(messages)
-        names = set(map(Message.topic, messages))
-        if not self.held and len(names) == 1 and self._alone(messages, names):
+        messages, places = self._ends_noted(messages)
+        if not self.held and self._alone(places):
             self.turned = now
-            (name,) = names
-            for partition, last in dict(
-                zip(map(Message.partition, messages), messages, strict=True)
-            ).items():
-                self._reach((name, partition), last)
-            return list(messages)
+            # The last of a partition stands for all: the times of a producer rise.
+            lasts = dict(zip(map(Message.partition, messages), messages, strict=True))
+            for at in places:
+                self._reach(at, lasts[at[1]])
+            return messages
         ready = [each for each in messages if each.error() is not None]
         for each in messages:
             if each.error() is not None:
@@ -77,28 +76,40 @@ class InStep:
         """Whatever comes after *message* was written after it."""
         self.reached[at] = max(self.reached.get(at, -1), message.timestamp()[1])
 
-    def _ends_noted(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """The messages that are not ends; which partitions are drained is known afterwards."""
-        if not any(map(Message.error, messages)):
-            self.drained -= _places(messages)
-            return messages
-        rest = []
-        for each in messages:
-            error = each.error()
-            if error is not None and error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
-                self.drained.add((each.topic(), each.partition()))
-                continue
-            rest.append(each)
-            self.drained.discard((each.topic(), each.partition()))
-        return rest
+    def _ends_noted(self, messages: Sequence[Message]) -> tuple[list[Message], set[At]]:
+        """The messages that are not ends, and where they are from.
 
-    def _alone(self, messages: Sequence[Message], names: set[str]) -> bool:
-        """Whether no other topic has anything to read where these messages are from."""
-        return all(
+        Which partitions are drained is known afterwards.
+        """
+        rest, places, start = list[Message](), set[At](), 0
+        # Errors are few; what lies between them is looked at without a Python call a message.
+        errors = compress(range(len(messages)), map(Message.error, messages))
+        for stop in (*errors, len(messages)):
+            run = messages[start:stop]
+            rest += run
+            from_ = _places(run)
+            places |= from_
+            self.drained -= from_
+            start = stop + 1
+            if stop == len(messages):
+                break
+            each = messages[stop]
+            at = (each.topic(), each.partition())
+            if each.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+                self.drained.add(at)
+            else:
+                rest.append(each)
+                places.add(at)
+                self.drained.discard(at)
+        return rest, places
+
+    def _alone(self, places: set[At]) -> bool:
+        """Whether the messages are of one topic, and no other has anything to read beside it."""
+        return len({topic for topic, _ in places}) == 1 and all(
             (topic, partition) in self.drained
+            for name, partition in places
             for topic in self.topics
-            if topic not in names
-            for partition in set(map(Message.partition, messages))
+            if topic != name
         )
 
     def _turn(self, at: At, waiting: Sequence[Message]) -> int:
