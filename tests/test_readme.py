@@ -25,6 +25,7 @@ DOCUMENTS = sorted(
     for file in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("clients/**/*.md"))
 )
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+CLEAN_UP = "exec >/dev/null 2>&1; kill $(jobs -p); wait; make down"
 KEPT_OUT = (".*", "libs", "tests", "__pycache__", "*.egg-info", "build")
 
 
@@ -60,6 +61,8 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        # Also when the tests are killed: the shell reads its end of file then.
+        self.type(f"trap '{CLEAN_UP}' EXIT")
 
     def type(self, line: str) -> str:
         """What *line* prints; it must succeed."""
@@ -108,21 +111,17 @@ def tree() -> Iterator[Path]:
     try:
         yield copy
     finally:
-        subprocess.run(
-            ["make", "down"], cwd=copy, env=environ(copy), capture_output=True, check=False
-        )
         shutil.rmtree(folder)
 
 
 @pytest.fixture
 def shell(tree: Path) -> Iterator[Shell]:
-    """A terminal, whose jobs end with it."""
+    """A terminal; what was started in it ends with it."""
     shell = Shell(tree)
     try:
         yield shell
     finally:
-        shell.type("kill $(jobs -p) 2>/dev/null; wait; true")
-        shell.process.communicate("exit\n", timeout=30)
+        shell.process.communicate(timeout=60)
 
 
 @pytest.mark.integration
