@@ -28,7 +28,7 @@ import click
 import numpy as np
 
 from bench.line import report
-from bench.watch import Commits, Lag, commit_seconds, cpu_seconds, percentile
+from bench.watch import Commits, Lag, busy_seconds, commit_seconds, cpu_seconds, percentile
 from infra import ports
 from infra.environment import Environment
 from infra.process import Command, Process
@@ -59,6 +59,7 @@ class Measured:
     events: int  # committed meanwhile
     lags: list[tuple[float, int]]  # second, events
     cpu: dict[str, float]
+    busy: float  # CPU of the whole machine
     commit_p95: float
     sent: int = 0  # in all, warm-up included
     fresh: list[float] = field(default_factory=list)
@@ -127,7 +128,7 @@ def watch(pids: Mapping[str, int], lag: Lag, port: int, seconds: float) -> Measu
     """Look once a second at how far the worker is."""
     lag.look()
     taken, told = lag.committed, commit_seconds(port)
-    before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+    before, all_before = {name: cpu_seconds(pid) for name, pid in pids.items()}, busy_seconds()
     since, lags = time.time(), []
     while (gone := time.time() - since) < seconds:
         lags.append((gone, lag.look()))
@@ -139,6 +140,7 @@ def watch(pids: Mapping[str, int], lag: Lag, port: int, seconds: float) -> Measu
         events=lag.committed - taken,
         lags=lags,
         cpu={name: cpu_seconds(pid) - before[name] for name, pid in pids.items()},
+        busy=busy_seconds() - all_before,
         commit_p95=percentile(told, commit_seconds(port), 0.95),
     )
 
@@ -279,7 +281,8 @@ def show(measured: Measured, rate: float) -> None:
         fresh_p50_ms=round(float(np.percentile(measured.fresh, 50)) * 1e3),
         fresh_p99_ms=round(float(np.percentile(measured.fresh, 99)) * 1e3),
         commit_p95_ms=round(measured.commit_p95 * 1e3, 1),
-        load=[round(each, 1) for each in os.getloadavg()],
+        # What other programs took of the machine, in cores; on two, 0 is what the bar is meant for.
+        others=round((measured.busy - sum(measured.cpu.values())) / measured.seconds, 2),
     )
 
 

@@ -31,6 +31,14 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def busy_seconds() -> float:
+    """Processor time of the whole machine so far, all cores and programs."""
+    user, nice, system, _idle, _wait, *rest = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return (user + nice + system + sum(rest)) / TICK
+
+
 @dataclass(slots=True)
 class Lag:
     """How far the group of collect is behind the ends of its topic."""
