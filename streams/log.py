@@ -9,6 +9,8 @@ import structlog
 
 from streams.kafka import AtMostOncePer
 
+# Until `set_up`, too: what a command prints on standard output is its answer alone.
+structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 log: structlog.stdlib.BoundLogger = structlog.get_logger("llmopt")
 
 
