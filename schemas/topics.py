@@ -54,6 +54,8 @@ class Topic:
 
 
 LARGE = {"max.message.bytes": "2097152"}
+# A copy of a large message, with headers, and perhaps packed less well than its producer did.
+LARGER = {"max.message.bytes": "16777216"}
 
 METRICS = Topic(
     name="llmopt.metrics.v1",
@@ -87,6 +89,7 @@ AGGREGATES = Topic(
     key="scope",
     record=WindowAggregate,
     retention_ms=30 * DAY,
+    settings=LARGE,
 )
 ENRICHED = Topic(
     name="llmopt.enriched.v1",
@@ -94,6 +97,7 @@ ENRICHED = Topic(
     key="scope",
     record=EnrichedWindow,
     retention_ms=30 * DAY,
+    settings=LARGE,
 )
 ANOMALIES = Topic(
     name="llmopt.anomalies.v1",
@@ -147,6 +151,8 @@ CATALOG = Topic(
     record=Entry,  # type: ignore[arg-type]  # a union; the key's kind picks the member
     partitions="one",
     wire="json",
+    # A replay needs the catalog as it stood at each commit that is on the journals.
+    settings={"min.compaction.lag.ms": str(30 * DAY)},
 )
 LATE = Topic(
     name="llmopt.metrics.late.v1",
@@ -155,7 +161,7 @@ LATE = Topic(
     record=None,
     retention_ms=30 * DAY,
     partitions="ingest",
-    settings=LARGE,
+    settings=LARGER,
 )
 
 STAGES = ("collect", "merge", "enrich", "detect", "decide", "actuate")
@@ -182,6 +188,7 @@ def journal(stage: str) -> Topic:
         record=JournalRecord,
         retention_ms=30 * DAY,
         partitions="ingest" if stage == "collect" else "derived",
+        settings=LARGE,
     )
 
 
@@ -194,7 +201,7 @@ def dead_letters(topic: Topic) -> Topic:
         record=None,
         retention_ms=30 * DAY,
         partitions=topic.partitions,
-        settings=LARGE,
+        settings=LARGER,
     )
 
 

@@ -129,7 +129,7 @@ async def work(
     ends = [asyncio.create_task(source.done.wait()) for source in sources]
     signalled = asyncio.create_task(told.wait())
     await asyncio.wait([signalled, *ends], return_when=asyncio.FIRST_COMPLETED)
-    _die_at_last(STOP_WITHIN)
+    _die_at_last(STOP_WITHIN, lambda: status_of(sources))
     await asyncio.gather(*(source.stop() for source in sources), return_exceptions=True)
     if store is not None:
         await store.stop()
@@ -161,8 +161,8 @@ def status_of(sources: Sequence[Source]) -> int:
     return OUT_OF_STEP if any(isinstance(each, OutOfStep) for each in reasons) else DEFECT
 
 
-def _die_at_last(seconds: float) -> None:
+def _die_at_last(seconds: float, status: Callable[[], int]) -> None:
     """End the process even if a library's shutdown hangs; nothing uncommitted can be lost."""
-    timer = threading.Timer(seconds, os._exit, args=(0,))
+    timer = threading.Timer(seconds, lambda: os._exit(status()))
     timer.daemon = True
     timer.start()

@@ -30,7 +30,8 @@ def remember(policy: ActuatePolicy, entry: ScopeState, row: EnrichedWindow) -> S
         whole = window.window == "1h" and window.closed and window.requests > 0
         split = entry.rollout is not None and entry.rollout.share > 0
         wide = window.window in ("15m", "1h") and window.requests >= policy.reference_requests
-        if split or not (wide or whole):
+        older = entry.past is not None and window.end < entry.past.window.end
+        if split or older or not (wide or whole):
             return entry
         return replace(entry, past=_bare(row))
     if window.window != "1m" or not window.closed or window.start < entry.at:

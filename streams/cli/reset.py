@@ -22,8 +22,8 @@ def reset(stage: str, *, machine: bool) -> None:
 
     Its state, journal and offsets are emptied; what its input topics still hold is read again and
     gives the same records, under the same names. With collect goes merge, for sums must not be
-    added twice. The actuator keeps its scopes, for revisions must rise, and goes on at the end of
-    its input. Refused while a worker runs the stage.
+    added twice. Decide and actuate keep their scopes and go on at the end of their input, for what
+    was decided long ago must not be rolled out again. Refused while a worker runs the stage.
     """
     settings = home.reached()
     done = start_over(settings) if stage == STORE else _rewind(settings, stage)
@@ -32,7 +32,7 @@ def reset(stage: str, *, machine: bool) -> None:
         return
     for name, count in done.items():
         click.echo(f"{name}: {count} entries deleted.")
-    where = "end" if stage == "actuate" else "beginning"
+    where = "end" if stage in ("decide", "actuate") else "beginning"
     click.echo(f"{stage} goes on from the {where} of its input when a worker runs it.")
 
 

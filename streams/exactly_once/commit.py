@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from schemas.flow import Outcome
 from schemas.journal import JournalRecord, Position, Range
@@ -57,6 +57,8 @@ def commit(session: Session, works: Sequence[Work]) -> None:
         )
         session.producer.commit_transaction(PATIENCE)
     except KafkaException as error:
+        if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            raise StepFailed(f"{stage.name} wrote what its topic does not take: {error}") from error
         raise Retake(f"committing {stage.name}: {error}") from error
     metrics.observe("commit_seconds", time.monotonic() - started, stage=stage.name)
     for work, outcome, position, _ in kept:

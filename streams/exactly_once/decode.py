@@ -38,9 +38,10 @@ def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Read:
             dead.append(
                 Emit(
                     topic=dead_letters(topic).name,
-                    key=name,
+                    key=key,
                     value=message.value(),
                     headers=(
+                        *(message.headers() or ()),
                         ("__dlq.errors.reason", error.reason.value.encode()),
                         ("__dlq.errors.detail", error.detail.encode()),
                         ("__dlq.errors.topic", topic.name.encode()),

@@ -9,7 +9,9 @@ from typing import Any
 from confluent_kafka import (
     ConsumerGroupState,
     ConsumerGroupTopicPartitions,
+    KafkaError,
     KafkaException,
+    Producer,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
@@ -25,7 +27,7 @@ from streams.exactly_once.stage import Stage
 from streams.exactly_once.takeover import readers
 
 ALONG = {"collect": ("merge",)}  # what was summed up would be added to what is there already
-KEEPS = ("actuate",)  # its state is no function of what its input still holds: revisions must rise
+KEEPS = ("decide", "actuate")  # what was decided long ago must not be decided, or rolled out, again
 
 
 class Busy(Exception):
@@ -35,9 +37,9 @@ class Busy(Exception):
 def reset(stages: Sequence[Stage[Any, Any]], codec: Codec, brokers: str) -> dict[str, int]:
     """Forget where *stages* stand; the next worker starts at the beginning of their input.
 
-    The outputs are written again, under the same record ids. The actuator alone keeps its scopes,
-    for revisions must rise, and goes on at the end of its input: what was decided long ago must not
-    be rolled out again.
+    The outputs are written again, under the same record ids. Those of `KEEPS` alone keep their
+    scopes, for revisions must rise, and go on at the end of their input: what was decided long ago
+    must not be rolled out again.
 
     Args:
         stages: A stage and those that must be reset with it, see `ALONG`.
@@ -131,7 +133,7 @@ def _forget(stage: Stage[Any, Any], codec: Codec, admin: AdminClient, brokers: s
             )
             value = codec.encode(topic, entry(start))
             writer.produce(topic.name, key=POSITION.encode(), value=value, partition=partition)
-    writer.flush(30)
+    _sent(writer)
     return count
 
 
@@ -149,7 +151,9 @@ def _skip(stage: Stage[Any, Any], codec: Codec, admin: AdminClient, brokers: str
             told = {} if position is None else position.ends
             ends |= {name: told[name] for name in (COMMANDS.name,) if name in told}
             epoch = 0 if position is None else position.epoch
-            moved = Position(sequence=0, epoch=epoch, ends=ends, tail={}, watermark=None)
+            sequence = 0 if position is None else position.sequence
+            # The sequence goes on, so that a replay sees that the journal was cut.
+            moved = Position(sequence=sequence, epoch=epoch, ends=ends, tail={}, watermark=None)
             value = codec.encode(topic, entry(moved))
             writer.produce(topic.name, key=POSITION.encode(), value=value, partition=partition)
     finally:
@@ -158,8 +162,18 @@ def _skip(stage: Stage[Any, Any], codec: Codec, admin: AdminClient, brokers: str
     for each in asked[stage.group].result(10).topic_partitions:
         if each.error is not None:
             raise KafkaException(each.error)
-    writer.flush(30)
+    _sent(writer)
     return 0
+
+
+def _sent(writer: Producer) -> None:
+    """Wait until the broker has all that was written.
+
+    Raises:
+        KafkaException: it has not; nothing else was changed yet, so the reset can be run again.
+    """
+    if writer.flush(30):
+        raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001  # its public name
 
 
 def _empty(admin: AdminClient, brokers: str, topic: str) -> int:

@@ -30,6 +30,7 @@ from streams.log import log
 
 T = TypeVar("T")
 HAND_OUT_AGAIN = 5.0  # seconds after which an agent must have lost its batch
+LASTING = 30.0  # seconds of a membership after which its end is no repetition
 GRACE = 12.0  # seconds for the round in flight when the worker stops
 Step = Callable[[Any, Any, Sequence[Any], Moment], Outcome[Any]]
 
@@ -123,14 +124,15 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
         try:
             while not self.should_stop:
                 try:
+                    began = time.monotonic()
                     await self.work()
-                    pause = 0.1
                 except (Retake, RegistryUnavailable, KafkaException) as lost:
                     metrics.count("retakes_total", stage=self.stage.name)
                     log.warning("taking over again", stage=self.stage.name, why=str(lost))
                     await self.leave()
+                    lasted = time.monotonic() - began
+                    pause = 0.1 if lasted > LASTING else min(2 * pause, 2.0)
                     await self.sleep(pause)
-                    pause = min(2 * pause, 2.0)
         except (OutOfStep, StepFailed) as error:
             log.critical(
                 "stopping", stage=self.stage.name, why=str(error), exc_info=error.__cause__
