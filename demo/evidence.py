@@ -49,6 +49,7 @@ def gather(ran: Ran, env: Mapping[str, str]) -> Evidence:
         configs = sorted(
             records(ran.settings, codec, CONFIG), key=lambda seen: (seen.partition, seen.offset)
         )
+        dropped = sum(line.counts.get("late", 0) for line in values(journal("merge")))
         windows = values(AGGREGATES)
         compared, wrong = compare(ran.settings, registry, windows)
         on_topics = {
@@ -67,7 +68,8 @@ def gather(ran: Ran, env: Mapping[str, str]) -> Evidence:
         counts=sum((Counter(line.counts) for line in lines), Counter()),
         endings=endings(deployments),
         killed_pid=ran.killed_pid,
-        commits_after_kill=sum(line.now > ran.killed_at for line in lines),
+        dropped=dropped,
+        commits_after_kill=taken_over(lines, ran.killed_at),
         windows_compared=compared,
         windows_wrong=wrong,
         revisions=revisions,
@@ -76,6 +78,15 @@ def gather(ran: Ran, env: Mapping[str, str]) -> Evidence:
         replayed=replayed,
         replay_difference=difference,
     )
+
+
+def taken_over(lines: Sequence[JournalRecord], killed_at: int) -> int:
+    """Commits of partitions whose owner changed after *killed_at*, by their new owners."""
+    before: dict[int, int] = {}
+    for line in lines:
+        if line.now <= killed_at:
+            before[line.partition] = max(line.epoch, before.get(line.partition, 0))
+    return sum(line.epoch > before.get(line.partition, line.epoch) for line in lines)
 
 
 def sent(summary: Mapping[str, Any]) -> Sent | None:

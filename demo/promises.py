@@ -51,9 +51,10 @@ class Evidence:
 
     sent: Sent | None
     counts: Mapping[str, int]  # of collect's journal
+    dropped: int  # events that merge found too late, though collect had summed them
     endings: Sequence[Ending]
     killed_pid: int | None
-    commits_after_kill: int
+    commits_after_kill: int  # of the partitions that had another owner from then on
     windows_compared: int
     windows_wrong: Sequence[str]  # record ids
     revisions: Mapping[str, Sequence[int]]  # scope -> revisions in the order of the topic
@@ -69,7 +70,7 @@ def judge(evidence: Evidence) -> list[Promise]:
         moved(evidence.endings, evidence.sent),
         taken_back(evidence.endings),
         survived(evidence.killed_pid, evidence.commits_after_kill),
-        accounted(evidence.sent, evidence.counts),
+        accounted(evidence.sent, evidence.counts, evidence.dropped),
         exact(evidence.windows_compared, evidence.windows_wrong),
         monotone(evidence.revisions),
         stored(evidence.stored, evidence.on_topics),
@@ -101,11 +102,11 @@ def survived(pid: int | None, commits: int) -> Promise:
     name = "survived a killed worker"
     if pid is None:
         return Promise(name, kept=False, sentence="no worker was killed")
-    sentence = f"process {pid} was killed; {commits:,} commits came after it"
+    sentence = f"process {pid} was killed; its partitions had {commits:,} commits since"
     return Promise(name, commits > 0, sentence)
 
 
-def accounted(sent: Sent | None, counts: Mapping[str, int]) -> Promise:
+def accounted(sent: Sent | None, counts: Mapping[str, int], dropped: int) -> Promise:
     """Everything sent was read once and became exactly one thing."""
     name = "every event accounted for"
     if sent is None or not counts:
@@ -117,6 +118,8 @@ def accounted(sent: Sent | None, counts: Mapping[str, int]) -> Promise:
     told = f"{read:,} read = " + " + ".join(f"{n:,} {kind}" for kind, n in became.items())
     if read != sent.messages:
         return Promise(name, kept=False, sentence=f"{sent.messages:,} sent, but {told}")
+    if dropped:
+        return Promise(name, kept=False, sentence=f"{told}; {dropped:,} of them in no window")
     if became["duplicates"] != sent.duplicates or became["dead_lettered"] != sent.garbage:
         return Promise(
             name,

@@ -12,7 +12,6 @@ from typing import Any
 
 import faust
 from faust.types import StreamT
-from mode import Service
 
 from schemas.codec import Codec
 from schemas.registry import RegistryClient
@@ -25,6 +24,7 @@ from streams.exactly_once.source import Batch, Source
 from streams.exactly_once.stage import Stage
 from streams.log import log
 from streams.settings import Settings
+from streams.store import Store
 
 STOP_WITHIN = 15.0  # seconds, from SIGTERM to the end of the process
 DEFECT = 70  # exit status: a step raised
@@ -107,7 +107,7 @@ async def work(
     settings: Settings,
     name: str,
     stages: Sequence[tuple[Stage[Any, Any], Agent]],
-    store: Service | None = None,
+    store: Store | None = None,
 ) -> int:
     """Run *stages*, and the store beside them, in this event loop until a signal or a defect.
 
@@ -126,10 +126,14 @@ async def work(
     if store is not None:
         await store.start()
     log.info("started", worker=name, stages=[stage.name for stage, _ in stages], pid=os.getpid())
-    ends = [asyncio.create_task(source.done.wait()) for source in sources]
+    ends: list[asyncio.Future[Any]] = [
+        asyncio.create_task(source.done.wait()) for source in sources
+    ]
+    if store is not None:
+        ends.append(asyncio.create_task(store.done.wait()))
     signalled = asyncio.create_task(told.wait())
     await asyncio.wait([signalled, *ends], return_when=asyncio.FIRST_COMPLETED)
-    _die_at_last(STOP_WITHIN, lambda: status_of(sources))
+    _die_at_last(STOP_WITHIN, lambda: status_of(sources, store))
     await asyncio.gather(*(source.stop() for source in sources), return_exceptions=True)
     if store is not None:
         await store.stop()
@@ -137,7 +141,7 @@ async def work(
         await asyncio.wait_for(app.stop(), STOP_WITHIN / 3)
     for task in (starting, signalled, *ends):
         task.cancel()
-    return status_of(sources)
+    return status_of(sources, store)
 
 
 async def _agents_started(app: faust.App, starting: asyncio.Task[None]) -> None:
@@ -153,9 +157,11 @@ async def _agents_started(app: faust.App, starting: asyncio.Task[None]) -> None:
         starting.result()
 
 
-def status_of(sources: Sequence[Source]) -> int:
-    """What the process should answer, from how its sources ended."""
+def status_of(sources: Sequence[Source], store: Store | None = None) -> int:
+    """What the process should answer, from how its sources and its store ended."""
     reasons = [source.crash_reason for source in sources if source.crash_reason is not None]
+    if store is not None and store.failure is not None:
+        reasons.append(store.failure)
     if not reasons:
         return 0
     return OUT_OF_STEP if any(isinstance(each, OutOfStep) for each in reasons) else DEFECT

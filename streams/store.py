@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mode import Service
 
+from streams.log import log
 from streams.settings import Settings
 
 
@@ -20,6 +21,8 @@ class Store(Service):  # type: ignore[misc]  # mode publishes no types
         self.told = threading.Event()
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self.running: asyncio.Future[None] | None = None
+        self.failure: BaseException | None = None  # what ended it before it was told to stop
+        self.done = asyncio.Event()
 
     async def on_start(self) -> None:
         """Begin to follow."""
@@ -28,10 +31,18 @@ class Store(Service):  # type: ignore[misc]  # mode publishes no types
         self.running = asyncio.get_running_loop().run_in_executor(
             self.thread, run, self.settings, self.told
         )
+        self.running.add_done_callback(self.ended)
+
+    def ended(self, running: asyncio.Future[None]) -> None:
+        """It follows no more: told to, without a Postgres to follow into, or by a failure."""
+        self.failure = running.exception()
+        if self.failure is not None:
+            log.critical("stopping", stage="store", why=str(self.failure), exc_info=self.failure)
+            self.done.set()
 
     async def on_stop(self) -> None:
         """End after the batch in hand."""
         self.told.set()
         if self.running is not None:
-            await self.running
+            await asyncio.wait([self.running])
         self.thread.shutdown(wait=False)

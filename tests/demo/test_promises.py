@@ -26,6 +26,7 @@ GOOD = Evidence(
             candidate_model="openai/gpt-4o-mini", reason="quality was worse", minutes=9.0,
         ),
     ),
+    dropped=0,
     killed_pid=42,
     commits_after_kill=7,
     windows_compared=500,
@@ -52,6 +53,7 @@ BREAKS: Mapping[str, tuple[Evidence, ...]] = {
     "every event accounted for": (
         replace(GOOD, sent=None),
         replace(GOOD, counts={}),
+        replace(GOOD, dropped=1),
         replace(GOOD, counts={**GOOD.counts, "read": 1_104}),
         replace(GOOD, counts={**GOOD.counts, "aggregated": 1_087}),
         replace(GOOD, counts={**GOOD.counts, "duplicates": 9, "aggregated": 1_089}),
