@@ -18,7 +18,7 @@ from schemas.registry import RegistryClient
 from schemas.topics import TOPICS
 from streams import kafka
 from streams.agents import acks
-from streams.exactly_once.errors import OutOfStep
+from streams.exactly_once.errors import OutOfStep, Stuck
 from streams.exactly_once.session import Home
 from streams.exactly_once.source import Batch, Source
 from streams.exactly_once.stage import Stage
@@ -28,6 +28,7 @@ from streams.store import Store
 
 STOP_WITHIN = 15.0  # seconds, from SIGTERM to the end of the process
 DEFECT = 70  # exit status: a step raised
+STUCK = 75  # exit status: a library did not come back; start the worker again
 OUT_OF_STEP = 65  # exit status: state and offsets disagree; the log names the command
 Agent = Callable[[StreamT[Batch]], Awaitable[None]]
 
@@ -112,7 +113,7 @@ async def work(
     """Run *stages*, and the store beside them, in this event loop until a signal or a defect.
 
     Returns:
-        The exit status: 0 after a signal, DEFECT or OUT_OF_STEP otherwise.
+        The exit status: 0 after a signal, DEFECT, OUT_OF_STEP or STUCK otherwise.
     """
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -164,7 +165,9 @@ def status_of(sources: Sequence[Source], store: Store | None = None) -> int:
         reasons.append(store.failure)
     if not reasons:
         return 0
-    return OUT_OF_STEP if any(isinstance(each, OutOfStep) for each in reasons) else DEFECT
+    if any(isinstance(each, OutOfStep) for each in reasons):
+        return OUT_OF_STEP
+    return STUCK if all(isinstance(each, Stuck) for each in reasons) else DEFECT
 
 
 def _die_at_last(seconds: float, status: Callable[[], int]) -> None:

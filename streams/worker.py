@@ -24,7 +24,7 @@ def run(
     """Work until SIGTERM or SIGINT, or until a defect.
 
     Returns:
-        The exit status: 0 after a signal, DEFECT or OUT_OF_STEP otherwise.
+        The exit status: 0 after a signal, DEFECT, OUT_OF_STEP or STUCK otherwise.
     """
     set_up(settings.log_level)
     if metrics_port is not None:

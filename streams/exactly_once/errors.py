@@ -13,3 +13,7 @@ class OutOfStep(Exception):
 
 class StepFailed(Exception):
     """A step raised: a defect. The worker stops, nothing of the batch is written."""
+
+
+class Stuck(Exception):
+    """A commit neither ends nor fails. Only another process can go on; start the worker again."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ from schemas.errors import RegistryUnavailable
 from schemas.flow import Moment, Outcome
 from streams import metrics
 from streams.exactly_once.commit import commit
-from streams.exactly_once.errors import OutOfStep, Retake, StepFailed
+from streams.exactly_once.errors import OutOfStep, Retake, StepFailed, Stuck
 from streams.exactly_once.round import Work, prepare
 from streams.exactly_once.session import Home, Session
 from streams.exactly_once.stage import Stage
@@ -31,6 +33,7 @@ from streams.log import log
 T = TypeVar("T")
 HAND_OUT_AGAIN = 5.0  # seconds after which an agent must have lost its batch
 LASTING = 30.0  # seconds of a membership after which its end is no repetition
+LONGEST_COMMIT = 60.0  # seconds
 GRACE = 12.0  # seconds for the round in flight when the worker stops
 Step = Callable[[Any, Any, Sequence[Any], Moment], Outcome[Any]]
 
@@ -133,6 +136,10 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
                     lasted = time.monotonic() - began
                     pause = 0.1 if lasted > LASTING else min(2 * pause, 2.0)
                     await self.sleep(pause)
+        except Stuck as error:
+            log.critical("stopping", stage=self.stage.name, why=str(error))
+            self.session = None  # the thread that would leave the group is the one that is stuck
+            await self.crash(error)
         except (OutOfStep, StepFailed) as error:
             log.critical(
                 "stopping", stage=self.stage.name, why=str(error), exc_info=error.__cause__
@@ -152,8 +159,27 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
             works = await self.blocking(partial(prepare, session, messages))
             if works:
                 await self.hand_out(works)
-                await self.blocking(partial(commit, session, works))
+                await self.commit(session, works)
             metrics.PROGRESS.labels(self.stage.name).set(time.time())
+
+    async def commit(self, session: Session, works: Sequence[Work]) -> None:
+        """Commit a round.
+
+        Raises:
+            Retake: as `commit`.
+            Stuck: it has taken longer than all of its own time limits together.
+        """
+        committing = asyncio.ensure_future(self.blocking(partial(commit, session, works)))
+        await asyncio.wait([committing], timeout=LONGEST_COMMIT)
+        if not committing.done():
+            frames = sys._current_frames()  # noqa: SLF001  # the only way to see another thread
+            where = [
+                "".join(traceback.format_stack(frame, 3))
+                for thread in self.thread._threads  # noqa: SLF001  # the same
+                if (frame := frames.get(thread.ident or 0)) is not None
+            ]
+            raise Stuck(f"a commit has not ended within {LONGEST_COMMIT:.0f} s: {where}")
+        committing.result()
 
     async def hand_out(self, works: Sequence[Work]) -> None:
         """Give the round's batches to the agent, again if it lost them, until all are stepped."""

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import faust
+import pytest
+
+from schemas.codec import Codec
+from schemas.registry import LocalRegistry
+from streams.agents.detect import stage
+from streams.app import DEFECT, OUT_OF_STEP, STUCK, status_of
+from streams.exactly_once import source as subject
+from streams.exactly_once.errors import OutOfStep, StepFailed, Stuck
+from streams.exactly_once.session import Home
+from streams.exactly_once.source import Source
+from streams.settings import Settings
+
+
+@pytest.fixture
+def source() -> Source:
+    app = faust.App("test", broker="kafka://127.0.0.1:1", store="memory://")
+    return Source(app, stage(Settings()), Codec(LocalRegistry()), Home("127.0.0.1:1", "w", {}))
+
+
+async def test_a_commit_that_neither_ends_nor_fails_stops_the_worker_and_says_where_it_is(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed = threading.Event()
+    monkeypatch.setattr(subject, "LONGEST_COMMIT", 0.1)
+    monkeypatch.setattr(subject, "commit", lambda *_: freed.wait(10))
+    try:
+        with pytest.raises(Stuck, match=r"(?s)has not ended within .* in wait"):
+            await source.commit(None, [])  # type: ignore[arg-type]  # it is not looked at
+    finally:
+        freed.set()
+        source.thread.shutdown()
+
+
+async def test_a_commit_that_fails_fails_the_round(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise StepFailed("not stepped")
+
+    monkeypatch.setattr(subject, "commit", fail)
+    with pytest.raises(StepFailed):
+        await source.commit(None, [])  # type: ignore[arg-type]  # it is not looked at
+    source.thread.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("reasons", "status"),
+    [
+        ([], 0),
+        ([Stuck("")], STUCK),
+        ([Stuck(""), StepFailed("")], DEFECT),
+        ([StepFailed(""), OutOfStep("")], OUT_OF_STEP),
+    ],
+)
+def test_the_exit_status_tells_a_supervisor_what_to_do(
+    reasons: list[Exception], status: int
+) -> None:
+    class Ended:
+        def __init__(self, reason: Exception) -> None:
+            self.crash_reason = reason
+
+    assert status == status_of([Ended(each) for each in reasons])  # type: ignore[misc]
