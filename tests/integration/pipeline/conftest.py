@@ -112,14 +112,20 @@ class Pipeline:
             with closing(read(reader, stretches)) as waiting:
                 return next(waiting, None) is not None
 
-    def until(self, found: Callable[[], T], within: float, what: str) -> T:
-        """What *found* gives as soon as that is true of anything; the workers must go on.
+    def until(
+        self,
+        found: Callable[[], T],
+        within: float,
+        what: str,
+        check: Callable[[], None] | None = None,
+    ) -> T:
+        """What *found* gives as soon as that is true of anything, within so many seconds.
 
-        A condition may ask again and again: it is the deadline that fails a test.
+        Meanwhile *check* is called; it fails when a worker has ended unless another one is given.
         """
         deadline = time.monotonic() + within
         while not (value := found()):
-            self.workers.check()
+            (check or self.workers.check)()
             assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}"
             time.sleep(0.2)
         return value
