@@ -181,6 +181,7 @@ def test_the_example_shows_every_promise_of_the_demo() -> None:
     nothing = Evidence(
         sent=None,
         counts={},
+        dropped=0,
         endings=(),
         killed_pid=None,
         commits_after_kill=0,
