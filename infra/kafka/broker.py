@@ -78,7 +78,8 @@ class Broker(Service):
         done = subprocess.run(
             [
                 *(*self._java(*quick), "kafka.tools.StorageTool", "format", "--standalone"),
-                *("--cluster-id", cluster, "--config", str(file)),
+                # With "=", for one id in 64 begins with a dash.
+                *(f"--cluster-id={cluster}", "--config", str(file)),
             ],
             capture_output=True,
             text=True,
