@@ -8,23 +8,21 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import psycopg
-import psycopg.sql
-
-from demo.promises import Ending, Evidence, Sent
+from demo.promises import Ending, Evidence, Held, Sent
 from demo.recompute import compare
 from demo.run import DemoFailed, Ran, command
+from demo.stored import COPIED, Key, Row, compare_tables, expected
 from schemas.codec import Codec
 from schemas.journal import JournalRecord
 from schemas.registry import RegistryClient
 from schemas.rollout import Deployment, Phase
 from schemas.topics import (
     AGGREGATES,
-    ANOMALIES,
     CONFIG,
-    DECISIONS,
     DEPLOYMENTS,
     STAGES,
+    TOPICS,
+    Topic,
     journal,
 )
 from streams.reading import records
@@ -41,40 +39,30 @@ def gather(ran: Ran, env: Mapping[str, str]) -> Evidence:
     with RegistryClient(ran.settings.schema_registry_url) as registry:
         codec = Codec(registry)
 
-        def values(topic: Any) -> list[Any]:
-            return [seen.value for seen in records(ran.settings, codec, topic) if seen.value]
+        def values(topic: Topic) -> list[Any]:
+            seen = records(ran.settings, codec, topic)
+            seen.sort(key=lambda each: (each.partition, each.offset))
+            return [each.value for each in seen if each.value is not None]
 
-        deployments: list[Deployment] = values(DEPLOYMENTS)
+        found = {name: values(TOPICS[name]) for name in COPIED}
         lines: list[JournalRecord] = values(journal("collect"))
-        configs = sorted(
-            records(ran.settings, codec, CONFIG), key=lambda seen: (seen.partition, seen.offset)
-        )
         dropped = sum(line.counts.get("late", 0) for line in values(journal("merge")))
-        windows = values(AGGREGATES)
-        compared, wrong = compare(ran.settings, registry, windows)
-        on_topics = {
-            "anomalies": len({each.id for each in values(ANOMALIES)}),
-            "decisions": len({each.id for each in values(DECISIONS)}),
-            "deployments": len({(each.id, each.sequence) for each in deployments}),
-            "aggregates": len({each.record_id for each in windows}),
-        }
+        compared, wrong = compare(ran.settings, registry, found[AGGREGATES.name])
     revisions: dict[str, list[int]] = defaultdict(list)
-    for seen in configs:
-        if seen.value is not None:
-            revisions[seen.value.scope].append(seen.value.revision)
+    for config in found[CONFIG.name]:
+        revisions[config.scope].append(config.revision)
     replayed, difference = replay(env)
     return Evidence(
         sent=sent(ran.summary),
         counts=sum((Counter(line.counts) for line in lines), Counter()),
-        endings=endings(deployments),
+        endings=endings(found[DEPLOYMENTS.name]),
         killed_pid=ran.killed_pid,
         dropped=dropped,
         commits_after_kill=taken_over(lines, ran.killed_at),
         windows_compared=compared,
         windows_wrong=wrong,
         revisions=revisions,
-        stored=settled(ran.settings.database_url, on_topics),
-        on_topics=on_topics,
+        stored=settled(ran.settings.database_url, expected(found)),
         replayed=replayed,
         replay_difference=difference,
     )
@@ -123,25 +111,16 @@ def endings(deployments: Sequence[Deployment]) -> list[Ending]:
     return found
 
 
-def settled(database: str, on_topics: Mapping[str, int], within: float = 20.0) -> dict[str, int]:
-    """The tables' rows, once they are as many as on the topics, or as they are after a while."""
+def settled(
+    database: str, wanted: Mapping[str, Mapping[Key, Row]], within: float = 20.0
+) -> Mapping[str, Held]:
+    """The tables beside the topics, once they are equal, or as they are after a while."""
     deadline = time.monotonic() + within
-    while (found := rows(database, tuple(on_topics))) != dict(on_topics):
-        if time.monotonic() > deadline:
-            break
+    while True:
+        found = compare_tables(database, wanted)
+        if not any(each.wrong for each in found.values()) or time.monotonic() > deadline:
+            return found
         time.sleep(0.5)
-    return found
-
-
-def rows(database: str, tables: Sequence[str]) -> dict[str, int]:
-    """How many rows each table holds."""
-    with psycopg.connect(database) as connection:
-        found = {}
-        for table in tables:
-            query = psycopg.sql.SQL("SELECT count(*) FROM {}").format(psycopg.sql.Identifier(table))
-            row = connection.execute(query).fetchone()
-            found[table] = 0 if row is None else int(row[0])
-        return found
 
 
 def replay(env: Mapping[str, str]) -> tuple[dict[str, int], str | None]:

@@ -45,6 +45,14 @@ class Sent:
         return self.metrics + self.quality + self.garbage
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a table holds of what is on its topic."""
+
+    records: int  # of different keys, on the topic
+    wrong: Sequence[str] = ()  # a sentence for each row that is not what its record says
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """All that the promises are judged from; None where nothing was found."""
@@ -58,8 +66,7 @@ class Evidence:
     windows_compared: int
     windows_wrong: Sequence[str]  # record ids
     revisions: Mapping[str, Sequence[int]]  # scope -> revisions in the order of the topic
-    stored: Mapping[str, int]  # table -> rows
-    on_topics: Mapping[str, int]  # table -> records that it must hold
+    stored: Mapping[str, Held]  # by table
     replayed: Mapping[str, int]  # stage -> commits that a replay gave byte by byte
     replay_difference: str | None
 
@@ -73,7 +80,7 @@ def judge(evidence: Evidence) -> list[Promise]:
         accounted(evidence.sent, evidence.counts, evidence.dropped),
         exact(evidence.windows_compared, evidence.windows_wrong),
         monotone(evidence.revisions),
-        stored(evidence.stored, evidence.on_topics),
+        stored(evidence.stored),
         repeatable(evidence.replayed, evidence.replay_difference),
     ]
 
@@ -152,16 +159,16 @@ def monotone(revisions: Mapping[str, Sequence[int]]) -> Promise:
     return Promise(name, kept=True, sentence=f"{total} records of {len(revisions)} scopes")
 
 
-def stored(rows: Mapping[str, int], records: Mapping[str, int]) -> Promise:
-    """Postgres holds what the topics hold."""
+def stored(tables: Mapping[str, Held]) -> Promise:
+    """Every row says what its record says, and there is one for each."""
     name = "Postgres equals the topics"
-    if not records or not sum(records.values()):
+    if not any(each.records for each in tables.values()):
         return Promise(name, kept=False, sentence="nothing was on the topics")
-    off = {table: n for table, n in records.items() if rows.get(table) != n}
-    if off:
-        table, n = min(off.items())
-        return Promise(name, kept=False, sentence=f"{table} has {rows.get(table)} rows of {n}")
-    told = ", ".join(f"{n:,} {table}" for table, n in sorted(rows.items()) if table in records)
+    for table, each in sorted(tables.items()):
+        if each.wrong:
+            sentence = f"{len(each.wrong):,} of {table} differ, such as {each.wrong[0]}"
+            return Promise(name, kept=False, sentence=sentence)
+    told = ", ".join(f"{each.records:,} {table}" for table, each in sorted(tables.items()))
     return Promise(name, kept=True, sentence=told)
 
 

@@ -189,7 +189,6 @@ def test_the_example_shows_every_promise_of_the_demo() -> None:
         windows_wrong=(),
         revisions={},
         stored={},
-        on_topics={},
         replayed={},
         replay_difference=None,
     )

@@ -3,100 +3,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import pytest
-
-from demo.promises import Ending, Evidence, Promise, Sent, judge
-
-GOOD = Evidence(
-    sent=Sent(
-        metrics=1_000, duplicates=10, quality=100, garbage=5, cost_usd=40.0, default_usd=100.0
-    ),
-    counts={"read": 1_105, "aggregated": 1_088, "late": 2, "duplicates": 10, "dead_lettered": 5},
-    endings=(
-        Ending(
-            scope="search/answer", phase="promoted", stable_model="openai/gpt-4",
-            candidate_model="openai/gpt-4o-mini", reason="it was as good", minutes=31.0,
-        ),
-        Ending(
-            scope="support/chat", phase="promoted", stable_model="openai/gpt-4",
-            candidate_model="openai/gpt-4o-mini", reason="it was as good", minutes=31.0,
-        ),
-        Ending(
-            scope="support/summarize", phase="rolled_back", stable_model="openai/gpt-4",
-            candidate_model="openai/gpt-4o-mini", reason="quality was worse", minutes=9.0,
-        ),
-    ),
-    dropped=0,
-    killed_pid=42,
-    commits_after_kill=7,
-    windows_compared=500,
-    windows_wrong=(),
-    revisions={"search/answer": (1, 2, 3), "support/chat": (1, 4)},
-    stored={"decisions": 3, "deployments": 20},
-    on_topics={"decisions": 3, "deployments": 20},
-    replayed={"collect": 10, "merge": 10},
-    replay_difference=None,
-)  # fmt: skip
-
-BREAKS: Mapping[str, tuple[Evidence, ...]] = {
-    "moved to a cheaper model": (
-        replace(GOOD, endings=GOOD.endings[1:]),
-        replace(GOOD, endings=GOOD.endings[2:]),
-        replace(GOOD, sent=None),
-        replace(GOOD, sent=replace(GOOD.sent, cost_usd=100.0)),
-    ),
-    "took a bad candidate back": (replace(GOOD, endings=GOOD.endings[:2]),),
-    "survived a killed worker": (
-        replace(GOOD, killed_pid=None),
-        replace(GOOD, commits_after_kill=0),
-    ),
-    "every event accounted for": (
-        replace(GOOD, sent=None),
-        replace(GOOD, counts={}),
-        replace(GOOD, dropped=1),
-        replace(GOOD, counts={**GOOD.counts, "read": 1_104}),
-        replace(GOOD, counts={**GOOD.counts, "aggregated": 1_087}),
-        replace(GOOD, counts={**GOOD.counts, "duplicates": 9, "aggregated": 1_089}),
-        replace(GOOD, counts={**GOOD.counts, "dead_lettered": 6, "aggregated": 1_087}),
-    ),
-    "windows equal a batch recomputation": (
-        replace(GOOD, windows_compared=0),
-        replace(GOOD, windows_wrong=("search/answer|*|*|*|*|1m|0",)),
-    ),
-    "config revisions only rise": (
-        replace(GOOD, revisions={}),
-        replace(GOOD, revisions={"search/answer": (1, 1)}),
-        replace(GOOD, revisions={"search/answer": (2, 1)}),
-    ),
-    "Postgres equals the topics": (
-        replace(GOOD, on_topics={}),
-        replace(GOOD, stored={"decisions": 2, "deployments": 20}),
-        replace(GOOD, stored={}),
-    ),
-    "replay is identical": (
-        replace(GOOD, replayed={}),
-        replace(GOOD, replayed={"collect": 10, "merge": 0}),
-        replace(GOOD, replay_difference="merge[0], commit 3: record 1 of 2 differs"),
-    ),
-}
+from demo.promises import Evidence, judge
 
 
 def broken(evidence: Evidence) -> list[str]:
     return [each.name for each in judge(evidence) if not each.kept]
 
 
-def test_good_evidence_keeps_every_promise() -> None:
-    assert [] == broken(GOOD)
+def test_good_evidence_keeps_every_promise(good: Evidence) -> None:
+    assert [] == broken(good)
 
 
-def test_every_promise_has_evidence_that_breaks_it() -> None:
-    assert [each.name for each in judge(GOOD)] == list(BREAKS)
+def test_every_promise_has_evidence_that_breaks_it(
+    good: Evidence, breaks: Mapping[str, tuple[Evidence, ...]]
+) -> None:
+    assert [each.name for each in judge(good)] == list(breaks)
 
 
-@pytest.mark.parametrize(
-    ("name", "evidence"), [(name, each) for name, all_ in BREAKS.items() for each in all_]
-)
-def test_evidence_against_a_promise_breaks_it_and_no_other(name: str, evidence: Evidence) -> None:
+def test_evidence_against_a_promise_breaks_it_and_no_other(against: tuple[str, Evidence]) -> None:
+    name, evidence = against
     failed = broken(evidence)
 
     assert name in failed
@@ -104,10 +29,8 @@ def test_evidence_against_a_promise_breaks_it_and_no_other(name: str, evidence: 
     assert {name} == set(failed) or evidence.sent is None
 
 
-def test_a_broken_promise_says_what_was_found() -> None:
-    told: dict[str, Promise] = {each.name: each for each in judge(BREAKS_ONE)}
+def test_a_broken_promise_says_what_was_found(good: Evidence) -> None:
+    found = replace(good, counts={**good.counts, "read": 1_104})
+    told = {each.name: each.sentence for each in judge(found)}
 
-    assert "1,105 sent, but 1,104 read" in told["every event accounted for"].sentence
-
-
-BREAKS_ONE = replace(GOOD, counts={**GOOD.counts, "read": 1_104})
+    assert "1,105 sent, but 1,104 read" in told["every event accounted for"]

@@ -21,7 +21,7 @@ from infra.environment import Environment
 from schemas.codec import Codec
 from schemas.journal import JournalRecord
 from schemas.registry import RegistryClient
-from schemas.topics import COMMANDS, Topic, journal
+from schemas.topics import COMMANDS, METRICS, Topic, journal
 from streams import kafka
 from streams.exactly_once.reading import end_of, read
 from streams.provision import apply, register
@@ -111,6 +111,30 @@ class Pipeline:
                     stretches[topic.name, each.partition] = (max(low, each.offset), high)
             with closing(read(reader, stretches)) as waiting:
                 return next(waiting, None) is not None
+
+    def close_windows(self, end: int) -> None:
+        """Send one last event to each partition, behind all windows that end by *end*."""
+        producer = kafka.producer(self.cluster.bootstrap_servers)
+        last = {
+            "timestamp": end + 30_000,
+            "service": "last",
+            "endpoint": "event",
+            "model": "gpt-4",
+            "provider": "openai",
+            "latency_ms": 1,
+            "tokens_input": 1,
+            "tokens_output": 1,
+        }
+        for partition in range(4):
+            producer.produce(METRICS.name, value=json.dumps(last).encode(), partition=partition)
+
+        assert 0 == producer.flush(30)
+
+    def closed(self, end: int) -> bool:
+        """Whether merge has closed all windows that end by *end*."""
+        lines = self.journal("merge").values()
+        told = [line.watermark or 0 for each in lines for line in each[-1:]]
+        return len(told) == 4 and min(told) >= end
 
     def until(
         self,

@@ -32,7 +32,6 @@ from schemas.topics import (
     Topic,
 )
 from schemas.window import SIZES
-from streams import kafka
 from streams.app import DEFECT, OUT_OF_STEP
 from streams.reading import read_all
 
@@ -135,7 +134,7 @@ def test_nothing_is_lost_or_counted_twice_whatever_is_killed(
     pipeline.start("worker-1", "worker-2")
     midnight = chaos.plan["start"] // DAY * DAY + DAY
     run(pipeline, chaos)
-    finish(pipeline, midnight)
+    pipeline.close_windows(midnight)
     drain(pipeline, chaos, midnight)
     statuses = pipeline.stop()
     counts = {stage: commits_add_up(pipeline, stage) for stage in STAGES}
@@ -179,25 +178,6 @@ def run(pipeline: Any, chaos: Chaos) -> None:
     assert 0 == chaos.producer.returncode
 
 
-def finish(pipeline: Any, midnight: int) -> None:
-    """One last event for each partition, behind all windows up to a day."""
-    producer = kafka.producer(pipeline.cluster.bootstrap_servers)
-    last = {
-        "timestamp": midnight + 30_000,
-        "service": "last",
-        "endpoint": "event",
-        "model": "gpt-4",
-        "provider": "openai",
-        "latency_ms": 1,
-        "tokens_input": 1,
-        "tokens_output": 1,
-    }
-    for partition in range(4):
-        producer.produce(METRICS.name, value=json.dumps(last).encode(), partition=partition)
-
-    assert 0 == producer.flush(30)
-
-
 def drain(pipeline: Any, chaos: Chaos, midnight: int) -> None:
     """Wait until merge has closed all up to *midnight*, and nothing waits behind it."""
 
@@ -205,9 +185,7 @@ def drain(pipeline: Any, chaos: Chaos, midnight: int) -> None:
         return not pipeline.unread("collect")
 
     def closed() -> bool:
-        lines = pipeline.journal("merge").values()
-        told = [line.watermark or 0 for each in lines for line in each[-1:]]
-        return len(told) == 4 and min(told) >= midnight
+        return bool(pipeline.closed(midnight))
 
     def judged() -> bool:
         # Twice, for what decide reads comes from actuate, too. Merge never has nothing to read.

@@ -1,0 +1,104 @@
+"""Evidence that keeps every promise, and evidence against each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from demo.promises import Ending, Evidence, Held, Sent
+
+GOOD = Evidence(
+    sent=Sent(
+        metrics=1_000, duplicates=10, quality=100, garbage=5, cost_usd=40.0, default_usd=100.0
+    ),
+    counts={"read": 1_105, "aggregated": 1_088, "late": 2, "duplicates": 10, "dead_lettered": 5},
+    endings=(
+        Ending(
+            scope="search/answer", phase="promoted", stable_model="openai/gpt-4",
+            candidate_model="openai/gpt-4o-mini", reason="it was as good", minutes=31.0,
+        ),
+        Ending(
+            scope="support/chat", phase="promoted", stable_model="openai/gpt-4",
+            candidate_model="openai/gpt-4o-mini", reason="it was as good", minutes=31.0,
+        ),
+        Ending(
+            scope="support/summarize", phase="rolled_back", stable_model="openai/gpt-4",
+            candidate_model="openai/gpt-4o-mini", reason="quality was worse", minutes=9.0,
+        ),
+    ),
+    dropped=0,
+    killed_pid=42,
+    commits_after_kill=7,
+    windows_compared=500,
+    windows_wrong=(),
+    revisions={"search/answer": (1, 2, 3), "support/chat": (1, 4)},
+    stored={"decisions": Held(3), "deployments": Held(20), "anomalies": Held(0)},
+    replayed={"collect": 10, "merge": 10},
+    replay_difference=None,
+)  # fmt: skip
+
+BREAKS: Mapping[str, tuple[Evidence, ...]] = {
+    "moved to a cheaper model": (
+        replace(GOOD, endings=GOOD.endings[1:]),
+        replace(GOOD, endings=GOOD.endings[2:]),
+        replace(GOOD, sent=None),
+        replace(GOOD, sent=replace(GOOD.sent, cost_usd=100.0)),
+    ),
+    "took a bad candidate back": (replace(GOOD, endings=GOOD.endings[:2]),),
+    "survived a killed worker": (
+        replace(GOOD, killed_pid=None),
+        replace(GOOD, commits_after_kill=0),
+    ),
+    "every event accounted for": (
+        replace(GOOD, sent=None),
+        replace(GOOD, counts={}),
+        replace(GOOD, dropped=1),
+        replace(GOOD, counts={**GOOD.counts, "read": 1_104}),
+        replace(GOOD, counts={**GOOD.counts, "aggregated": 1_087}),
+        replace(GOOD, counts={**GOOD.counts, "duplicates": 9, "aggregated": 1_089}),
+        replace(GOOD, counts={**GOOD.counts, "dead_lettered": 6, "aggregated": 1_087}),
+    ),
+    "windows equal a batch recomputation": (
+        replace(GOOD, windows_compared=0),
+        replace(GOOD, windows_wrong=("search/answer|*|*|*|*|1m|0",)),
+    ),
+    "config revisions only rise": (
+        replace(GOOD, revisions={}),
+        replace(GOOD, revisions={"search/answer": (1, 1)}),
+        replace(GOOD, revisions={"search/answer": (2, 1)}),
+    ),
+    "Postgres equals the topics": (
+        replace(GOOD, stored={}),
+        replace(GOOD, stored={"decisions": Held(0), "deployments": Held(0)}),
+        replace(GOOD, stored={"decisions": Held(3), "deployments": Held(20, ("r1|2 is off",))}),
+    ),
+    "replay is identical": (
+        replace(GOOD, replayed={}),
+        replace(GOOD, replayed={"collect": 10, "merge": 0}),
+        replace(GOOD, replay_difference="merge[0], commit 3: record 1 of 2 differs"),
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def good() -> Evidence:
+    """Evidence that keeps every promise."""
+    return GOOD
+
+
+@pytest.fixture(scope="session")
+def breaks() -> Mapping[str, tuple[Evidence, ...]]:
+    """Evidence that breaks a promise, by the promise's name."""
+    return BREAKS
+
+
+@pytest.fixture(
+    params=[(name, each) for name, all_ in BREAKS.items() for each in all_],
+    ids=[f"{name}-{i}" for name, all_ in BREAKS.items() for i, _ in enumerate(all_)],
+)
+def against(request: pytest.FixtureRequest) -> tuple[str, Evidence]:
+    """A promise, and evidence that breaks it; each of them in turn."""
+    found: tuple[str, Evidence] = request.param
+    return found
