@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
+TRANSACTION_TIMEOUT = 10.0  # seconds, after which the coordinator ends a transaction itself
 LARGEST_MESSAGE = 100_000_000  # before compression; what a topic takes is the topic's to say
 
 
@@ -59,17 +60,25 @@ def consumer(brokers: str, group: str, *, log: bool = True, **settings: Any) -> 
     return Consumer(config, logger=client_log()) if log else Consumer(config)
 
 
-def transactional_producer(brokers: str, name: str) -> Producer:
+def transactional_producer(
+    brokers: str, name: str, undelivered: list[KafkaError] | None = None
+) -> Producer:
     """A producer for exactly one worker and stage.
+
+    Why records were not written is added to *undelivered*: what a commit raises may not say it.
 
     `retry.backoff.ms`: with the default of 100 each commit meets CONCURRENT_TRANSACTIONS once and
     takes 100 ms instead of 6.
+    `metadata.recovery.strategy`: with librdkafka's default the client forgets a broker that it
+    cannot reach, but goes on waiting for it as the group's coordinator; send_offsets_to_transaction
+    then hangs beyond its time limit (docs/decisions/0012).
     """
+    failed = [] if undelivered is None else undelivered
     return Producer(
         {
             "bootstrap.servers": brokers,
             "transactional.id": name,
-            "transaction.timeout.ms": 10_000,
+            "transaction.timeout.ms": int(TRANSACTION_TIMEOUT * 1_000),
             "linger.ms": 0,
             "compression.type": "lz4",
             "message.max.bytes": LARGEST_MESSAGE,
@@ -77,7 +86,10 @@ def transactional_producer(brokers: str, name: str) -> Producer:
             "retry.backoff.ms": 5,
             "retry.backoff.max.ms": 100,
             "reconnect.backoff.max.ms": 1_000,
+            "metadata.recovery.strategy": "none",
             "log_level": 3,
+            "delivery.report.only.error": True,
+            "on_delivery": lambda error, _: failed.append(error),
         },
         logger=client_log(),
     )
