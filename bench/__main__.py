@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,19 +25,18 @@ from bench.line import ROOT
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
+NAME = re.compile(r'^BENCH = "([a-z-]+)"$', re.MULTILINE)
 NUMBERS = ("value", "µs CPU/event")  # columns
 Line = Mapping[str, Any]
 
 
-def benches() -> tuple[str, ...]:
-    """The scripts beside this one that report a line."""
-    return tuple(
-        sorted(
-            file.stem
-            for file in HERE.glob("*.py")
-            if "\nfrom bench.line import report\n" in file.read_text("utf-8")
-        )
-    )
+def benches() -> dict[str, str]:
+    """The module of each bench: a script beside this one that says what it is called."""
+    found = {}
+    for file in HERE.glob("*.py"):
+        if said := NAME.search(file.read_text("utf-8")):
+            found[said[1]] = f"bench.{file.stem}"
+    return dict(sorted(found.items()))
 
 
 def run(name: str, command: Sequence[str]) -> Line | None:
@@ -108,11 +108,11 @@ def main(arguments: Sequence[str]) -> int:
     if unknown:
         print(f"There is no bench {unknown[0]!r}; there are {', '.join(known)}.", file=sys.stderr)
         return 2
-    names = tuple(arguments) or known
+    names = tuple(arguments or known)
     found: dict[str, Line] = {}
     for name in names:
         print(f"{name} …", file=sys.stderr, flush=True)
-        line = run(name, (sys.executable, "-m", f"bench.{name}"))
+        line = run(name, (sys.executable, "-m", known[name]))
         if line is not None:
             found[name] = line
             keep(RESULTS, {name: line})

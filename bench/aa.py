@@ -21,6 +21,7 @@ from schemas.rollout import Phase
 from simulator.fleet import Endpoint, Fleet
 from simulator.trial import trial
 
+BENCH = "aa"
 START = 1_700_002_800_000  # a full hour
 RATES = (5.0, 20.0, 80.0, 333.0)  # requests per minute
 # Dear and cheap, fast and slow; the fourth reports no cost, so that its tokens are priced.
@@ -81,7 +82,7 @@ def main() -> None:
         print(f"seed {seed}, {ending.scope}, minute {ending.minute}: {ending.reason}")
     causes = Counter(name for _, e in back for name in e.failed or ("critical",))
     report(
-        "aa",
+        BENCH,
         len(back),
         f"of {len(endings)}",
         bar=int(BAR * len(endings)),

@@ -15,6 +15,7 @@ from llmopt_client import Client, Config
 from llmopt_client.scope import parse
 
 READS, ROUNDS, UNITS = 200_000, 5, 5_000
+BENCH = "client"
 DEFAULT = Config(provider="openai", model="gpt-4", temperature=0.2)
 
 
@@ -71,7 +72,7 @@ def main() -> None:
     reported = (time.process_time() - began) / len(units) * 1e6
     client.close(0.1)
     report(
-        "client",
+        BENCH,
         round((median["plain"] - median["loop"]) / 1e3, 3),
         "µs per config read",
         bar=1.0,

@@ -23,6 +23,7 @@ from schemas.metric import MetricEvent
 from schemas.registry import LocalRegistry
 from schemas.topics import METRICS
 
+BENCH = "decode"
 EVENTS = 5_000  # as many as one poll hands over
 PER_BATCH = 250
 TURNS = 7
@@ -127,7 +128,7 @@ def main() -> None:
         took["slow"].append(seconds(decode_slowly, registry, messages["avro"]))
     rate = {form: EVENTS / statistics.median(times) for form, times in took.items()}
     report(
-        "decode",
+        BENCH,
         round(rate["avro"]),
         "events/s of one core",
         vs={"fastavro": round(rate["avro"] / rate["slow"], 2)},

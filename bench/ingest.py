@@ -41,6 +41,7 @@ from streams.exactly_once.reading import end_of, read
 from streams.provision import apply, register
 from streams.settings import Settings
 
+BENCH = "ingest"
 BAR = 100_000  # events a second
 CORES = 2
 WARM_UP = 15.0  # seconds before anything is measured
@@ -62,6 +63,7 @@ class Measured:
     busy: float  # CPU of the whole machine
     commit_p95: float
     sent: int = 0  # in all, warm-up included
+    spoilt: int = 0  # of those
     fresh: list[float] = field(default_factory=list)
     counts: Mapping[str, int] = field(default_factory=dict)
 
@@ -92,10 +94,23 @@ def child(folder: Path, name: str, arguments: list[str], env: Mapping[str, str])
             process.wait(10)
 
 
-def run(
-    env: Environment, settings: Settings, folder: Path, codec: Codec, rate: float, seconds: float
-) -> Measured:
-    """Send at *rate* for so many *seconds* after the warm-up; watch; wait for the last event."""
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is sent."""
+
+    rate: float  # events a second
+    seconds: float  # measured, after the warm-up
+    garbage: float = 0.0  # share of the events
+
+    @property
+    def words(self) -> list[str]:
+        """The command that sends it."""
+        given = {"rate": self.rate, "seconds": WARM_UP + self.seconds + 2, "garbage": self.garbage}
+        return ["bench.load", *(f"--{name}={value}" for name, value in given.items())]
+
+
+def run(env: Environment, settings: Settings, folder: Path, codec: Codec, load: Load) -> Measured:
+    """Send *load* after the warm-up; watch; wait for the last event."""
     if env.broker is None:
         raise SystemExit("The bench starts a broker of its own, to know its processor time.")
     servers = {name: value for name, value in settings.environment().items() if value}
@@ -104,21 +119,21 @@ def run(
     lag = Lag(reader, settings.partitions_ingest)
     commits = Commits(settings.bootstrap_servers, codec, settings.partitions_ingest)
     stages = ["streams", "worker", "--stages", "collect,merge", "--metrics-port", str(port)]
-    load = ["bench.load", "--rate", str(rate), "--seconds", str(WARM_UP + seconds + 2)]
     with child(folder, "worker", stages, servers) as worker:
         commits.start()
         await_first(commits, worker)
-        with child(folder, "load", load, servers) as producer:
+        with child(folder, "load", load.words, servers) as producer:
             await_first_event(lag, producer)
             time.sleep(WARM_UP)
             pids = {"worker": worker.pid, "producer": producer.pid, "broker": env.broker.pid}
-            measured = watch(pids, lag, port, seconds)
+            measured = watch(pids, lag, port, load.seconds)
             if not producer.wait(60) or producer.exit_code:
                 raise SystemExit(f"The producer failed: {tail(folder / 'load.log')}")
-        measured.sent = json.loads(tail(folder / "load.log"))["sent"]
+        told = json.loads(tail(folder / "load.log"))
+        measured.sent, measured.spoilt = told["sent"], told["spoilt"]
         drain(lag, worker, folder)
         commits.stop()
-        measured.fresh = commits.freshness(reader, measured.since, measured.since + seconds)
+        measured.fresh = commits.freshness(reader, measured.since, measured.since + load.seconds)
         measured.counts = commits.counts
     reader.close()
     return measured
@@ -177,7 +192,7 @@ def tail(log: Path) -> str:
 
 
 def check_counts(measured: Measured) -> None:
-    """The journal accounts for every event that was sent, and each was aggregated.
+    """The journal accounts for every event that was sent: aggregated, or dead if it was spoilt.
 
     Raises:
         SystemExit: One is not.
@@ -186,8 +201,12 @@ def check_counts(measured: Measured) -> None:
     fates = ("aggregated", "late", "duplicates", "dead_lettered")
     if not measured.sent == counts["read"] == sum(counts[fate] for fate in fates):
         raise SystemExit(f"{measured.sent} events were sent, and the journal has {dict(counts)}.")
-    if counts["aggregated"] != measured.sent:
-        raise SystemExit(f"Of {measured.sent} good events not all were aggregated: {dict(counts)}.")
+    if counts["dead_lettered"] != measured.spoilt:
+        raise SystemExit(
+            f"{measured.spoilt} events were spoilt, and the journal has {dict(counts)}."
+        )
+    if counts["aggregated"] != measured.sent - measured.spoilt:
+        raise SystemExit(f"Of {measured.sent} events not all good ones are there: {dict(counts)}.")
 
 
 def check_windows(settings: Settings, codec: Codec, sent: int) -> None:
@@ -229,12 +248,12 @@ def everything(settings: Settings, codec: Codec, topic: Topic) -> Iterator[tuple
         reader.close()
 
 
-@click.command()
-@click.option("--rate", default=110_000.0, show_default=True, help="Events a second.")
-@click.option("--seconds", default=60.0, show_default=True, help="How long to measure.")
-@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
-def main(*, rate: float, seconds: float, keep: bool) -> None:
-    """Measure how many events a second one worker keeps up with."""
+def measure(load: Load, *, keep: bool = False) -> Measured:
+    """Run *load* on servers of its own, on two cores, and check what became of every event.
+
+    Raises:
+        SystemExit: An event is not where it must be, or something did not work.
+    """
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     folder = Path(tempfile.mkdtemp(prefix="llmopt-bench-"))
     given = {"LLMOPT_DATABASE_URL": "-"}
@@ -249,23 +268,23 @@ def main(*, rate: float, seconds: float, keep: bool) -> None:
             register(settings)
             with RegistryClient(env.registry_url) as registry:
                 codec = Codec(registry)
-                measured = run(env, settings, folder, codec, rate, seconds)
+                measured = run(env, settings, folder, codec, load)
                 check_counts(measured)
-                check_windows(settings, codec, measured.sent)
+                check_windows(settings, codec, measured.sent - measured.spoilt)
     finally:
         if keep:
             print(f"The data is kept in {folder}.", file=sys.stderr)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    show(measured, rate)
+    return measured
 
 
-def show(measured: Measured, rate: float) -> None:
+def show(name: str, measured: Measured, load: Load) -> None:
     """Print the line; a rate with a lag that grows is none that was kept up with."""
-    flat = measured.growth <= GROWTH * rate
-    used = {name: seconds * 1e6 / measured.events for name, seconds in measured.cpu.items()}
+    flat = measured.growth <= GROWTH * load.rate
+    used = {each: seconds * 1e6 / measured.events for each, seconds in measured.cpu.items()}
     report(
-        "ingest",
+        name,
         round(measured.events / measured.seconds) if flat else math.nan,
         "events/s",
         bar=BAR,
@@ -273,10 +292,11 @@ def show(measured: Measured, rate: float) -> None:
         cpu_us_per_event=round(used["worker"], 2),
         broker_us_per_event=round(used["broker"], 2),
         producer_us_per_event=round(used["producer"], 2),
-        asked=rate,
+        asked=load.rate,
+        garbage=load.garbage,
         seconds=round(measured.seconds, 1),
         events=measured.sent,
-        lag_seconds=[round(lag / rate, 2) for _, lag in measured.lags],
+        lag_seconds=[round(lag / load.rate, 2) for _, lag in measured.lags],
         lag_growth=round(measured.growth),
         fresh_p50_ms=round(float(np.percentile(measured.fresh, 50)) * 1e3),
         fresh_p99_ms=round(float(np.percentile(measured.fresh, 99)) * 1e3),
@@ -284,6 +304,16 @@ def show(measured: Measured, rate: float) -> None:
         # What other programs took of the machine, in cores; on two, 0 is what the bar is meant for.
         others=round((measured.busy - sum(measured.cpu.values())) / measured.seconds, 2),
     )
+
+
+@click.command()
+@click.option("--rate", default=110_000.0, show_default=True, help="Events a second.")
+@click.option("--seconds", default=60.0, show_default=True, help="How long to measure.")
+@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
+def main(*, rate: float, seconds: float, keep: bool) -> None:
+    """Measure how many events a second one worker keeps up with."""
+    load = Load(rate, seconds)
+    show(BENCH, measure(load, keep=keep), load)
 
 
 if __name__ == "__main__":

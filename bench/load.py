@@ -10,11 +10,13 @@ python -m bench.load --rate 110000 --seconds 60
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 
 import click
 import numpy as np
@@ -46,14 +48,19 @@ class Block:
     times: Ints  # [events, bytes of the time], places in `data`
     rounds: Ints  # [events, ROUND], the same of the ids' beginnings
     keys: tuple[bytes, ...]
+    spoilt: Mapping[int, bytes | None]  # what goes out in place of some events
 
-    def at(self, now_ms: int, turn: int) -> Iterator[tuple[bytes, bytes]]:
+    def at(self, now_ms: int, turn: int) -> Iterator[tuple[bytes, bytes | None]]:
         """The keys and values of the events of *now_ms*, in the block's *turn*."""
         data = self.data.copy()
         data[self.times] = np.frombuffer(varint(now_ms), np.uint8)
         data[self.rounds] = np.frombuffer(f"{turn:0{ROUND}x}".encode(), np.uint8)
         whole, starts = data.tobytes(), [0, *self.ends[:-1].tolist()]
-        values = [whole[start:end] for start, end in zip(starts, self.ends.tolist(), strict=True)]
+        values: list[bytes | None] = [
+            whole[start:end] for start, end in zip(starts, self.ends.tolist(), strict=True)
+        ]
+        for place, bad in self.spoilt.items():
+            values[place] = bad
         return zip(self.keys, values, strict=True)
 
 
@@ -81,8 +88,25 @@ def events(now_ms: int) -> list[MetricEvent]:
     ]
 
 
-def block(codec: Codec, some: Sequence[MetricEvent]) -> Block:
-    """The events encoded, with the places of their times and ids."""
+def garbage(codec: Codec, good: MetricEvent) -> list[bytes | None]:
+    """One message of each kind that must end in the dead letters."""
+    value = codec.encode(METRICS, good)
+    far_off = good.timestamp + 30 * 86_400_000
+    return [
+        value[:-9],
+        value + b"\0",
+        FRAME.pack(0, 2**31 - 1) + value[FRAME.size :],
+        b'{"timestamp": ',
+        None,
+        codec.encode(METRICS, replace(good, latency_ms=math.nan)),
+        codec.encode(METRICS, replace(good, tokens_input=-1)),
+        codec.encode(METRICS, replace(good, timestamp=far_off)),
+        codec.encode(METRICS, replace(good, service="s" * 10_000)),
+    ]
+
+
+def block(codec: Codec, some: Sequence[MetricEvent], share: float = 0.0) -> Block:
+    """The events encoded, with the places of their times and ids; a *share* of them spoilt."""
     values = [codec.encode(METRICS, event) for event in some]
     sizes = np.array([len(value) for value in values])
     ends = np.cumsum(sizes)
@@ -90,17 +114,19 @@ def block(codec: Codec, some: Sequence[MetricEvent]) -> Block:
     names = [(event.request_id or "").encode() for event in some]
     ids = np.array([value.index(name) for value, name in zip(values, names, strict=True)])
     size = len(varint(some[0].timestamp))
+    places = range(0, len(some), round(1 / share)) if share else ()
     return Block(
         data=np.frombuffer(b"".join(values), np.uint8),
         ends=ends,
         times=(starts + FRAME.size)[:, None] + np.arange(size),
         rounds=(starts + ids)[:, None] + np.arange(ROUND),
         keys=tuple(event.service.encode() for event in some),
+        spoilt=dict(zip(places, cycle(garbage(codec, some[0])))),
     )
 
 
-def send(servers: str, blocks: Sequence[Block], rate: float, seconds: float) -> int:
-    """Send *rate* events a second for so many *seconds*; how many there were."""
+def send(servers: str, blocks: Sequence[Block], rate: float, seconds: float) -> tuple[int, int]:
+    """Send *rate* events a second for so many *seconds*; how many there were, and spoilt ones."""
     producer = kafka.producer(
         servers,
         linger_ms=20,
@@ -108,34 +134,37 @@ def send(servers: str, blocks: Sequence[Block], rate: float, seconds: float) -> 
         batch_size=1_000_000,
         queue_buffering_max_messages=2 * WAITING,
     )
-    produce, sent, turn = producer.produce, 0, 0
+    produce, sent, spoilt, turn = producer.produce, 0, 0, 0
     began = time.monotonic()
     while (gone := time.monotonic() - began) < seconds:
         if sent > rate * gone or len(producer) > WAITING:
             producer.poll(0.002)
             continue
-        for key, value in blocks[turn % len(blocks)].at(time.time_ns() // 1_000_000, turn):
+        current_block = blocks[turn % len(blocks)]
+        for key, value in current_block.at(time.time_ns() // 1_000_000, turn):
             produce(METRICS.name, value, key)
         sent += BLOCK
+        spoilt += len(current_block.spoilt)
         turn += 1
         producer.poll(0)
     if left := producer.flush(30):
         raise SystemExit(f"{left} events were not taken by the broker within 30 s.")
-    return sent
+    return sent, spoilt
 
 
 @click.command()
 @click.option("--rate", default=110_000.0, show_default=True, help="Events a second.")
 @click.option("--seconds", default=60.0, show_default=True, help="For how long.")
-def main(rate: float, seconds: float) -> None:
+@click.option("--garbage", "share", default=0.0, help="Share that cannot be read.")
+def main(rate: float, seconds: float, share: float) -> None:
     """Send events to the cluster that the environment names; say how many there were."""
     settings = current()
     with RegistryClient(settings.schema_registry_url) as registry:
         codec = Codec(registry)
         all_of_them = events(time.time_ns() // 1_000_000)
-        blocks = [block(codec, all_of_them[i : i + BLOCK]) for i in range(0, EVENTS, BLOCK)]
-    sent = send(settings.bootstrap_servers, blocks, rate, seconds)
-    print(json.dumps({"sent": sent}), flush=True)
+        blocks = [block(codec, all_of_them[i : i + BLOCK], share) for i in range(0, EVENTS, BLOCK)]
+    sent, spoilt = send(settings.bootstrap_servers, blocks, rate, seconds)
+    print(json.dumps({"sent": sent, "spoilt": spoilt}), flush=True)
 
 
 if __name__ == "__main__":

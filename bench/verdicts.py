@@ -39,6 +39,7 @@ from schemas.window import (
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+BENCH = "verdicts"
 UNITS = dict(METRICS)
 BAR = 0.09  # of 100 rollouts 9: the 97th percentile of what a rate of exactly 5 % would give
 STRATEGY = Strategy(name="balanced", steps=(Step(share=0.05, hold_s=300), Step(share=1, hold_s=0)))
@@ -348,7 +349,7 @@ def main() -> None:
                 causes[name] = causes.get(name, 0) + 1
     spent = time.process_time() - begun
     report(
-        "verdicts",
+        BENCH,
         max(wrong.values()) / options.rollouts,
         "of identical candidates rolled back, at the worst rate of traffic",
         bar=BAR,

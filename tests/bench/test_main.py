@@ -20,11 +20,11 @@ def script(*lines: str, status: int = 0) -> tuple[str, ...]:
     return sys.executable, "-c", f"print({chr(10).join(lines)!r}); raise SystemExit({status})"
 
 
-def test_every_script_with_a_line_is_a_bench_and_no_other_file() -> None:
+def test_every_script_with_a_name_is_a_bench_and_no_other_file() -> None:
     found = benches()
 
-    assert {"aa", "client", "decode", "verdicts"} <= set(found)
-    assert not {"__init__", "__main__", "line"} & set(found)
+    assert {"aa", "client", "decode", "ingest-garbage", "verdicts"} <= set(found)
+    assert not {"bench.__init__", "bench.__main__", "bench.line"} & set(found.values())
 
 
 def test_the_last_line_is_the_result_and_the_others_are_shown(
