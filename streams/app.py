@@ -18,7 +18,7 @@ from schemas.registry import RegistryClient
 from schemas.topics import TOPICS
 from streams import kafka
 from streams.agents import acks
-from streams.exactly_once.errors import OutOfStep, Stuck
+from streams.exactly_once.errors import NamedTwice, OutOfStep, Stuck
 from streams.exactly_once.session import Home
 from streams.exactly_once.source import Batch, Source
 from streams.exactly_once.stage import Stage
@@ -30,6 +30,7 @@ STOP_WITHIN = 15.0  # seconds, from SIGTERM to the end of the process
 DEFECT = 70  # exit status: a step raised
 STUCK = 75  # exit status: a library did not come back; start the worker again
 OUT_OF_STEP = 65  # exit status: state and offsets disagree; the log names the command
+NAMED_TWICE = 78  # exit status: another worker of this name is running
 Agent = Callable[[StreamT[Batch]], Awaitable[None]]
 
 
@@ -113,7 +114,7 @@ async def work(
     """Run *stages*, and the store beside them, in this event loop until a signal or a defect.
 
     Returns:
-        The exit status: 0 after a signal, DEFECT, OUT_OF_STEP or STUCK otherwise.
+        The exit status: 0 after a signal, else DEFECT, OUT_OF_STEP, STUCK or NAMED_TWICE.
     """
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -167,7 +168,11 @@ def status_of(sources: Sequence[Source], store: Store | None = None) -> int:
         return 0
     if any(isinstance(each, OutOfStep) for each in reasons):
         return OUT_OF_STEP
-    return STUCK if all(isinstance(each, Stuck) for each in reasons) else DEFECT
+    if all(isinstance(each, Stuck) for each in reasons):
+        return STUCK
+    # Whoever loses the name may have commits under way that no longer end.
+    twice = all(isinstance(each, NamedTwice | Stuck) for each in reasons)
+    return NAMED_TWICE if twice else DEFECT
 
 
 def _die_at_last(seconds: float, status: Callable[[], int]) -> None:

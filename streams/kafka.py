@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
-TRANSACTION_TIMEOUT = 10.0  # seconds, after which the coordinator ends a transaction itself
+BORN = "@"  # in a consumer's client id, between the worker and when it was started
 LARGEST_MESSAGE = 100_000_000  # before compression; what a topic takes is the topic's to say
 
 
@@ -78,7 +78,7 @@ def transactional_producer(
         {
             "bootstrap.servers": brokers,
             "transactional.id": name,
-            "transaction.timeout.ms": int(TRANSACTION_TIMEOUT * 1_000),
+            "transaction.timeout.ms": 10_000,
             "linger.ms": 0,
             "compression.type": "lz4",
             "message.max.bytes": LARGEST_MESSAGE,

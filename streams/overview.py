@@ -101,7 +101,9 @@ def _stages(admin: AdminClient) -> list[StageStatus]:
             StageStatus(
                 stage=stage,
                 state="none" if state == "dead" else state,
-                members=tuple(sorted(member.client_id for member in group.members)),
+                members=tuple(
+                    sorted(member.client_id.partition(kafka.BORN)[0] for member in group.members)
+                ),
                 partitions=len(offsets),
                 lag=lag if offsets else None,
             )

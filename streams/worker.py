@@ -24,7 +24,7 @@ def run(
     """Work until SIGTERM or SIGINT, or until a defect.
 
     Returns:
-        The exit status: 0 after a signal, DEFECT, OUT_OF_STEP or STUCK otherwise.
+        The exit status: 0 after a signal, else DEFECT, OUT_OF_STEP, STUCK or NAMED_TWICE.
     """
     set_up(settings.log_level)
     if metrics_port is not None:

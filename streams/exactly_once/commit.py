@@ -15,8 +15,9 @@ from schemas.journal import JournalRecord, Position, Range
 from schemas.topics import COMMANDS, changelog, journal
 from streams import metrics
 from streams.exactly_once.changelog import POSITION, entry
-from streams.exactly_once.errors import Retake, StepFailed
+from streams.exactly_once.errors import Fenced, StepFailed
 from streams.exactly_once.journal import Record, digests, home, records
+from streams.exactly_once.lost import lost
 from streams.exactly_once.round import Work
 from streams.exactly_once.session import Session
 
@@ -28,7 +29,7 @@ def commit(session: Session, works: Sequence[Work]) -> None:
 
     Raises:
         Retake: the transaction did not commit, or nobody knows whether it did.
-        StepFailed: a work has no outcome.
+        StepFailed: a work has no outcome, or Kafka will never take what was written.
     """
     stage = session.stage
     kept = []
@@ -57,13 +58,24 @@ def commit(session: Session, works: Sequence[Work]) -> None:
         )
         session.producer.commit_transaction(PATIENCE)
     except KafkaException as error:
-        if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            raise StepFailed(f"{stage.name} wrote what its topic does not take: {error}") from error
-        raise Retake(f"committing {stage.name}: {error}") from error
+        why = lost(f"committing {stage.name}", _first(session, error), session.undelivered)
+        if isinstance(why, Fenced):
+            why.newer = session.newer_namesake()
+        raise why from error
     metrics.observe("commit_seconds", time.monotonic() - started, stage=stage.name)
     for work, outcome, position, _ in kept:
         work.task.advance(outcome, position)
         metrics.count_outcome(stage.name, outcome.counts)
+
+
+def _first(session: Session, error: KafkaException) -> KafkaException:
+    """What was wrong first, where *error* only says that the producer is of no more use."""
+    if error.args[0].code() == KafkaError._FATAL:  # noqa: SLF001  # its public name
+        try:
+            session.producer.abort_transaction(1)
+        except KafkaException as first:
+            return first
+    return error
 
 
 def closing(

@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.topics import CATALOG, COMMANDS
 from streams import kafka, metrics
-from streams.exactly_once.errors import Retake
 from streams.exactly_once.instep import InStep
+from streams.exactly_once.lost import lost
 from streams.exactly_once.stage import Stage
 from streams.exactly_once.takeover import take_over
 from streams.exactly_once.task import Task
@@ -29,6 +29,7 @@ class Home:
     worker: str
     partitions: dict[str, int]
     session_timeout_ms: int = 6_000
+    born: int = field(default_factory=time.time_ns)  # when the worker was started
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Session:
     commands: Whole | None
     declared: Declared
     told: Told
+    undelivered: list[KafkaError] = field(default_factory=list)
     tasks: dict[int, Task] = field(default_factory=dict)
     rebalanced: bool = False
     made: tuple[Catalog, Any] | None = None  # the policy, and the catalog that it was made from
@@ -56,10 +58,14 @@ class Session:
 
         Raises:
             Retake: the broker did not answer.
+            StepFailed: it will never let this worker in.
         """
         opened: list[Whole] = []
+        undelivered: list[KafkaError] = []
         try:
-            producer = kafka.transactional_producer(home.brokers, f"{stage.group}.{home.worker}")
+            producer = kafka.transactional_producer(
+                home.brokers, f"{stage.group}.{home.worker}", undelivered
+            )
             producer.init_transactions(30)
             for topic, wanted in ((CATALOG, stage.catalog), (COMMANDS, stage.commands)):
                 if wanted:
@@ -72,12 +78,12 @@ class Session:
                 partition_assignment_strategy="range",
                 queued_min_messages=100_000 if stage.interval else 10_000,
                 enable_partition_eof=stage.in_step,
-                client_id=f"{stage.name}-{home.worker}",
+                client_id=client_id(stage, home),
             )
         except KafkaException as error:
             for each in opened:
                 each.close()
-            raise Retake(f"joining {stage.group}: {error}") from error
+            raise lost(f"joining {stage.group}", error) from error
         by_topic = {each.topic.name: each for each in opened}
         session = cls(
             stage=stage,
@@ -85,6 +91,7 @@ class Session:
             home=home,
             consumer=consumer,
             producer=producer,
+            undelivered=undelivered,
             catalog=by_topic.get(CATALOG.name),
             commands=by_topic.get(COMMANDS.name),
             declared=Declared(codec),
@@ -119,7 +126,7 @@ class Session:
             )
             self.place()
         except KafkaException as error:
-            self.failure = Retake(f"taking over {self.stage.name}: {error}")
+            self.failure = lost(f"taking over {self.stage.name}", error)
         except Exception as error:  # noqa: BLE001  # a callback must not raise into librdkafka
             self.failure = error
         else:
@@ -212,7 +219,7 @@ class Session:
                     continue
                 gathered.extend(got)
         except KafkaException as error:
-            raise Retake(f"reading for {self.stage.name}: {error}") from error
+            raise lost(f"reading for {self.stage.name}", error) from error
         if self.in_step is not None:
             gathered = self.in_step.take(gathered, time.monotonic())
         if any(map(Message.error, gathered)):
@@ -224,13 +231,29 @@ class Session:
 
         Raises:
             Retake: it is an error that will not pass.
+            StepFailed: nor will it after a takeover.
         """
         error = message.error()
         if error is None:
             return True
         if error.retriable() or error.code() in kafka.PASSING:
             return False
-        raise Retake(f"reading for {self.stage.name}: {error}")
+        raise lost(f"reading for {self.stage.name}", KafkaException(error))
+
+    def newer_namesake(self) -> bool:
+        """Whether a worker of this name that was started later is alive, as far as one can tell."""
+        admin = kafka.admin(self.home.brokers)
+        try:
+            asked = admin.describe_consumer_groups([self.stage.group])
+            members = asked[self.stage.group].result(5).members
+        except (KafkaException, TimeoutError):
+            return False
+        name, _, born = client_id(self.stage, self.home).rpartition(kafka.BORN)
+        others = (each.client_id.rpartition(kafka.BORN) for each in members)
+        return any(
+            other == name and since.isdigit() and int(since) > int(born)
+            for other, _, since in others
+        )
 
     def leave(self) -> None:
         """Leave the group; an open transaction is aborted by the next owner's start, or in time."""
@@ -238,6 +261,11 @@ class Session:
         for each in (self.catalog, self.commands):
             if each is not None:
                 each.close()
+
+
+def client_id(stage: Stage[Any, Any], home: Home) -> str:
+    """What a worker's consumer is called in the group of a stage, and since when it lives."""
+    return f"{stage.name}-{home.worker}{kafka.BORN}{home.born}"
 
 
 def now_ms() -> int:

@@ -24,9 +24,11 @@ from schemas.errors import RegistryUnavailable
 from schemas.flow import Moment, Outcome
 from streams import metrics
 from streams.exactly_once.commit import commit
-from streams.exactly_once.errors import OutOfStep, Retake, StepFailed, Stuck
+from streams.exactly_once.errors import NamedTwice, OutOfStep, Retake, StepFailed, Stuck
+from streams.exactly_once.lost import lost
 from streams.exactly_once.round import Work, prepare
 from streams.exactly_once.session import Home, Session
+from streams.exactly_once.setbacks import Setbacks
 from streams.exactly_once.stage import Stage
 from streams.log import log
 
@@ -108,6 +110,7 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
         self.round: asyncio.Future[None] | None = None
         self.done = asyncio.Event()
         self.session: Session | None = None
+        self.setbacks = Setbacks(home.worker, stage.name)
 
     def stepped(self, failure: StepFailed | None = None, cause: Exception | None = None) -> None:
         """One batch of the round is done, or has failed it."""
@@ -129,18 +132,16 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
                 try:
                     began = time.monotonic()
                     await self.work()
-                except (Retake, RegistryUnavailable, KafkaException) as lost:
-                    metrics.count("retakes_total", stage=self.stage.name)
-                    log.warning("taking over again", stage=self.stage.name, why=str(lost))
-                    await self.leave()
+                except (Retake, RegistryUnavailable, KafkaException) as error:
                     lasted = time.monotonic() - began
+                    await self.taken_back(error, lasted)
                     pause = 0.1 if lasted > LASTING else min(2 * pause, 2.0)
                     await self.sleep(pause)
         except Stuck as error:
             log.critical("stopping", stage=self.stage.name, why=str(error))
             self.session = None  # the thread that would leave the group is the one that is stuck
             await self.crash(error)
-        except (OutOfStep, StepFailed) as error:
+        except (OutOfStep, StepFailed, NamedTwice) as error:
             log.critical(
                 "stopping", stage=self.stage.name, why=str(error), exc_info=error.__cause__
             )
@@ -148,6 +149,26 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
         finally:
             await self.leave()
             self.done.set()
+
+    async def taken_back(self, error: Exception, lasted: float) -> None:
+        """Give up a membership that has failed after *lasted* seconds.
+
+        Raises:
+            NamedTwice: another worker of this name is alive.
+            StepFailed: it would fail for ever.
+        """
+        if isinstance(error, KafkaException):
+            error = lost(f"running {self.stage.name}", error)
+            if isinstance(error, StepFailed):
+                raise error
+        metrics.count("retakes_total", stage=self.stage.name)
+        log.warning("taking over again", stage=self.stage.name, why=str(error))
+        tasks = {} if self.session is None else self.session.tasks
+        sequences = {partition: task.sequence for partition, task in tasks.items()}
+        await self.leave()
+        if lasted > LASTING:
+            self.setbacks.lasted()
+        self.setbacks.note(error, time.monotonic(), sequences)
 
     async def work(self) -> None:
         """Rounds within one session."""

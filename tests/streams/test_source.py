@@ -9,9 +9,9 @@ import pytest
 from schemas.codec import Codec
 from schemas.registry import LocalRegistry
 from streams.agents.detect import stage
-from streams.app import DEFECT, OUT_OF_STEP, STUCK, status_of
+from streams.app import DEFECT, NAMED_TWICE, OUT_OF_STEP, STUCK, status_of
 from streams.exactly_once import source as subject
-from streams.exactly_once.errors import OutOfStep, StepFailed, Stuck
+from streams.exactly_once.errors import NamedTwice, OutOfStep, StepFailed, Stuck
 from streams.exactly_once.session import Home
 from streams.exactly_once.source import Source
 from streams.settings import Settings
@@ -56,6 +56,8 @@ async def test_a_commit_that_fails_fails_the_round(
         ([Stuck("")], STUCK),
         ([Stuck(""), StepFailed("")], DEFECT),
         ([StepFailed(""), OutOfStep("")], OUT_OF_STEP),
+        ([NamedTwice(""), Stuck("")], NAMED_TWICE),
+        ([NamedTwice(""), StepFailed("")], DEFECT),
     ],
 )
 def test_the_exit_status_tells_a_supervisor_what_to_do(
