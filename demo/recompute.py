@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
+from confluent_kafka import Message
 
 from schemas.columns import EventColumns
 from schemas.decode import decode_events
 from schemas.partial import METRICS as METRIC_UNITS
 from schemas.registry import Registry
 from schemas.scope import ALL, scope_of
-from schemas.topics import METRICS, QUALITY, Topic
+from schemas.topics import LATE, METRICS, QUALITY, Topic
 from schemas.window import SIZES, WindowAggregate
 from streams.reading import read_all
 from streams.settings import Settings
@@ -25,6 +26,7 @@ WITHIN = 0.0101  # relative error of a quantile: the sketch's bound, and the ran
 ARRAYS = tuple(f.name for f in fields(EventColumns) if f.name not in ("keys", "error_types"))
 Ints = npt.NDArray[np.int64]
 Group = tuple[str, str, str, str, str, str]
+At = tuple[str, int, int]  # topic, partition, offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +109,28 @@ def newest(windows: Iterable[WindowAggregate]) -> dict[str, WindowAggregate]:
 
 def counted(settings: Settings, registry: Registry) -> list[EventColumns]:
     """Every event on the ingest topics that is neither repeated nor late, by topic partition."""
-    found = []
-    for columns in (*_valid(settings, registry, METRICS), *_valid(settings, registry, QUALITY)):
-        keep = _first(columns) & ~_late(settings, columns)
-        found.append(
-            replace(
-                columns,
-                **{name: getattr(columns, name)[keep] for name in ARRAYS},
+    found, told = [], floors(read_all(settings, LATE))
+    for topic in (METRICS, QUALITY):
+        for columns, floor in _valid(settings, registry, topic, told):
+            keep = _first(columns) & ~_late(settings, columns, floor)
+            found.append(
+                replace(columns, **{name: getattr(columns, name)[keep] for name in ARRAYS})
             )
-        )
+    return found
+
+
+def floors(letters: Iterable[Message]) -> dict[At, int]:
+    """The floor that was in force for each message on the late topic, by where it was read.
+
+    Which floor a message met depends on how far the other partitions were just then, so it cannot
+    be computed again; that the message was late by it can.
+    """
+    found = {}
+    for letter in letters:
+        told = dict(letter.headers() or ())
+        if told.get("__late.floor"):
+            at = (told["__late.topic"].decode(), int(told["__late.partition"]))
+            found[*at, int(told["__late.offset"])] = int(told["__late.floor"])
     return found
 
 
@@ -134,18 +149,24 @@ def together(parts: Sequence[EventColumns]) -> Events:
     )
 
 
-def _valid(settings: Settings, registry: Registry, topic: Topic) -> Iterator[EventColumns]:
-    """The readable events of each partition, in the order of its log."""
+def _valid(
+    settings: Settings, registry: Registry, topic: Topic, told: Mapping[At, int]
+) -> Iterator[tuple[EventColumns, Ints]]:
+    """The readable events of each partition, in the order of its log, each with its floor."""
     partitions: dict[int, list[tuple[int, bytes | None, int]]] = {}
     for message in read_all(settings, topic):
         partitions.setdefault(message.partition(), []).append(
             (message.offset(), message.value(), message.timestamp()[1])
         )
-    for log in partitions.values():
+    for partition, log in partitions.items():
         log.sort(key=lambda each: each[0])
         values = [value for _, value, _ in log]
         arrived = max(at for *_, at in log)
-        yield decode_events(registry, topic.name, values, arrived, topic.retention_ms or 0).events
+        events = decode_events(
+            registry, topic.name, values, arrived, topic.retention_ms or 0
+        ).events
+        floor = [told.get((topic.name, partition, offset), 0) for offset, *_ in log]
+        yield events, np.array(floor, np.int64)[events.message]
 
 
 def _first(columns: EventColumns) -> npt.NDArray[np.bool_]:
@@ -159,11 +180,12 @@ def _first(columns: EventColumns) -> npt.NDArray[np.bool_]:
     return keep
 
 
-def _late(settings: Settings, columns: EventColumns) -> npt.NDArray[np.bool_]:
-    """Whether each event is more than the grace behind the newest one before it."""
+def _late(settings: Settings, columns: EventColumns, floor: Ints) -> npt.NDArray[np.bool_]:
+    """Whether each event is more than the grace behind the newest one before it, or too low."""
     once = np.where(_first(columns), columns.timestamp, 0)
     late: npt.NDArray[np.bool_] = np.less(
-        columns.timestamp, np.maximum.accumulate(once) - settings.window_grace_ms
+        columns.timestamp,
+        np.maximum(np.maximum.accumulate(once) - settings.window_grace_ms, floor),
     )
     return late
 

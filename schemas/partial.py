@@ -44,13 +44,15 @@ class Partial:
     `units` i64[u] = row · 2¹⁶ + unit bucket, ascending, each once: units with an error.
 
     `watermark` is the source's own, in ms; `idle` says that it had nothing to read for so long
-    that it must not hold windows open. `sources` is how many sources there are in all.
+    that it must not hold windows open. `floor` is its promise, in ms, that no later partial holds
+    an event before it. `sources` is how many sources there are in all.
     """
 
     source: int  # partition of `collect` that this is from
     sources: int
     watermark: int | None  # None: the source has not seen an event yet
     idle: bool
+    floor: int | None = None  # None: no one has asked for one yet
     keys: tuple[Key, ...]
     error_types: tuple[str, ...]
     key: bytes

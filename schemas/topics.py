@@ -11,6 +11,7 @@ from schemas.catalog import Entry
 from schemas.command import Command
 from schemas.config import ConfigAck, ScopeConfig
 from schemas.decision import Decision
+from schemas.floor import Floor
 from schemas.journal import ChangelogEntry, JournalRecord
 from schemas.metric import MetricEvent
 from schemas.partial import Partial
@@ -82,6 +83,14 @@ PARTIALS = Topic(
     record=Partial,
     retention_ms=DAY,
     settings=LARGE,
+)
+FLOORS = Topic(
+    name="llmopt.floors.v1",
+    holds="up to where windows are to be final: older events are late from then on",
+    key="none; one for each partition of the metrics",
+    record=Floor,
+    retention_ms=7 * DAY,
+    partitions="ingest",
 )
 AGGREGATES = Topic(
     name="llmopt.aggregates.v1",
@@ -209,6 +218,7 @@ NAMED = (
     METRICS,
     QUALITY,
     PARTIALS,
+    FLOORS,
     AGGREGATES,
     ENRICHED,
     ANOMALIES,

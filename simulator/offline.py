@@ -15,7 +15,16 @@ from schemas.config import ScopeConfig
 from schemas.decision import Decision
 from schemas.flow import Emit, Input, Moment
 from schemas.rollout import Deployment
-from schemas.topics import AGGREGATES, CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED, METRICS, PARTIALS
+from schemas.topics import (
+    AGGREGATES,
+    CONFIG,
+    DECISIONS,
+    DEPLOYMENTS,
+    ENRICHED,
+    FLOORS,
+    METRICS,
+    PARTIALS,
+)
 from simulator.fleet import Fleet
 from simulator.requests import columns, requests
 from simulator.trace import MINUTE
@@ -39,6 +48,7 @@ class Loop:
     collect: collect.CollectState = field(default_factory=collect.fresh)
     merge: merge.MergeState = field(default_factory=merge.fresh)
     actuate: actuate.ActuateState = field(default_factory=actuate.fresh)
+    asked: Sequence[Input] = ()  # floors that collect has not read
     configs: Mapping[str, ScopeConfig] = field(default_factory=dict)
     offsets: Mapping[str, int] = field(default_factory=dict)  # topic: the next
 
@@ -76,7 +86,7 @@ def pass_minute(
         keys=(),
         headers=(),
     )
-    summed = collect.step(stages.collect, loop.collect, [read], moment)
+    summed = collect.step(stages.collect, loop.collect, [*loop.asked, read], moment)
     partials = _inputs(offsets, PARTIALS.name, summed.emits)
     merged = merge.step(stages.merge, loop.merge, partials, moment)
     windows = _inputs(offsets, AGGREGATES.name, merged.emits)
@@ -95,6 +105,7 @@ def pass_minute(
         minute=loop.minute + 1,
         collect=summed.state,
         merge=merged.state,
+        asked=_inputs(offsets, FLOORS.name, merged.emits),
         actuate=told.state,
         configs={**loop.configs, **written},
         offsets=offsets,

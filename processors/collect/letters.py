@@ -37,8 +37,14 @@ def dead(read: Read, moment: Moment) -> list[Emit]:
     ]
 
 
-def late(read: Read, behind: npt.NDArray[np.bool_], moment: Moment) -> list[Emit]:
-    """The messages with late events, each once, with how many of its events were late."""
+def late(
+    read: Read, behind: npt.NDArray[np.bool_], floor: int | None, moment: Moment
+) -> list[Emit]:
+    """The messages with late events, each once, with how many of its events were late.
+
+    The *floor* that was in force is told, too, so that their fate can be found again.
+    """
+    told = {} if floor is None else {"floor": floor}
     messages, events = np.unique(read.decoded.events.message[behind], return_counts=True)
     return [
         Emit(
@@ -46,7 +52,7 @@ def late(read: Read, behind: npt.NDArray[np.bool_], moment: Moment) -> list[Emit
             key=read.keys[message],
             value=read.values[message],
             partition=moment.partition,
-            headers=_headers(read, message, BEHIND, {"events": count}, moment),
+            headers=_headers(read, message, BEHIND, {"events": count, **told}, moment),
         )
         for message, count in zip(messages.tolist(), events.tolist(), strict=True)
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from processors.collect.deduplicate import Seen, deduplicate
 from processors.collect.policy import CollectPolicy
 from processors.collect.reading import Read
-from schemas.flow import Moment
+from schemas.flow import Input, Moment
 
 __all__ = ["ENTRY", "MARK", "CollectMark", "CollectState", "absorb", "fresh", "restore"]
 
@@ -25,6 +25,7 @@ class CollectMark:
     told: int = 0  # when
     active: int = 0  # when there was an event to sum, or the task was taken over
     epoch: int | None = None  # of the owner that told
+    floor: int | None = None  # the time before which nothing is summed any more, as told
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,12 +54,14 @@ def restore(entries: Mapping[str, CollectMark]) -> CollectState:
 
 
 def absorb(
-    policy: CollectPolicy, state: CollectState, batch: Sequence[Read], moment: Moment
+    policy: CollectPolicy, state: CollectState, batch: Sequence[Read | Input], moment: Moment
 ) -> CollectState:
     """Read messages again that were committed before, from the tail on: only remember them."""
     del moment
     seen = dict(state.seen)
     for read in batch:
+        if isinstance(read, Input):
+            continue  # the mark knows the floor
         seen[read.topic], _ = deduplicate(
             seen.get(read.topic, Seen()), policy.horizon, read.offsets, read.decoded.events
         )

@@ -14,28 +14,36 @@ from processors.collect.state import MARK, CollectMark, CollectState
 from processors.collect.take import take
 from processors.summary.pack import pack, pieces, route
 from processors.summary.table import Summary, empty
-from schemas.flow import Emit, Moment, Outcome
+from schemas.floor import Floor
+from schemas.flow import Emit, Input, Moment, Outcome
 from schemas.topics import PARTIALS
 
 __all__ = ["step"]
 
 
 def step(
-    policy: CollectPolicy, state: CollectState, batch: Sequence[Read], moment: Moment
+    policy: CollectPolicy, state: CollectState, batch: Sequence[Read | Input], moment: Moment
 ) -> Outcome[CollectState]:
     """Take in a batch, of any number of topics; without one, let time go on for an idle task.
+
+    Whether an event is late is judged here and nowhere else. Before `merge` lets windows go that
+    this task could still add to, it asks for a `Floor`, and waits until a partial says that the
+    task keeps to it. A floor in the batch holds for the whole of it.
 
     Returns:
         Partials (to every partition when there is news of the watermark), then dead letters and
         late messages. `counts` obeys read = aggregated + late + duplicates + dead_lettered.
     """
-    batch = [read for read in batch if len(read.offsets)]
+    asked = [each.value for each in batch if isinstance(each, Input)]
+    reads = [each for each in batch if isinstance(each, Read) and len(each.offsets)]
+    floors = [each.before for each in asked if isinstance(each, Floor)]
+    floor = max((each for each in (state.mark.floor, *floors) if each is not None), default=None)
     seen, newest = dict(state.seen), dict(state.mark.newest)
     counts: Counter[str] = Counter()
     summaries, letters = list[Summary](), list[Emit]()
-    for read in batch:
+    for read in reads:
         topic = read.topic
-        taken = take(policy, seen.get(topic, Seen()), newest.get(topic), read, moment)
+        taken = take(policy, seen.get(topic, Seen()), newest.get(topic), floor, read, moment)
         seen[topic] = taken.seen
         if taken.newest is not None:
             newest[topic] = taken.newest
@@ -45,15 +53,17 @@ def step(
     # What is broken, repeated or late says nothing of the time: such a source stays idle.
     fed = counts["aggregated"] > 0
     mark = _later(policy, replace(state.mark, newest=newest), fed, moment)
-    news = (mark.watermark, mark.idle, mark.epoch) != (
+    passed = (mark.watermark, mark.idle, mark.epoch) != (
         state.mark.watermark,
         state.mark.idle,
         state.mark.epoch,
     )
+    mark = replace(mark, floor=floor)
+    news = passed or floor != state.mark.floor
     partials = _partials(policy, summaries, state.mark, mark, moment, everywhere=news)
-    if not (batch or partials):
+    if not (reads or partials):
         return Outcome(state, watermark=mark.watermark, tail=state.tail(policy))
-    if partials:
+    if passed or fed:  # a floor alone says nothing of the time
         mark = replace(mark, told=moment.now)
     after = CollectState(mark, seen)
     return Outcome(
@@ -96,7 +106,7 @@ def _partials(
     *,
     everywhere: bool,
 ) -> list[Emit]:
-    """The summaries by destination; the last partial to each one tells the new watermark."""
+    """The summaries by destination; the last partial to each one tells what is new."""
     destinations = policy.destinations or moment.partitions
     rows: dict[int, list[Summary]] = {p: [] for p in range(destinations)}
     for summary in summaries:
@@ -107,8 +117,8 @@ def _partials(
     for partition, parts in rows.items():
         if not parts and not everywhere:
             continue
-        packed = [told(part, watermark=before.watermark) for part in parts[:-1]]
+        packed = [told(part, watermark=before.watermark, floor=before.floor) for part in parts[:-1]]
         last = parts[-1] if parts else empty()
-        packed.append(told(last, watermark=after.watermark, idle=after.idle))
+        packed.append(told(last, watermark=after.watermark, idle=after.idle, floor=after.floor))
         emits += [Emit(PARTIALS.name, None, each, partition) for each in packed]
     return emits

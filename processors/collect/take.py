@@ -35,16 +35,24 @@ class Taken:
 
 
 def take(
-    policy: CollectPolicy, seen: Seen, newest: int | None, read: Read, moment: Moment
+    policy: CollectPolicy,
+    seen: Seen,
+    newest: int | None,
+    floor: int | None,
+    read: Read,
+    moment: Moment,
 ) -> Taken:
     """Sort the events of *read* into new, repeated and late, and sum the new ones.
 
     An event is late when it is more than the grace behind the latest event up to itself, in the
-    order of the log: no matter where batches begin.
+    order of the log, no matter where batches begin; or when it is before the *floor*, that is, of a
+    window which `merge` lets go.
     """
     events, rejected = read.decoded.events, read.decoded.rejected
     seen, repeated = deduplicate(seen, policy.horizon, read.offsets, events)
     behind, newest = _behind(events.timestamp, ~repeated, newest, policy.grace_ms)
+    if floor is not None:
+        behind |= ~repeated & (events.timestamp < floor)
     fit = ~(repeated | behind)
     events, overflowed = _bounded(events, fit, policy.max_keys, moment.partition)
     counts = Counter(
@@ -59,7 +67,7 @@ def take(
         }
     )
     counts.update(f"dead_lettered.{each.reason.value}" for each in rejected)
-    letters = dead(read, moment) + (late(read, behind, moment) if behind.any() else [])
+    letters = dead(read, moment) + (late(read, behind, floor, moment) if behind.any() else [])
     return Taken(seen, newest, summarize(events, None if fit.all() else fit), letters, counts)
 
 

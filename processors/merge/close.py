@@ -18,7 +18,7 @@ from schemas.partial import Key
 from schemas.topics import AGGREGATES
 from schemas.window import MINUTE, SIZES
 
-__all__ = ["At", "Progress", "close"]
+__all__ = ["At", "Progress", "close", "let_go"]
 
 LENGTHS = tuple(SIZES.values())  # each a multiple of the one before
 At = tuple[int, int]  # length, start; their sum is the window's end
@@ -62,8 +62,13 @@ def close(progress: Progress, rows: Summary, *, since: int | None, until: int) -
         late, since = {}, end
     if late:
         _turn(progress, late, until, again=again)
-    for at in [at for at in progress.windows if sum(at) + progress.policy.grace_ms <= until]:
-        del progress.windows[at]
+
+
+def let_go(progress: Progress, final: int | None) -> None:
+    """Forget the windows that end by *final*."""
+    if final is not None:
+        for at in [at for at in progress.windows if sum(at) <= final]:
+            del progress.windows[at]
 
 
 def _turn(

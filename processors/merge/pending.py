@@ -38,7 +38,8 @@ def heard(mark: MergeMark, partial: Partial) -> MergeMark:
     The watermark is the least one of the sources that are not idle, the greatest when all are;
     there is none until every source has been heard of.
     """
-    sources = dict(mark.sources) | {partial.source: Source(partial.watermark, partial.idle)}
+    stands = Source(partial.watermark, partial.idle, partial.floor)
+    sources = dict(mark.sources) | {partial.source: stands}
     mark = replace(
         mark,
         sources=dict(sorted(sources.items())),
@@ -62,10 +63,13 @@ def heard(mark: MergeMark, partial: Partial) -> MergeMark:
 def add(
     policy: MergePolicy, state: MergeState, offset: int, rows: Summary, moment: Moment
 ) -> tuple[MergeState, int]:
-    """Let *rows* wait; also, how many events came too late for that."""
-    closed, lost = boundary(state.mark.watermark), 0
-    if closed is not None and len(rows):
-        fits = rows.start + MINUTE + policy.grace_ms > closed
+    """Let *rows* wait; also, how many events are of windows that are gone.
+
+    These are none while every source keeps to the floor that it told.
+    """
+    final, lost = state.mark.final, 0
+    if final is not None and len(rows):
+        fits = rows.start >= final
         if not fits.all():
             lost = events(select(rows, np.flatnonzero(~fits)))
             rows = select(rows, np.flatnonzero(fits))

@@ -32,6 +32,7 @@ class Source:
 
     watermark: int | None = None  # ms
     idle: bool = False
+    floor: int | None = None  # ms; it brings no event before it any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class MergeMark:
     sources: Mapping[int, Source] = field(default_factory=dict)
     expected: int = 0  # how many sources there are
     watermark: int | None = None  # ms; never goes back
+    final: int | None = None  # ms; windows that end by then are gone, and nothing is for them
     taken: int = -1  # offset of the partial at which pending rows were last taken into windows
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from processors.merge.close import Progress, close
+from processors.merge.close import Progress, close, let_go
+from processors.merge.floor import ask, final, wanted
 from processors.merge.pending import add, heard, split
 from processors.merge.policy import MergePolicy
 from processors.merge.row import name, rows
@@ -25,6 +26,9 @@ def step(
     For each window the rows that changed are written, by scope, each scope's pooled row last:
     all rows when the window closes, else those that events were added to. The outcome does not
     depend on how partials were divided into batches.
+
+    A window whose grace is over is let go once every source has told a floor at its end. Those that
+    have not are asked to, in step with the minutes; until then the window can still be revised.
     """
     progress = Progress(policy, moment, dict(state.windows))
     before = state
@@ -60,6 +64,12 @@ def _moved(progress: Progress, state: MergeState, told: Input) -> MergeState:
     if until == since and not ripe:
         return replace(state, mark=mark)
     close(progress, combine(ripe), since=since, until=until)
+    want = wanted(progress.policy, until)
+    if any(sum(at) <= want for at in progress.windows):
+        mark = replace(mark, final=final(mark, want))
+        let_go(progress, mark.final)
+    if any(sum(at) <= want for at in progress.windows):
+        progress.emits += ask(mark, want, progress.moment.partition)
     return replace(
         state,
         mark=replace(mark, taken=told.offset),

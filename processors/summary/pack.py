@@ -39,7 +39,13 @@ def pieces(summary: Summary, limit: int = PIECE) -> list[Summary]:
 
 
 def pack(
-    summary: Summary, *, source: int, sources: int, watermark: int | None, idle: bool = False
+    summary: Summary,
+    *,
+    source: int,
+    sources: int,
+    watermark: int | None,
+    idle: bool = False,
+    floor: int | None = None,
 ) -> Partial:
     """The summary of minutes as it travels, from one of *sources* tasks of `collect`."""
     return Partial(
@@ -47,6 +53,7 @@ def pack(
         sources=sources,
         watermark=watermark,
         idle=idle,
+        floor=floor,
         keys=summary.keys,
         error_types=summary.error_types,
         key=summary.key.astype("<i4").tobytes(),

@@ -21,9 +21,10 @@ from processors.collect import (
 )
 from schemas.codec import Codec
 from schemas.decode import decode_events
-from schemas.flow import Moment
-from schemas.topics import METRICS, QUALITY, TOPICS
+from schemas.flow import Emit, Input, Moment
+from schemas.topics import FLOORS, METRICS, QUALITY, TOPICS
 from streams.exactly_once.decode import by_topic
+from streams.exactly_once.decode import decode as one_by_one
 from streams.exactly_once.source import Batch
 from streams.exactly_once.stage import Read as Decoded
 from streams.exactly_once.stage import Stage
@@ -34,9 +35,14 @@ LARGEST_ROUND = 60_000  # messages; bounds memory and the length of a step while
 
 
 def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Decoded:
-    """Messages sorted by topic, as columns; the step itself writes the dead letters."""
-    reads = []
+    """Messages sorted by topic: events as columns, whose dead letters the step writes; floors."""
+    reads, dead = list[Read | Input](), list[Emit]()
     for name, group in by_topic(messages):
+        if name == FLOORS.name:
+            floors = one_by_one(codec, group, moment)
+            reads += floors.inputs
+            dead += floors.dead
+            continue
         values = list(map(Message.value, group))
         retention = TOPICS[name].retention_ms or 0
         reads.append(
@@ -49,7 +55,7 @@ def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Decoded
                 headers=Lazily(group, lambda each: each.headers() or []),
             )
         )
-    return Decoded(reads)
+    return Decoded(reads, tuple(dead))
 
 
 class Lazily(Sequence[T]):
@@ -84,7 +90,7 @@ def stage(settings: Settings) -> Stage[CollectPolicy, CollectState]:
     )
     return Stage(
         name="collect",
-        reads=(METRICS, QUALITY),
+        reads=(METRICS, QUALITY, FLOORS),
         decode=decode,
         policy=lambda _catalog: policy,
         step=step,

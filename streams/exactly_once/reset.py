@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 from schemas.codec import Codec, unpack
 from schemas.errors import Undecodable
 from schemas.journal import Position
-from schemas.topics import COMMANDS, PARTIALS, Topic, changelog, journal
+from schemas.topics import COMMANDS, FLOORS, PARTIALS, Topic, changelog, journal
 from streams import kafka
 from streams.exactly_once.changelog import POSITION, entry
 from streams.exactly_once.reading import end_of, read, stable_end
@@ -67,7 +67,8 @@ def reset(stages: Sequence[Stage[Any, Any]], codec: Codec, brokers: str) -> dict
         if not kept and group.state not in (ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN):
             admin.delete_consumer_groups([stage.group])[stage.group].result(10)
     if any(stage.name == "collect" for stage in stages):
-        deleted[PARTIALS.name] = _empty(admin, brokers, PARTIALS.name)
+        for topic in (PARTIALS, FLOORS):  # windows that are filled anew ask for floors anew
+            deleted[topic.name] = _empty(admin, brokers, topic.name)
     return deleted
 
 

@@ -27,6 +27,8 @@ from schemas.topics import (
     ANOMALIES,
     COMMANDS,
     DEPLOYMENTS,
+    FLOORS,
+    LATE,
     METRICS,
     QUALITY,
     Topic,
@@ -234,6 +236,54 @@ def test_every_good_event_is_in_a_window(
     (window,) = pipeline.until(closed, 60, "the window of the good events")
     assert (GOOD * 4 // 5, GOOD // 5) == (window.requests, window.metrics["quality"].count)
     assert 91.5 * (GOOD // 5) == window.metrics["quality"].sum
+
+
+def test_scores_for_windows_that_are_gone_are_late_and_every_aggregated_event_is_in_a_window(
+    pipeline: Any, now: int, put_aside: dict[Coordinates, tuple[Reason, bytes | None]]
+) -> None:
+    assert put_aside
+
+    def gone() -> bool:
+        """Whether a source that reads scores has been asked to let the minute go."""
+        asked = [seen.value.before for seen in pipeline.records(FLOORS) if seen.partition == 1]
+        return max(asked, default=0) > now - 12 * MINUTE
+
+    producer = kafka.producer(pipeline.cluster.bootstrap_servers)
+    # Not late by the newest score of its partition; its window goes when the next minute closes.
+    opened_ = score(now, timestamp=now - 12 * MINUTE)
+    producer.produce(QUALITY.name, pipeline.codec.encode(QUALITY, opened_), partition=1)
+
+    assert 0 == producer.flush(10)
+    pipeline.until(lambda: not pipeline.unread("collect"), 30, "the old score is read")
+    assert 0 == counts(pipeline)["late"]
+    for at in (now + MINUTE, now + 2 * MINUTE):
+        last = json.dumps({n: v for n, v in dataclasses.asdict(event(at)).items() if v})
+        last = last.replace(str(at - 3 * MINUTE), str(at))
+        for partition in range(PARTITIONS):
+            producer.produce(METRICS.name, last, partition=partition)
+        assert 0 == producer.flush(10)
+        pipeline.until(lambda: not pipeline.unread("collect"), 30, "it is read")
+    pipeline.until(gone, 60, "the minute is over for all")
+    pipeline.until(lambda: not pipeline.unread("collect"), 30, "the source keeps to it")
+    producer.produce(QUALITY.name, pipeline.codec.encode(QUALITY, opened_), partition=1)
+
+    assert 0 == producer.flush(10)
+    pipeline.until(lambda: counts(pipeline)["late"] == 1, 30, "the same score is late")
+    (letter,) = read_all(pipeline.settings, LATE)
+    lost = [
+        line.counts.get("late", 0) for each in pipeline.journal("merge").values() for line in each
+    ]
+    assert pipeline.codec.encode(QUALITY, opened_) == letter.value()
+    assert int(dict(letter.headers())["__late.floor"]) > now - 12 * MINUTE
+    assert 0 == sum(lost)
+
+    def scores() -> int:
+        """The scores in the windows of a minute, by their last revisions."""
+        found = newest(seen.value for seen in pipeline.records(AGGREGATES)).values()
+        rows = [w for w in found if w.window == "1m" and w.pooled and "quality" in w.metrics]
+        return sum(window.metrics["quality"].count for window in rows)
+
+    pipeline.until(lambda: scores() == GOOD // 5 + 1, 30, "all of them but the late one")
 
 
 def test_the_command_lists_shows_and_sends_them_again(

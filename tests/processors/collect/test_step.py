@@ -10,10 +10,11 @@ import pytest
 from processors.collect import CollectPolicy, CollectState, Read, fresh, step
 from processors.summary.combine import combine
 from processors.summary.pack import unpack
-from schemas.flow import Emit, Moment, Outcome
+from schemas.floor import Floor
+from schemas.flow import Emit, Input, Moment, Outcome
 from schemas.partial import Partial
 from schemas.scope import partition_of
-from schemas.topics import LATE, PARTIALS, QUALITY
+from schemas.topics import FLOORS, LATE, PARTIALS, QUALITY
 
 POLICY = CollectPolicy(grace_ms=10_000, delay_ms=1_000, horizon=100)
 MOMENT = Moment(now=1_000_000, seed=1, epoch=1, partition=2, partitions=4)
@@ -266,6 +267,57 @@ def test_a_source_of_nothing_but_garbage_holds_no_window_open(reading: Reading) 
 
     assert {(None, True)} == {(v.watermark, v.idle) for _, v in partials(outcome)}
     assert 1 == outcome.counts["dead_lettered"]
+
+
+def floor(before: int) -> Input:
+    return Input(FLOORS.name, 0, Floor(task=1, before=before))
+
+
+def test_what_is_below_a_floor_is_late_and_the_late_message_tells_the_floor(
+    reading: Reading,
+) -> None:
+    rows = [(0, 119_999, 0), (1, 120_000, 0)]
+    outcome = step(POLICY, fresh(), [floor(60_000), reading(rows), floor(120_000)], MOMENT)
+    after = step(POLICY, outcome.state, [reading([(0, 119_998, 0)], first=2)], MOMENT)
+
+    assert (1, 1) == (outcome.counts["aggregated"], outcome.counts["late"])
+    assert [b"value 0"] == [each.value for each in letters(outcome, LATE.name)]
+    assert b"120000" == dict(letters(outcome, LATE.name)[0].headers)["__late.floor"]
+    assert (0, 1) == (after.counts["aggregated"], after.counts["late"])
+
+
+def test_a_floor_is_answered_to_every_partition_once_and_says_nothing_of_the_time(
+    reading: Reading,
+) -> None:
+    state = step(POLICY, fresh(), [reading([(0, 200_000, 0)])], at(1_000)).state
+    answer = step(POLICY, state, [floor(120_000)], at(1_500))
+    again = step(POLICY, answer.state, [floor(120_000), floor(60_000)], at(1_600))
+    idle = step(POLICY, answer.state, [], at(6_000))
+
+    assert [(p, 199_000, False, 120_000) for p in range(4)] == [
+        (p, v.watermark, v.idle, v.floor) for p, v in partials(answer)
+    ]
+    assert (again.state, (), {}) == (answer.state, again.emits, again.changes)
+    assert {(204_000, True, 120_000)} == {(v.watermark, v.idle, v.floor) for _, v in partials(idle)}
+
+
+def test_only_the_last_partial_to_a_partition_tells_a_new_floor(reading: Reading) -> None:
+    policy = replace(POLICY, destinations=1)
+    batch = [
+        floor(60_000),
+        reading([(0, 90_000, 5)]),
+        reading([(0, 80_000, 5)], topic=QUALITY.name),
+    ]
+    outcome = step(policy, fresh(), batch, MOMENT)
+
+    assert [None, 60_000] == [value.floor for _, value in partials(outcome)]
+
+
+def test_a_tombstone_among_the_floors_is_passed_over() -> None:
+    state = step(POLICY, fresh(), [], at(100)).state
+    outcome = step(POLICY, state, [Input(FLOORS.name, 0, None)], at(200))
+
+    assert state is outcome.state
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,11 @@ def partial(
     source: int = 0,
     sources: int = 1,
     idle: bool = False,
+    floor: int | None = None,
 ) -> Input:
     """A partial as merge reads it."""
     rows = summarize(events([], 0) if found is None else found)
-    told = pack(rows, source=source, sources=sources, watermark=watermark, idle=idle)
+    told = pack(rows, source=source, sources=sources, watermark=watermark, idle=idle, floor=floor)
     return Input(PARTIALS.name, offset, told)
 
 
@@ -68,7 +69,8 @@ def stream(
     """Partials of sources that come along at their own pace, and all the events in them.
 
     Events are up to *behind* ms older than the newest one of their source. Sources fall idle at
-    times; in the end all are, and so far ahead that every window closes.
+    times; in the end all are, and so far ahead that every window closes. Each tells the highest
+    floor that it can keep to, or at times none before it has told one.
     """
     rng = np.random.default_rng(seed)
     clock = np.full(sources, int(rng.integers(1, 20_000)) * MINUTE)
@@ -96,7 +98,28 @@ def stream(
         partial(steps + s, watermark=end, source=s, sources=sources, idle=True)
         for s in range(sources)
     ]
-    return inputs, found
+    return promised(inputs, rng), found
+
+
+def promised(inputs: Sequence[Input], rng: np.random.Generator) -> list[Input]:
+    """The partials, each with a floor below which its source brings nothing any more."""
+    lowest: dict[int, int] = {}
+    told = []
+    for each in reversed(inputs):
+        source, minutes = each.value.source, np.frombuffer(each.value.minute, "<i8")
+        floor = lowest.get(source, each.value.watermark)
+        told.append(replace(each, value=replace(each.value, floor=floor // MINUTE * MINUTE)))
+        if len(minutes):
+            lowest[source] = min(floor, int(minutes.min()) * MINUTE)
+        else:
+            lowest[source] = floor
+    silent = {source: int(rng.integers(0, len(inputs))) for source in lowest}
+    return [
+        replace(each, value=replace(each.value, floor=None))
+        if i < silent[each.value.source]
+        else each
+        for i, each in enumerate(reversed(told))
+    ]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from processors.merge import MergePolicy, MergeState, fresh, restore, step
 from schemas.columns import EventColumns
 from schemas.flow import Emit, Input, Moment, Outcome
+from schemas.topics import AGGREGATES, FLOORS
 from schemas.window import MINUTE, WindowAggregate
 
 POLICY = MergePolicy(grace_ms=2 * MINUTE)
@@ -19,7 +20,20 @@ Telling = Callable[..., Input]
 
 
 def told(outcome: Outcome[MergeState], window: str) -> list[WindowAggregate]:
-    return [each.value for each in outcome.emits if each.value.window == window]
+    return [
+        each.value
+        for each in outcome.emits
+        if each.topic == AGGREGATES.name and each.value.window == window
+    ]
+
+
+def asked(outcome: Outcome[MergeState]) -> list[tuple[int | None, int, int]]:
+    """Source, task, floor."""
+    return [
+        (each.partition, each.value.task, each.value.before)
+        for each in outcome.emits
+        if each.topic == FLOORS.name
+    ]
 
 
 def watermarks(*partials: Input) -> list[int | None]:
@@ -155,14 +169,15 @@ def test_a_late_event_does_not_wait_for_another_minute_once_a_source_is_idle(
     assert () == again.emits
 
 
-def test_only_what_changed_is_written_to_the_changelog_and_it_goes_with_the_grace(
+def test_only_what_changed_is_written_to_the_changelog_and_it_goes_with_the_window(
     make_events: Making, make_partial: Telling
 ) -> None:
     one = make_partial(0, watermark=START + MINUTE, found=make_events([START] * 40, 1))
     first = step(POLICY, fresh(), [one], MOMENT)
     late = make_partial(1, watermark=START + 2 * MINUTE, found=make_events([START], 7))
     second = step(POLICY, first.state, [late], MOMENT)
-    third = step(POLICY, second.state, [make_partial(2, watermark=START + 3 * MINUTE)], MOMENT)
+    quiet = make_partial(2, watermark=START + 3 * MINUTE, floor=START + MINUTE)
+    third = step(POLICY, second.state, [quiet], MOMENT)
 
     assert 1 + 2 * 5 == len(first.changes)
     assert 1 + 2 == len(second.changes)
@@ -171,6 +186,47 @@ def test_only_what_changed_is_written_to_the_changelog_and_it_goes_with_the_grac
     }
     assert 5 == list(third.changes.values()).count(None)
     assert {(5 * MINUTE, START)} == {*third.state.windows}
+
+
+def test_a_window_stays_beyond_its_grace_until_every_source_keeps_to_a_floor_at_its_end(
+    make_events: Making, make_partial: Telling
+) -> None:
+    found = make_events([START] * 20, 1)
+    state = step(
+        POLICY,
+        fresh(),
+        [
+            make_partial(0, watermark=START + MINUTE, source=0, sources=2, found=found),
+            make_partial(1, watermark=None, source=1, sources=2, idle=True),
+        ],
+        MOMENT,
+    ).state
+    over = make_partial(
+        2, watermark=START + 3 * MINUTE, source=0, sources=2, floor=START + 9 * MINUTE
+    )
+    asking = step(POLICY, state, [over], MOMENT)
+    old = make_events([START + 5], 7)
+    answer = make_partial(
+        3, watermark=None, source=1, sources=2, idle=True, floor=START + MINUTE, found=old
+    )
+    revised = step(POLICY, asking.state, [answer], MOMENT)
+    final = step(
+        POLICY,
+        revised.state,
+        [make_partial(4, watermark=START + 4 * MINUTE, source=0, sources=2, floor=START + MINUTE)],
+        MOMENT,
+    )
+    gone = make_partial(5, watermark=START + 4 * MINUTE, source=0, sources=2, found=old)
+    lost = step(POLICY, final.state, [gone], MOMENT)
+
+    assert [(1, 0, START + MINUTE)] == asked(asking)
+    assert (MINUTE, START) in asking.state.windows
+    assert 0 == asking.counts["late"] == revised.counts["late"]
+    assert {2} == {row.revision for row in told(revised, "1m")}
+    assert {(5 * MINUTE, START)} == {*final.state.windows}
+    assert [] == asked(final)
+    assert () == lost.emits
+    assert 1 <= lost.counts["late"]
 
 
 def test_a_step_without_partials_leaves_the_state_as_it_was(
@@ -195,7 +251,8 @@ def test_an_empty_changelog_is_a_fresh_state() -> None:
 
 
 def spilt(emits: Sequence[Emit], window: str) -> dict[str, int]:
-    last = {e.value.record_id: e.value for e in emits if e.value.window == window}
+    rows_ = [e.value for e in emits if e.topic == AGGREGATES.name and e.value.window == window]
+    last = {row.record_id: row for row in rows_}
     rows = [row for row in last.values() if not row.pooled]
     return {row.endpoint: row.requests for row in rows}
 
