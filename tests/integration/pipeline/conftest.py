@@ -106,7 +106,8 @@ class Pipeline:
                     reader.list_topics(topic.name, timeout=10).topics[topic.name].partitions
                 )
                 asked = [TopicPartition(topic.name, partition) for partition in range(width)]
-                for each in reader.committed(asked, timeout=10):
+                # A worker that died may have left a transaction, which is waited for.
+                for each in reader.committed(asked, timeout=30):
                     low, high = end_of(reader, (topic.name, each.partition))
                     stretches[topic.name, each.partition] = (max(low, each.offset), high)
             with closing(read(reader, stretches)) as waiting:
