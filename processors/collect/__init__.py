@@ -2,11 +2,20 @@
 
 from processors.collect.policy import CollectPolicy
 from processors.collect.reading import Read
-from processors.collect.state import ENTRY, CollectMark, CollectState, absorb, fresh, restore
+from processors.collect.state import (
+    ENTRY,
+    CollectEntry,
+    CollectMark,
+    CollectState,
+    absorb,
+    fresh,
+    restore,
+)
 from processors.collect.step import step
 
 __all__ = [
     "ENTRY",
+    "CollectEntry",
     "CollectMark",
     "CollectPolicy",
     "CollectState",

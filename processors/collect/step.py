@@ -10,7 +10,8 @@ from functools import partial
 from processors.collect.deduplicate import Seen
 from processors.collect.policy import CollectPolicy
 from processors.collect.reading import Read
-from processors.collect.state import MARK, CollectMark, CollectState
+from processors.collect.refused import noted
+from processors.collect.state import MARK, CollectEntry, CollectMark, CollectState
 from processors.collect.take import take
 from processors.summary.pack import pack, pieces, route
 from processors.summary.table import Summary, empty
@@ -65,15 +66,27 @@ def step(
         return Outcome(state, watermark=mark.watermark, tail=state.tail(policy))
     if passed or fed:  # a floor alone says nothing of the time
         mark = replace(mark, told=moment.now)
-    after = CollectState(mark, seen)
+    after = CollectState(mark, seen, state.refused)
+    after = replace(after, refused=noted(state.refused, reads, after.tail(policy)))
     return Outcome(
         after,
         emits=(*partials, *letters),
-        changes={} if mark == state.mark else {MARK: mark},
+        changes=_changes(state, after),
         counts=counts,
         watermark=mark.watermark,
         tail=after.tail(policy),
     )
+
+
+def _changes(before: CollectState, after: CollectState) -> dict[str, CollectEntry | None]:
+    """The changelog's entries: the mark, and which messages were refused."""
+    changes: dict[str, CollectEntry | None] = dict.fromkeys(before.refused.keys() - after.refused)
+    for name, bits in after.refused.items():
+        if bits != before.refused.get(name):
+            changes[name] = CollectEntry(refused=bits)
+    if after.mark != before.mark:
+        changes[MARK] = CollectEntry(mark=after.mark)
+    return changes
 
 
 def _later(policy: CollectPolicy, mark: CollectMark, fed: bool, moment: Moment) -> CollectMark:  # noqa: FBT001

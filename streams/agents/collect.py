@@ -31,11 +31,21 @@ from streams.exactly_once.stage import Stage
 from streams.settings import Settings
 
 T = TypeVar("T")
+EVER = 1 << 62  # ms
 LARGEST_ROUND = 60_000  # messages; bounds memory and the length of a step while catching up
 
 
 def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Decoded:
     """Messages sorted by topic: events as columns, whose dead letters the step writes; floors."""
+    return _read(codec, messages, moment, moment.now)
+
+
+def again(codec: Codec, messages: Sequence[Message], moment: Moment) -> Decoded:
+    """The same, with any timestamp: what was taken once is known again whatever the clock says."""
+    return _read(codec, messages, moment, None)
+
+
+def _read(codec: Codec, messages: Sequence[Message], moment: Moment, now: int | None) -> Decoded:
     reads, dead = list[Read | Input](), list[Emit]()
     for name, group in by_topic(messages):
         if name == FLOORS.name:
@@ -44,12 +54,12 @@ def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Decoded
             dead += floors.dead
             continue
         values = list(map(Message.value, group))
-        retention = TOPICS[name].retention_ms or 0
+        at = (EVER, EVER) if now is None else (now, TOPICS[name].retention_ms or 0)
         reads.append(
             Read(
                 topic=name,
                 offsets=np.fromiter(map(Message.offset, group), np.int64, len(group)),
-                decoded=decode_events(codec.registry, name, values, moment.now, retention),
+                decoded=decode_events(codec.registry, name, values, *at),
                 values=values,
                 keys=Lazily(group, lambda each: each.key()),
                 headers=Lazily(group, lambda each: each.headers() or []),
@@ -97,6 +107,7 @@ def stage(settings: Settings) -> Stage[CollectPolicy, CollectState]:
         fresh=fresh,
         restore=restore,
         absorb=absorb,
+        again=again,
         entry=ENTRY,
         in_step=True,
         interval=settings.commit_interval_ms / 1_000,

@@ -34,7 +34,8 @@ class Stage(Generic[P, S]):
 
     `step` must be a function of its arguments; an empty batch that emits and changes nothing must
     leave the state as it was. `absorb` rebuilds the part of the state that is a function of a
-    bounded tail of the input, without emitting.
+    bounded tail of the input, without emitting; it is given what `again` makes of the messages,
+    else `decode`.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Stage(Generic[P, S]):
     restore: Callable[[Mapping[str, Any]], S]
     entry: type | None  # of the changelog's values; None for a stage without state
     absorb: Callable[[P, S, Sequence[Any], Moment], S] | None = None
+    again: Decode | None = None  # as decode, for messages that were judged by another clock
     commands: bool = False  # every task reads llmopt.commands.v1, whole
     catalog: bool = False  # the policy follows llmopt.catalog.v1
     in_step: bool = False  # its topics are read in the order in which they were written

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -69,7 +70,7 @@ def take_over(
                 starts = _starts(stage, any_, partition, offsets[partition], position)
                 task = _task(stage, partition, position, entries, starts)
                 if position is not None:
-                    task.state = _absorb(stage, codec, policy, stable, task, partitions, now)
+                    task.state = absorb(stage, codec, policy, stable, task, partitions, now)
                 tasks[partition] = task
         except KafkaException as error:
             raise Retake(f"taking over {stage.name}: {error}") from error
@@ -132,7 +133,7 @@ def _task(
     )
 
 
-def _absorb(
+def absorb(
     stage: Stage[Any, Any],
     codec: Codec,
     policy: Any,
@@ -141,7 +142,14 @@ def _absorb(
     partitions: int,
     now: int,
 ) -> Any:
-    """The task's state with the tail of its input read again."""
+    """The task's state with the tail of its input read again, as far as that is still there.
+
+    Raises:
+        Retake: the broker did not answer in time.
+        KafkaException: it refuses.
+    """
+    if stage.absorb is None:
+        return task.state
     moment = Moment(
         now=now,
         seed=seed_of(stage.name, task.partition, task.sequence),
@@ -149,22 +157,26 @@ def _absorb(
         partition=task.partition,
         partitions=partitions,
     )
-    absorb = stage.absorb
-    if absorb is None:
-        return task.state
-    state, batch = task.state, list[Message]()
-    for topic in stage.reads:
-        start = task.tail.get(topic.name)
-        if start is None:
-            continue
-        low, _ = end_of(stable, (topic.name, task.partition))
-        stretch = (max(start, low), task.ends[topic.name])
-        for message in read(stable, {(topic.name, task.partition): stretch}):
-            batch.append(message)
-            if len(batch) >= stage.batch:
-                state = absorb(policy, state, stage.decode(codec, batch, moment).inputs, moment)
-                batch = []
-        if batch:
-            state = absorb(policy, state, stage.decode(codec, batch, moment).inputs, moment)
-            batch = []
+    decode, state = stage.again or stage.decode, task.state
+    for at, stretch in tails(stage, stable, task).items():
+        for batch in _batches(read(stable, {at: stretch}), stage.batch):
+            state = stage.absorb(policy, state, decode(codec, batch, moment).inputs, moment)
     return state
+
+
+def tails(
+    stage: Stage[Any, Any], reader: Consumer, task: Task
+) -> dict[tuple[str, int], tuple[int, int]]:
+    """Of each input topic the offsets [start, end) that make up the state and are still there."""
+    found = {}
+    for topic in stage.reads:
+        if topic.name in task.tail:
+            at = (topic.name, task.partition)
+            low, _ = end_of(reader, at)
+            found[at] = (max(task.tail[topic.name], low), task.ends[topic.name])
+    return found
+
+
+def _batches(messages: Iterator[Message], size: int) -> Iterator[list[Message]]:
+    while batch := list(islice(messages, size)):
+        yield batch

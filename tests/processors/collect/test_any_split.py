@@ -10,7 +10,16 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from processors.collect import CollectPolicy, CollectState, Read, absorb, fresh, restore, step
+from processors.collect import (
+    CollectEntry,
+    CollectPolicy,
+    CollectState,
+    Read,
+    absorb,
+    fresh,
+    restore,
+    step,
+)
 from processors.summary.combine import combine
 from processors.summary.pack import unpack
 from processors.summary.summarize import summarize
@@ -145,7 +154,7 @@ def test_a_restarted_task_goes_on_as_if_nothing_had_happened(
     for stop in range(len(reads) + 1):
         before, _, _ = run(fresh(), reads[:stop])
         end = sum(len(read.offsets) for read in reads[:stop])
-        state = restore({"mark": before.mark} if stop else {})
+        state = restore({"mark": CollectEntry(mark=before.mark)} if stop else {})
         if stop:
             start = before.tail(POLICY)["llmopt.metrics.v1"]
             bounds = sorted({start, end, *(cut for cut in again if start < cut < end)})
