@@ -35,7 +35,8 @@ from streams.log import log
 T = TypeVar("T")
 HAND_OUT_AGAIN = 5.0  # seconds after which an agent must have lost its batch
 LASTING = 30.0  # seconds of a membership after which its end is no repetition
-LONGEST_COMMIT = 60.0  # seconds
+LONGEST_COMMIT = 30.0  # seconds; all time limits within a commit together are 20
+MOST_ABANDONED = 3  # commits that nobody waits for any longer, and that still have not ended
 GRACE = 12.0  # seconds for the round in flight when the worker stops
 Step = Callable[[Any, Any, Sequence[Any], Moment], Outcome[Any]]
 
@@ -62,6 +63,16 @@ class Batch:
             self.source.stepped(StepFailed(_where(self.source.stage, work, error)), error)
         else:
             self.source.stepped()
+
+
+def _thread_of(stage: Stage[Any, Any]) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix=stage.name)
+
+
+def _ended_at_last(commit: asyncio.Future[None]) -> None:
+    """Nobody waits for *commit* any longer; how it ended is for the log only."""
+    if not commit.cancelled():
+        log.warning("an abandoned commit has ended", how=str(commit.exception() or "committed"))
 
 
 def _where(stage: Stage[Any, Any], work: Work, error: Exception) -> str:
@@ -105,7 +116,8 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
         self.codec = codec
         self.home = home
         self.channel = Batches(app, maxsize=1_000)
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix=stage.name)
+        self.thread = _thread_of(stage)
+        self.abandoned: set[asyncio.Future[None]] = set()
         self.waiting = 0
         self.round: asyncio.Future[None] | None = None
         self.done = asyncio.Event()
@@ -139,7 +151,6 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
                     await self.sleep(pause)
         except Stuck as error:
             log.critical("stopping", stage=self.stage.name, why=str(error))
-            self.session = None  # the thread that would leave the group is the one that is stuck
             await self.crash(error)
         except (OutOfStep, StepFailed, NamedTwice) as error:
             log.critical(
@@ -186,21 +197,29 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
     async def commit(self, session: Session, works: Sequence[Work]) -> None:
         """Commit a round.
 
+        A call into librdkafka that outlasts its own time limits is abandoned with its thread and
+        its session. The next session's producer fences it, so that it either has committed before
+        the takeover looks, or never will.
+
         Raises:
-            Retake: as `commit`.
-            Stuck: it has taken longer than all of its own time limits together.
+            Retake: as `commit`, or the commit was abandoned.
+            Stuck: too many were, and none has ended.
         """
         committing = asyncio.ensure_future(self.blocking(partial(commit, session, works)))
         await asyncio.wait([committing], timeout=LONGEST_COMMIT)
-        if not committing.done():
-            frames = sys._current_frames()  # noqa: SLF001  # the only way to see another thread
-            where = [
-                "".join(traceback.format_stack(frame, 3))
-                for thread in self.thread._threads  # noqa: SLF001  # the same
-                if (frame := frames.get(thread.ident or 0)) is not None
-            ]
-            raise Stuck(f"a commit has not ended within {LONGEST_COMMIT:.0f} s: {where}")
-        committing.result()
+        if committing.done():
+            return committing.result()
+        frames = sys._current_frames()  # noqa: SLF001  # the only way to see another thread
+        where = [
+            "".join(traceback.format_stack(frame, 3))
+            for thread in self.thread._threads  # noqa: SLF001  # the same
+            if (frame := frames.get(thread.ident or 0)) is not None
+        ]
+        self.abandoned = {each for each in self.abandoned if not each.done()} | {committing}
+        committing.add_done_callback(_ended_at_last)
+        self.thread = _thread_of(self.stage)
+        sentence = f"a commit has not ended within {LONGEST_COMMIT:.0f} s: {where}"
+        raise (Stuck if len(self.abandoned) > MOST_ABANDONED else Retake)(sentence)
 
     async def hand_out(self, works: Sequence[Work]) -> None:
         """Give the round's batches to the agent, again if it lost them, until all are stepped."""

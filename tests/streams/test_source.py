@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import Any
 
@@ -11,7 +12,7 @@ from schemas.registry import LocalRegistry
 from streams.agents.detect import stage
 from streams.app import DEFECT, NAMED_TWICE, OUT_OF_STEP, STUCK, status_of
 from streams.exactly_once import source as subject
-from streams.exactly_once.errors import NamedTwice, OutOfStep, StepFailed, Stuck
+from streams.exactly_once.errors import NamedTwice, OutOfStep, Retake, StepFailed, Stuck
 from streams.exactly_once.session import Home
 from streams.exactly_once.source import Source
 from streams.settings import Settings
@@ -23,18 +24,53 @@ def source() -> Source:
     return Source(app, stage(Settings()), Codec(LocalRegistry()), Home("127.0.0.1:1", "w", {}))
 
 
-async def test_a_commit_that_neither_ends_nor_fails_stops_the_worker_and_says_where_it_is(
+async def test_a_commit_that_neither_ends_nor_fails_is_abandoned_and_says_where_it_is(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     freed = threading.Event()
     monkeypatch.setattr(subject, "LONGEST_COMMIT", 0.1)
     monkeypatch.setattr(subject, "commit", lambda *_: freed.wait(10))
+    first = source.thread
     try:
-        with pytest.raises(Stuck, match=r"(?s)has not ended within .* in wait"):
+        with pytest.raises(Retake, match=r"(?s)has not ended within .* in wait"):
             await source.commit(None, [])  # type: ignore[arg-type]  # it is not looked at
+
+        assert "free" == await source.blocking(lambda: "free")
     finally:
         freed.set()
+        first.shutdown()
         source.thread.shutdown()
+
+
+async def test_too_many_abandoned_commits_stop_the_worker_but_not_those_that_ended(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed = threading.Event()
+    monkeypatch.setattr(subject, "LONGEST_COMMIT", 0.05)
+    monkeypatch.setattr(subject, "commit", lambda *_: freed.wait(10))
+    threads = []
+
+    async def fail() -> str:
+        threads.append(source.thread)
+        with pytest.raises((Retake, Stuck)) as raised:
+            await source.commit(None, [])  # type: ignore[arg-type]  # it is not looked at
+        return raised.type.__name__
+
+    try:
+        before = [await fail() for _ in range(subject.MOST_ABANDONED + 1)]
+        freed.set()
+        for thread in threads:
+            thread.shutdown()
+        await asyncio.sleep(0.01)
+        freed.clear()
+        after = await fail()
+    finally:
+        freed.set()
+        for thread in (*threads, source.thread):
+            thread.shutdown()
+
+    assert ["Retake"] * subject.MOST_ABANDONED + ["Stuck"] == before
+    assert "Retake" == after
 
 
 async def test_a_commit_that_fails_fails_the_round(
