@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from processors.actuate.breaker import open_circuit
 from processors.actuate.ledger import changes_of_a_day
 from processors.actuate.policy import ActuatePolicy
-from processors.actuate.state import Failure, ScopeState, hold_over
+from processors.actuate.state import Failure, ScopeState, hold_over, under_way
 from processors.actuate.version import model_key, versioned
 from schemas.catalog import Catalog
 from schemas.config import LlmConfig
@@ -120,13 +120,13 @@ def _too_often(
     if today >= limits.max_changes_per_day:
         return f"{today} changes in 24 h, and max_changes_per_day is {limits.max_changes_per_day}."
     if entry.revised_at is not None:
-        minutes = (at - entry.revised_at) / MINUTE_MS
+        minutes = max(0, at - entry.revised_at) / MINUTE_MS
         if minutes < limits.min_minutes_between_changes:
             return (
                 f"The last change was {minutes:g} min ago, and min_minutes_between_changes is "
                 f"{limits.min_minutes_between_changes:g}."
             )
-    active = sum(other.rollout is not None for other in scopes.values())
+    active = under_way(scopes)
     if active >= policy.max_rollouts:
         return f"{active} rollouts are active in this task, and max_rollouts is its limit."
     return None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from processors.actuate.policy import ActuatePolicy
-from processors.actuate.state import ScopeState
+from processors.actuate.state import ScopeState, under_way
 from processors.actuate.turn import OPTIMIZER
 from schemas.flow import Emit
 from schemas.rollout import Deployment, Phase, Verdict
@@ -42,6 +42,6 @@ def open_circuit(policy: ActuatePolicy, scopes: Mapping[str, ScopeState], at: in
     failed = f"{task.failures} changes failed in a row"
     if at - task.failed_at < policy.breaker_s * 1000:
         return f"{failed}: nothing starts for {policy.breaker_s} s, or until `*` is resumed."
-    if any(entry.rollout is not None for entry in scopes.values()):
+    if under_way(scopes):
         return f"{failed}: one rollout at a time until one passes, or `*` is resumed."
     return None

@@ -83,8 +83,10 @@ def _pause(turn: Turn, command: Command, cause: Cause) -> Turn:
 
 
 def _resume(turn: Turn, command: Command, hold: Hold | None, cause: Cause) -> Turn:
-    turn = turn.become(replace(turn.entry, hold=None, failures=0))
     rollout = turn.entry.rollout
+    if rollout is not None:
+        rollout = replace(rollout, quiet=False)
+    turn = turn.become(replace(turn.entry, hold=None, failures=0, rollout=rollout))
     if hold is not None:
         reason = f"Still {hold.mode.value} for all scopes by {hold.by}: resume `*`."
         return _refuse(turn, command, reason, cause)

@@ -10,7 +10,7 @@ from processors.actuate.admit import failure, refusal
 from processors.actuate.memory import serves
 from processors.actuate.minute import begin
 from processors.actuate.rollout import Advance, Rollout, roll_back
-from processors.actuate.state import ScopeState
+from processors.actuate.state import ScopeState, silence
 from processors.actuate.transition import move, refuse, return_to
 from processors.actuate.turn import Cause, Turn
 from processors.actuate.version import over, versioned
@@ -36,7 +36,8 @@ def follow(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision) -> 
         return turn
     answered = (*entry.decisions, decision.id)[-ANSWERED:]
     turn = turn.become(replace(entry, decisions=answered))
-    cause = Cause(at=max(entry.at, decision.at), decision_id=decision.id)
+    # A rollout that starts in a silence must not be as old as what was heard last.
+    cause = Cause(at=max(entry.at, decision.at, silence(scopes)), decision_id=decision.id)
     if decision.action is Action.DEPLOY:
         return _deploy(turn, scopes, decision, cause)
     return _take_back(turn, decision, cause)

@@ -42,15 +42,21 @@ def pass_minute(turn: Turn, pooled: EnrichedWindow, hold: Hold | None) -> Turn:
     turn = turn.become(complete(turn.entry, window.end))
     if rollout is None:
         return turn
-    strategy = turn.policy.catalog.strategies.get(rollout.strategy)
-    reason = unusable(turn.policy.catalog, turn.scope, rollout.candidate)
-    if strategy is None or not strategy.steps:
-        reason = f"Strategy {rollout.strategy!r} is no longer in the catalog."
-    if strategy is None or reason is not None:
-        return move(turn, roll_back(rollout, str(reason), window.end), Cause(at=window.end))
+    strategy = strategy_of(turn, rollout)
+    if isinstance(strategy, str):
+        return move(turn, roll_back(rollout, strategy, window.end), Cause(at=window.end))
+    rollout = replace(rollout, quiet=False)
     if rollout.phase is Phase.PENDING:
         return begin(turn, strategy, rollout, hold, window.end)
     return _look(turn, strategy, rollout, rows, window.start)
+
+
+def strategy_of(turn: Turn, rollout: Rollout) -> Strategy | str:
+    """The ladder that a rollout is on, or the sentence that says why it cannot go on."""
+    strategy = turn.policy.catalog.strategies.get(rollout.strategy)
+    if strategy is None or not strategy.steps:
+        return f"Strategy {rollout.strategy!r} is no longer in the catalog."
+    return unusable(turn.policy.catalog, turn.scope, rollout.candidate) or strategy
 
 
 def begin(turn: Turn, strategy: Strategy, rollout: Rollout, hold: Hold | None, at: int) -> Turn:
@@ -63,10 +69,15 @@ def begin(turn: Turn, strategy: Strategy, rollout: Rollout, hold: Hold | None, a
         return move(
             turn, climb(strategy, replace(rollout, reference=reference((past,))), at), cause
         )
+    return give_up(turn, strategy, rollout, at)
+
+
+def give_up(turn: Turn, strategy: Strategy, rollout: Rollout, at: int) -> Turn:
+    """End a rollout that has waited too long for a past to measure by."""
     if at - rollout.started_at < strategy.max_wait_s * 1000:
-        return turn
+        return turn.become(replace(turn.entry, rollout=rollout))
     reason = f"No traffic to measure by within {strategy.max_wait_s} s: nothing was started."
-    return move(turn, roll_back(rollout, reason, at), cause)
+    return move(turn, roll_back(rollout, reason, at), Cause(at=at))
 
 
 def _look(

@@ -11,6 +11,8 @@ from schemas.catalog import Catalog
 class ActuatePolicy:
     """Limits of all rollouts; all times are event time.
 
+    `max_rollouts` counts those that are not quiet, see processors.actuate.silence.
+
     `settle_s`: a share counts as applied everywhere this long after the scope's clock at which it
     was written. It must cover how far the watermark runs behind the applications, and a minute is
     evidence only when it lies wholly after it. `critical_*`: the trigger that needs no patience,

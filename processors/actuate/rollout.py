@@ -44,6 +44,7 @@ class Rollout:
     sequence: int = 0  # of the last event
     waiting_since: int | None = None  # the dwell is over, the evidence is not there
     overdue: bool = False  # it has been said that the wait is over its limit
+    quiet: bool = False  # it waits for a person in a scope that has been silent for too long
     requests: int = 0  # that the candidate served
     reference: Reference | None = None  # the pre-period; None until traffic starts
     evidence: Evidence = field(default_factory=fresh_evidence)
@@ -89,6 +90,46 @@ def advance(strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int)
     if enough and above:
         return climb(strategy, rollout, at)
     return _wait(strategy, rollout, judgement, at, enough=enough)
+
+
+def rest(
+    strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int, heard: int
+) -> Advance:
+    """Look at a rollout in whose scope nothing has been served: it waits, and nothing climbs.
+
+    Silence is no evidence, so what was enough before does not lead further either. `max_wait_s`
+    after it was first held, `when_waiting` says what to do, as in `advance`. One that then waits
+    for a person is quiet once nothing was served for so long.
+
+    Args:
+        strategy: The ladder, as the catalog has it now.
+        rollout: A rollout that takes traffic.
+        judgement: Of all evidence so far; not FAIL.
+        at: ms of event time, now.
+        heard: ms of event time, since when nothing was served.
+
+    Returns:
+        The rollout one look later.
+    """
+    longest = strategy.max_wait_s * 1000
+    ended = rollout.step >= len(strategy.steps) and judgement.ready
+    if rollout.phase is Phase.PAUSED or rollout.overdue or ended:
+        return Advance(replace(rollout, quiet=at - heard >= longest))
+    if at - rollout.entered_at < _hold_ms(strategy, rollout):
+        return Advance(rollout)
+    where = f"at {percent(rollout.share)}"
+    silence = f"no request was served in this scope for {(at - heard) // 60_000} min"
+    if rollout.waiting_since is None:
+        held = replace(rollout, waiting_since=at)
+        return Advance(held, f"Held {where}: inconclusive, {silence}.")
+    if at - rollout.waiting_since < longest:
+        return Advance(rollout)
+    if strategy.when_waiting == "rollback":
+        return roll_back(rollout, f"Gave up {where}: inconclusive, {silence}.", at)
+    return Advance(
+        replace(rollout, overdue=True, quiet=at - heard >= longest),
+        f"Still held {where}: inconclusive, {silence}. Promote or abort it.",
+    )
 
 
 def climb(strategy: Strategy, rollout: Rollout, at: int) -> Advance:

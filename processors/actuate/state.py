@@ -56,11 +56,24 @@ class Serving:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """How far event time has come in a task, and how long nothing has been heard since.
+
+    Silence is counted by the worker's clock, a minute at a time, and only while an owner watches.
+    """
+
+    reached: int  # ms, event time: windows were written as of then
+    silent: int = 0  # ms without news since
+    counted_at: int  # ms, the worker's clock: up to when
+    epoch: int  # of the owner that watches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeState:
     """One scope, whole: an entry of the changelog.
 
-    The entry of `*` carries the hold over the whole task and its failures, and in the task that
-    owns `*` also the config that stands behind every other scope.
+    The entry of `*` carries the task's clock, the hold over the whole task and its failures, and in
+    the task that owns `*` also the config that stands behind every other scope.
     """
 
     revision: int = 0  # of the last config written
@@ -82,6 +95,7 @@ class ScopeState:
     past: EnrichedWindow | None = None  # how the scope has been of late, without a split
     failures: int = 0  # of the whole task in a row, in the entry of `*`
     failed_at: int = 0  # ms, the last of them
+    clock: Clock | None = None  # of the whole task, in the entry of `*`
 
     def previous(self) -> LlmConfig | None:
         """The stable config before the present one; None when there is none."""
@@ -113,6 +127,17 @@ def fresh() -> ActuateState:
 def restore(entries: Mapping[str, ScopeState]) -> ActuateState:
     """The state that wrote *entries*."""
     return ActuateState(dict(entries))
+
+
+def under_way(scopes: Mapping[str, ScopeState]) -> int:
+    """How many rollouts take a place: not those that are quiet."""
+    return sum(entry.rollout is not None and not entry.rollout.quiet for entry in scopes.values())
+
+
+def silence(scopes: Mapping[str, ScopeState]) -> int:
+    """The time of a task in which nothing is heard, ms of event time; 0 while something is."""
+    clock = scopes.get(ALL, ScopeState()).clock
+    return clock.reached + clock.silent if clock is not None and clock.silent else 0
 
 
 def hold_over(scopes: Mapping[str, ScopeState], scope: str) -> Hold | None:

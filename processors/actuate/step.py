@@ -11,6 +11,7 @@ from processors.actuate.decision import follow
 from processors.actuate.memory import remember
 from processors.actuate.minute import pass_minute
 from processors.actuate.policy import ActuatePolicy
+from processors.actuate.silence import hear, listen, pass_silence, silent
 from processors.actuate.state import (
     ENTRY,
     ActuateState,
@@ -25,7 +26,7 @@ from schemas.decision import Decision
 from schemas.flow import Emit, Input, Moment, Outcome
 from schemas.rollout import Deployment
 from schemas.scope import ALL, partition_of
-from schemas.window import EnrichedWindow
+from schemas.window import MINUTE, EnrichedWindow
 
 __all__ = ["ENTRY", "ActuatePolicy", "ActuateState", "fresh", "restore", "step"]
 
@@ -36,8 +37,9 @@ def step(
     """Take in a batch, record by record.
 
     Every record is answered before the next one is looked at, so how the inputs are cut into
-    batches plays no part. Time is the scope's own: the end of its newest complete minute. Only
-    `updated_at` of a config is the worker's clock, for it is what propagation is measured by.
+    batches plays no part. Time is the scope's own: the end of its newest complete minute; in a
+    scope where nothing is served, that of the task. The worker's clock is `updated_at` of a config,
+    for it is what propagation is measured by, and counts how long a task has heard nothing at all.
 
     Args:
         policy: Limits and catalog.
@@ -56,6 +58,9 @@ def step(
         for turn in _turns(policy, scopes, item.value, moment):
             _keep(scopes, turn)
             emits.extend(turn.emits)
+    for turn in _silences(policy, scopes, moment):
+        _keep(scopes, turn)
+        emits.extend(turn.emits)
     changes = {
         scope: entry
         for scope, entry in sorted(scopes.items())
@@ -90,8 +95,30 @@ def _turns(
                 yield pass_minute(turn, row, hold_over(scopes, turn.scope))
             else:
                 yield turn.become(remember(policy, turn.entry, row))
+            task = scopes.get(ALL, ScopeState())
+            if row.window.closed and (heard := hear(task, row.window.watermark, moment)) != task:
+                yield begin(ALL).become(heard)
+                # Rows of the minutes before have all come, of this one perhaps not.
+                at = row.window.watermark - MINUTE
+                for scope, rollout in silent(scopes, at):
+                    yield pass_silence(begin(scope), rollout, hold_over(scopes, scope), at)
         case _:
             pass  # a tombstone
+
+
+def _silences(
+    policy: ActuatePolicy, scopes: Mapping[str, ScopeState], moment: Moment
+) -> Iterator[Turn]:
+    """The turns that silence makes: when another minute of it is over in the whole task."""
+    before = scopes.get(ALL, ScopeState())
+    task = listen(scopes, moment)
+    if task is before or task.clock is None:
+        return
+    yield Turn(policy, moment, ALL, before).become(task)
+    at = task.clock.reached + task.clock.silent
+    for scope, rollout in silent(scopes, at):
+        turn = Turn(policy, moment, scope, scopes[scope])
+        yield pass_silence(turn, rollout, hold_over(scopes, scope), at)
 
 
 def _keep(scopes: dict[str, ScopeState], turn: Turn) -> None:

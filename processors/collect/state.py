@@ -86,9 +86,7 @@ def absorb(
     """
     del moment
     seen = dict(state.seen)
-    for read in batch:
-        if isinstance(read, Input):
-            continue  # the mark knows the floor
+    for read in (each for each in batch if isinstance(each, Read)):  # the mark knows the floor
         events = read.decoded.events
         refused = among(state.refused, read.topic, read.offsets)
         if refused.any():

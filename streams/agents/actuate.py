@@ -30,6 +30,7 @@ def stage(settings: Settings) -> Stage[ActuatePolicy, ActuateState]:
         entry=ENTRY,
         commands=True,
         catalog=True,
+        tick=10.0,
     )
 
 

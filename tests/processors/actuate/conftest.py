@@ -210,6 +210,22 @@ class Play:
             self.clock += MINUTE
         return emits
 
+    def elsewhere(self, n: int) -> list[Emit]:
+        """Let *n* minutes pass in which another scope alone is served."""
+        emits: list[Emit] = []
+        for _ in range(n):
+            emits += self.feed(row(self.clock, scope="mail/other", config=None))
+            self.clock += MINUTE
+        return emits
+
+    def hush(self, n: int, every: int = MINUTE) -> list[Emit]:
+        """Let *n* ticks pass, with so many ms between them, in which nothing is heard at all."""
+        emits: list[Emit] = []
+        for _ in range(n):
+            self.moment = replace(self.moment, now=self.moment.now + every)
+            emits += self.feed()
+        return emits
+
     def past(self) -> None:
         """A minute and the quarter before it: who serves the scope, and how it has been."""
         self.minutes(1)

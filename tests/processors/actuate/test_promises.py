@@ -44,11 +44,13 @@ def acts_of(
 ACTS = st.lists(
     st.one_of(
         acts_of(("good", "slow", "broken"), n=6),
+        acts_of(("elsewhere",), n=90),
         acts_of(("deploy", "deploy", "take back", "revise"), SCOPES[:2], which=2, n=9),
         acts_of(tuple(CommandKind), SCOPES, which=3),
     ),
     max_size=14,
 )
+TICKING = st.tuples(ACTS, acts_of(("hush",), n=90), ACTS).map(lambda t: [*t[0], t[1], *t[2]])
 CANDIDATE = {"good": {}, "slow": {"latency": 2000.0}, "broken": {"error_rate": 0.4}}
 
 
@@ -60,6 +62,10 @@ def happen(world: ModuleType, acts: Sequence[Act]) -> Any:
         config = (world.OLD, world.NEW, world.OTHER, None)[act.which]
         if act.what in CANDIDATE:
             play.minutes(act.n, 2000, **CANDIDATE[act.what])
+        elif act.what == "elsewhere":
+            play.elsewhere(act.n)
+        elif act.what == "hush":
+            play.hush(act.n)
         elif act.what == "deploy":
             strategy = "at once" if act.n == 9 else "balanced"
             own = {"scope": act.scope, "current": world.OLD, "strategy": strategy}
@@ -88,7 +94,7 @@ def through_the_changelog(entries: Mapping[str, ScopeState]) -> dict[str, ScopeS
 
 
 @settings(max_examples=40, deadline=None)
-@given(acts=ACTS)
+@given(acts=TICKING)
 def test_no_transition_is_outside_the_table(world: ModuleType, acts: list[Act]) -> None:
     play = happen(world, acts)
     phases: dict[str, Phase] = {}
@@ -105,7 +111,7 @@ def test_no_transition_is_outside_the_table(world: ModuleType, acts: list[Act]) 
 
 
 @settings(max_examples=40, deadline=None)
-@given(acts=ACTS)
+@given(acts=TICKING)
 def test_a_scopes_revisions_count_up_one_by_one(world: ModuleType, acts: list[Act]) -> None:
     play = happen(world, acts)
     for scope in SCOPES:
@@ -115,7 +121,7 @@ def test_a_scopes_revisions_count_up_one_by_one(world: ModuleType, acts: list[Ac
 
 
 @settings(max_examples=40, deadline=None)
-@given(acts=ACTS)
+@given(acts=TICKING)
 def test_a_rollback_brings_the_stable_config_back_bit_for_bit(
     world: ModuleType, acts: list[Act]
 ) -> None:
@@ -131,7 +137,7 @@ def test_a_rollback_brings_the_stable_config_back_bit_for_bit(
 
 
 @settings(max_examples=40, deadline=None)
-@given(acts=ACTS)
+@given(acts=TICKING)
 def test_a_config_is_split_exactly_while_there_is_a_candidate(
     world: ModuleType, acts: list[Act]
 ) -> None:
@@ -161,7 +167,7 @@ def test_how_the_inputs_are_cut_into_batches_plays_no_part(
 
 
 @settings(max_examples=40, deadline=None)
-@given(acts=ACTS)
+@given(acts=TICKING)
 def test_a_stopped_task_serves_no_candidate(world: ModuleType, acts: list[Act]) -> None:
     play = happen(world, [Act("deploy", which=1), Act("stop", "*"), *acts])
     resumed = any(act.what == "resume" and act.scope == "*" for act in acts)
