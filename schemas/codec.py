@@ -104,11 +104,25 @@ class Codec:
     @staticmethod
     def _from_json(record: type[T], data: bytes) -> T:
         try:
-            return msgspec.json.decode(data, type=record)
+            value = msgspec.json.decode(data, type=record)
         except msgspec.ValidationError as error:
             raise Undecodable(Reason.WRONG_SHAPE, str(error)) from error
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise Undecodable(Reason.BROKEN_JSON, str(error)) from error
+        _fits(msgspec.to_builtins(value))
+        return value
+
+
+def _fits(plain: Any) -> None:
+    """Refuse what JSON can say and Avro cannot: it would fail whoever passes it on."""
+    if isinstance(plain, Mapping):
+        for each in plain.values():
+            _fits(each)
+    elif isinstance(plain, list | tuple):
+        for each in plain:
+            _fits(each)
+    elif isinstance(plain, int) and not -(1 << 63) <= plain < 1 << 63:
+        raise Undecodable(Reason.OUT_OF_RANGE, f"{plain} does not fit 64 bits")
 
 
 def schema_id(data: bytes) -> int:

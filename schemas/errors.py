@@ -23,6 +23,9 @@ class Reason(StrEnum):
     RESERVED_NAME = "reserved_name"  # a dimension that could be taken for another: "*", "|", "/"
     TOO_OLD = "too_old"  # before the retention of the topic
     IN_THE_FUTURE = "in_the_future"  # more than five minutes ahead of the clock
+    INVALID_ENTRY = "invalid_entry"  # of the catalog: readable, but it says what cannot be meant
+    INCONSISTENT = "inconsistent"  # its parts do not fit each other
+    MISROUTED = "misrouted"  # on another partition than its scope belongs to
     BROKEN_BATCH = "broken_batch"  # a MetricBatch whose checksum or column lengths disagree
 
 

@@ -41,19 +41,29 @@ class Letter:
     at: int | None
 
 
-def letter(message: Message, reason: str, detail: str, stage: str) -> tuple[str, Headers]:
-    """The dead-letter topic of *message* and the headers that explain it there."""
+def letter(
+    message: Message, reason: str, detail: str, stage: str | None = None, at: int | None = None
+) -> tuple[str, Headers]:
+    """The dead-letter topic of *message* and the headers that explain it there.
+
+    Args:
+        message: What cannot be used.
+        reason: A short word.
+        detail: A sentence.
+        stage: Who says so; None for those of the engine, where the topic tells.
+        at: ms since the epoch; None: now.
+    """
     topic = TOPICS[message.topic()]
     kept = tuple(message.headers() or ())
     return dead_letters(topic).name, (
         *((name, value) for name, value in kept if not name.startswith(ERRORS)),
         (REASON, reason.encode()),
         (DETAIL, detail[:LONGEST_DETAIL].encode()),
-        (STAGE, stage.encode()),
+        *(((STAGE, stage.encode()),) if stage else ()),
         (TOPIC, topic.name.encode()),
         (PARTITION, str(message.partition()).encode()),
         (OFFSET, str(message.offset()).encode()),
-        (TIMESTAMP, str(time.time_ns() // 1_000_000).encode()),
+        (TIMESTAMP, str(time.time_ns() // 1_000_000 if at is None else at).encode()),
     )
 
 

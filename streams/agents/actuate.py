@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from faust.types import StreamT
 
 from processors.actuate.step import ENTRY, ActuatePolicy, ActuateState, fresh, restore, step
 from schemas.catalog import Catalog
-from schemas.topics import DECISIONS, ENRICHED
+from schemas.topics import COMMANDS, DECISIONS, ENRICHED
 from streams.exactly_once.decode import decode
 from streams.exactly_once.source import Batch
 from streams.exactly_once.stage import Stage
@@ -22,13 +24,14 @@ def stage(settings: Settings) -> Stage[ActuatePolicy, ActuateState]:
     return Stage(
         name="actuate",
         reads=(DECISIONS, ENRICHED),
-        decode=decode,
+        decode=partial(decode, left=(ENRICHED,)),  # detect puts those aside
         policy=policy,
         step=step,
         fresh=fresh,
         restore=restore,
         entry=ENTRY,
         commands=True,
+        puts_aside=(COMMANDS,),
         catalog=True,
         tick=10.0,
     )

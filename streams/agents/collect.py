@@ -19,10 +19,14 @@ from processors.collect import (
     restore,
     step,
 )
+from processors.summary.check import AHEAD
 from schemas.codec import Codec
 from schemas.decode import decode_events
+from schemas.errors import Reason, Undecodable
+from schemas.floor import Floor
 from schemas.flow import Emit, Input, Moment
 from schemas.topics import FLOORS, METRICS, QUALITY, TOPICS
+from schemas.window import MINUTE
 from streams.exactly_once.decode import by_topic
 from streams.exactly_once.decode import decode as one_by_one
 from streams.exactly_once.source import Batch
@@ -49,7 +53,7 @@ def _read(codec: Codec, messages: Sequence[Message], moment: Moment, now: int | 
     reads, dead = list[Read | Input](), list[Emit]()
     for name, group in by_topic(messages):
         if name == FLOORS.name:
-            floors = one_by_one(codec, group, moment)
+            floors = one_by_one(codec, group, moment, check=_plausible)
             reads += floors.inputs
             dead += floors.dead
             continue
@@ -66,6 +70,20 @@ def _read(codec: Codec, messages: Sequence[Message], moment: Moment, now: int | 
             )
         )
     return Decoded(reads, tuple(dead))
+
+
+def _plausible(message: Message, floor: Floor) -> None:
+    """Refuse a floor that would make all events late.
+
+    Raises:
+        Undecodable: with the reason.
+    """
+    latest = message.timestamp()[1] + AHEAD
+    if floor.before > latest:
+        said = f"before is {floor.before}, after {latest}"
+        raise Undecodable(Reason.IN_THE_FUTURE, said)
+    if floor.before < 0 or floor.before % MINUTE:
+        raise Undecodable(Reason.OUT_OF_RANGE, f"before is {floor.before}, no minute in ms")
 
 
 class Lazily(Sequence[T]):

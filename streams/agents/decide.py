@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from faust.types import StreamT
 
 from processors.decide import ENTRY, DecidePolicy, DecideState, fresh, restore, step
 from schemas.catalog import Catalog
-from schemas.topics import ANOMALIES, DEPLOYMENTS, ENRICHED
+from schemas.topics import ANOMALIES, CATALOG, DEPLOYMENTS, ENRICHED
 from streams.exactly_once.decode import decode
 from streams.exactly_once.source import Batch
 from streams.exactly_once.stage import Stage
@@ -22,13 +24,14 @@ def stage(_settings: Settings) -> Stage[DecidePolicy, DecideState]:
     return Stage(
         name="decide",
         reads=(ANOMALIES, DEPLOYMENTS, ENRICHED),
-        decode=decode,
+        decode=partial(decode, left=(ENRICHED,)),  # detect puts those aside
         policy=policy,
         step=step,
         fresh=fresh,
         restore=restore,
         entry=ENTRY,
         commands=True,
+        puts_aside=(CATALOG,),
         catalog=True,
     )
 

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from confluent_kafka import Message
 from faust.types import StreamT
 
 from processors.merge import ENTRY, MergePolicy, MergeState, absorb, fresh, restore, step
+from processors.summary.check import check
+from schemas.codec import Codec
+from schemas.flow import Moment
+from schemas.partial import Partial
 from schemas.topics import PARTIALS
-from streams.exactly_once.decode import decode
+from streams.exactly_once.decode import decode as one_by_one
 from streams.exactly_once.source import Batch
-from streams.exactly_once.stage import Stage
+from streams.exactly_once.stage import Read, Stage
 from streams.settings import Settings
+
+
+def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Read:
+    """Partials that can be added up; what cannot goes to the dead letters."""
+
+    def fits(message: Message, partial: Partial) -> None:
+        check(partial, message.partition(), moment.partitions, message.timestamp()[1])
+
+    return one_by_one(codec, messages, moment, check=fits)
 
 
 def stage(settings: Settings) -> Stage[MergePolicy, MergeState]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import time
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from schemas.flow import Outcome
+from schemas.flow import Emit, Outcome
 from schemas.journal import JournalRecord, Position, Range
-from schemas.topics import COMMANDS, changelog, journal
+from schemas.topics import changelog, journal
 from streams import metrics
 from streams.exactly_once.changelog import POSITION, entry
 from streams.exactly_once.errors import Fenced, StepFailed
@@ -20,6 +21,8 @@ from streams.exactly_once.journal import Record, digests, home, records
 from streams.exactly_once.lost import lost
 from streams.exactly_once.round import Work
 from streams.exactly_once.session import Session
+from streams.exactly_once.whole import WHOLE
+from streams.letters import REASON
 
 PATIENCE = 10.0  # seconds, of one call into the transaction
 
@@ -65,7 +68,7 @@ def commit(session: Session, works: Sequence[Work]) -> None:
     metrics.observe("commit_seconds", time.monotonic() - started, stage=stage.name)
     for work, outcome, position, _ in kept:
         work.task.advance(outcome, position)
-        metrics.count_outcome(stage.name, outcome.counts)
+        metrics.count_outcome(stage.name, counted(outcome, work.read.dead))
 
 
 def _first(session: Session, error: KafkaException) -> KafkaException:
@@ -100,7 +103,7 @@ def closing(
         catalog=work.catalog.offset,
         policy=fingerprint(work.policy, work.catalog.checksum if stage.catalog else ""),
         watermark=position.watermark,
-        counts=dict(sorted(outcome.counts.items())),
+        counts=dict(sorted(counted(outcome, work.read.dead).items())),
         outputs=len(out),
         checksum=zlib.crc32(packed),
         digests=packed,
@@ -113,12 +116,23 @@ def closing(
     )
 
 
+def counted(outcome: Outcome[Any], dead: Sequence[Emit]) -> Mapping[str, int]:
+    """What the step has counted, and the dead letters beside it by reason."""
+    counts = Counter(outcome.counts)
+    for letter in dead:
+        reason = dict(letter.headers)[REASON].decode()
+        counts.update(("dead_lettered", f"dead_lettered.{reason}"))
+    if dead and "read" in counts:
+        counts["read"] += len(dead)  # for stages that account for all that they read
+    return counts
+
+
 def ranges(before: dict[str, int], after: dict[str, int], partition: int) -> tuple[Range, ...]:
     """What lies between two positions of a task."""
     return tuple(
         Range(
             topic=topic,
-            partition=0 if topic == COMMANDS.name else partition,
+            partition=0 if topic in WHOLE else partition,
             start=before.get(topic, 0),
             end=end,
         )

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from confluent_kafka import Message
 
 from schemas.codec import Codec
+from schemas.consistent import inspect
 from schemas.errors import Undecodable
 from schemas.flow import Emit, Input, Moment
-from schemas.topics import TOPICS, dead_letters
+from schemas.topics import TOPICS, Topic
 from streams.exactly_once.stage import Read
+from streams.letters import letter
 
 
 def by_topic(messages: Sequence[Message]) -> Iterator[tuple[str, Sequence[Message]]]:
@@ -24,8 +27,24 @@ def by_topic(messages: Sequence[Message]) -> Iterator[tuple[str, Sequence[Messag
         start = end
 
 
-def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Read:
-    """One `Input` a message, in the order given."""
+def decode(
+    codec: Codec,
+    messages: Sequence[Message],
+    moment: Moment,
+    *,
+    left: Sequence[Topic] = (),
+    check: Callable[[Message, Any], None] | None = None,
+) -> Read:
+    """One `Input` a message, in the order given.
+
+    Args:
+        codec: Reads the values.
+        messages: Of any topics with records.
+        moment: When.
+        left: Topics that another stage reads, too, to which their dead letters are left.
+        check: Raises Undecodable for a message whose value no step could take, which must not
+            depend on the moment: what was put aside once is put aside when it is read again.
+    """
     inputs: list[Input] = []
     dead: list[Emit] = []
     for message in messages:
@@ -34,23 +53,18 @@ def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Read:
         name = None if key is None else key.decode(errors="replace")
         try:
             value = codec.decode(topic, message.value() or b"", key=name)
+            inspect(value)
+            if check is not None:
+                check(message, value)
         except Undecodable as error:
-            dead.append(
-                Emit(
-                    topic=dead_letters(topic).name,
-                    key=key,
-                    value=message.value(),
-                    headers=(
-                        *(message.headers() or ()),
-                        ("__dlq.errors.reason", error.reason.value.encode()),
-                        ("__dlq.errors.detail", error.detail.encode()),
-                        ("__dlq.errors.topic", topic.name.encode()),
-                        ("__dlq.errors.partition", str(message.partition()).encode()),
-                        ("__dlq.errors.offset", str(message.offset()).encode()),
-                        ("__dlq.errors.timestamp", str(moment.now).encode()),
-                    ),
-                )
-            )
+            if topic not in left:
+                dead.append(dead_letter(message, error, moment))
         else:
             inputs.append(Input(topic.name, message.offset(), value, name))
     return Read(inputs, tuple(dead))
+
+
+def dead_letter(message: Message, why: Undecodable, moment: Moment) -> Emit:
+    """The record that puts *message* aside, unchanged, on the partition that it was on."""
+    topic, headers = letter(message, why.reason.value, why.detail, at=moment.now)
+    return Emit(topic, message.key(), message.value(), message.partition(), headers)

@@ -16,11 +16,12 @@ from schemas.journal import JournalRecord, Range
 from schemas.topics import CATALOG, COMMANDS, TOPICS, journal
 from streams import kafka
 from streams.exactly_once.compare import compare
+from streams.exactly_once.decode import dead_letter
 from streams.exactly_once.journal import records
 from streams.exactly_once.reading import At, end_of, read
 from streams.exactly_once.recording import Diverged, Recording
 from streams.exactly_once.stage import Read, Stage
-from streams.exactly_once.whole import Told
+from streams.exactly_once.whole import WHOLE, Declared, Told, put_aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,10 @@ def replay(
     told = Told(recording.codec)
     if stage.commands:
         told.take(recording.all_of(COMMANDS.name))
+    if CATALOG in stage.puts_aside:
+        declared = Declared(recording.codec)
+        declared.take(recording.all_of(CATALOG.name), 0)
+        told.refused += declared.refused
     totals = Replayed(stage.name, 0, 0, 0, 0, 0)
     for partition in range(recording.partitions[journal(stage.name).name]):
         part = _partition(stage, recording, catalogs, told, partition, since, until, progress)
@@ -215,9 +220,16 @@ def _inputs(
     for stretch in line.ranges:
         if stretch.topic == COMMANDS.name:
             commands = told.since(stretch.start, stretch.end)
+        if stretch.topic in WHOLE:
             continue
         if stretch.topic not in tapes:
             tapes[stretch.topic] = Tape(recording, (stretch.topic, stretch.partition))
         messages += tapes[stretch.topic].take(stretch)
     got = stage.decode(recording.codec, messages, moment)
-    return Read([*commands, *got.inputs], got.dead) if commands else got
+    starts = {stretch.topic: stretch.start for stretch in line.ranges}
+    ends = {stretch.topic: stretch.end for stretch in line.ranges}
+    refused = put_aside(stage, line.partition, told.refused, starts, ends)
+    if not (commands or refused):
+        return got
+    dead = (dead_letter(each.message, each.why, moment) for each in refused)
+    return Read([*commands, *got.inputs], (*dead, *got.dead))

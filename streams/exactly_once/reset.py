@@ -19,12 +19,13 @@ from confluent_kafka.admin import AdminClient
 from schemas.codec import Codec, unpack
 from schemas.errors import Undecodable
 from schemas.journal import Position
-from schemas.topics import COMMANDS, FLOORS, PARTIALS, Topic, changelog, journal
+from schemas.topics import FLOORS, PARTIALS, Topic, changelog, journal
 from streams import kafka
 from streams.exactly_once.changelog import POSITION, entry
 from streams.exactly_once.reading import end_of, read, stable_end
 from streams.exactly_once.stage import Stage
 from streams.exactly_once.takeover import readers
+from streams.exactly_once.whole import WHOLE
 
 ALONG = {"collect": ("merge",)}  # what was summed up would be added to what is there already
 KEEPS = ("decide", "actuate")  # what was decided long ago must not be decided, or rolled out, again
@@ -150,7 +151,7 @@ def _skip(stage: Stage[Any, Any], codec: Codec, admin: AdminClient, brokers: str
             ends = {each.name: end_of(reader, (each.name, partition))[1] for each in stage.reads}
             ats += [TopicPartition(name, partition, end) for name, end in ends.items()]
             told = {} if position is None else position.ends
-            ends |= {name: told[name] for name in (COMMANDS.name,) if name in told}
+            ends |= {name: told[name] for name in WHOLE if name in told}
             epoch = 0 if position is None else position.epoch
             sequence = 0 if position is None else position.sequence
             # The sequence goes on, so that a replay sees that the journal was cut.

@@ -13,7 +13,7 @@ from confluent_kafka import Message
 from schemas.catalog import Catalog
 from schemas.flow import Input, Moment, Outcome
 from schemas.topics import COMMANDS
-from streams.exactly_once.decode import by_topic
+from streams.exactly_once.decode import by_topic, dead_letter
 from streams.exactly_once.session import Session, now_ms
 from streams.exactly_once.stage import Read
 from streams.exactly_once.takeover import seed_of
@@ -71,7 +71,11 @@ def _work(session: Session, task: Task, messages: list[Message], now: int) -> Wo
         if told:
             ends[COMMANDS.name] = told[-1].offset + 1
     due = stage.tick is not None and time.monotonic() - task.ticked_at >= stage.tick
-    if not (messages or told or due):
+    refused = session.refused(task)
+    for each in refused:
+        topic, offset = each.message.topic(), each.message.offset()
+        ends[topic] = max(ends.get(topic, 0), offset + 1)
+    if not (messages or told or refused or due):
         return None
     task.ticked_at = time.monotonic()
     moment = Moment(
@@ -82,6 +86,7 @@ def _work(session: Session, task: Task, messages: list[Message], now: int) -> Wo
         partitions=session.width,
     )
     read = stage.decode(session.codec, messages, moment)
-    if told:
-        read = Read([*told, *read.inputs], read.dead)
+    if told or refused:
+        dead = (dead_letter(each.message, each.why, moment) for each in refused)
+        read = Read([*told, *read.inputs], (*dead, *read.dead))
     return Work(task, read, moment, session.policy(), session.declared.current, ends)

@@ -17,7 +17,7 @@ from streams.exactly_once.lost import lost
 from streams.exactly_once.stage import Stage
 from streams.exactly_once.takeover import take_over
 from streams.exactly_once.task import Task
-from streams.exactly_once.whole import Declared, Told, Whole
+from streams.exactly_once.whole import Declared, Refused, Told, Whole, put_aside
 from streams.log import log
 
 
@@ -254,6 +254,11 @@ class Session:
             other == name and since.isdigit() and int(since) > int(born)
             for other, _, since in others
         )
+
+    def refused(self, task: Task) -> list[Refused]:
+        """Unusable records of the catalog and the commands that *task* must put aside."""
+        refused = (*self.declared.refused, *self.told.refused)
+        return put_aside(self.stage, task.partition, refused, task.ends)
 
     def leave(self) -> None:
         """Leave the group; an open transaction is aborted by the next owner's start, or in time."""

@@ -48,6 +48,7 @@ class Stage(Generic[P, S]):
     entry: type | None  # of the changelog's values; None for a stage without state
     absorb: Callable[[P, S, Sequence[Any], Moment], S] | None = None
     again: Decode | None = None  # as decode, for messages that were judged by another clock
+    puts_aside: tuple[Topic, ...] = ()  # read whole by all; its unreadable records are left to us
     commands: bool = False  # every task reads llmopt.commands.v1, whole
     catalog: bool = False  # the policy follows llmopt.catalog.v1
     in_step: bool = False  # its topics are read in the order in which they were written

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas.catalog import Catalog, Entry
 from schemas.codec import Codec
+from schemas.consistent import inspect
 from schemas.declare import gather
-from schemas.errors import InvalidCatalog, Undecodable
+from schemas.errors import InvalidCatalog, Reason, Undecodable
 from schemas.flow import Input
 from schemas.topics import CATALOG, COMMANDS, Topic
 from streams import kafka
 from streams.exactly_once.errors import Retake
 from streams.exactly_once.reading import end_of
+from streams.exactly_once.stage import Stage
 from streams.log import log
 
+WHOLE = (COMMANDS.name, CATALOG.name)  # of one partition each
 PATIENCE = 10.0  # seconds for a topic's end to be reached
 
 
@@ -72,6 +77,45 @@ class Whole:
         self.consumer.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that cannot be used, and why."""
+
+    message: Message
+    why: Undecodable
+
+
+def put_aside(
+    stage: Stage[Any, Any],
+    partition: int,
+    refused: Iterable[Refused],
+    starts: Mapping[str, int],
+    ends: Mapping[str, int] | None = None,
+) -> list[Refused]:
+    """Those of *refused* that this task sends to the dead letters.
+
+    Every task reads these topics, but there is one letter of each record: the one that partition 0
+    of the stage that the topic is left to writes as it passes the record.
+
+    Args:
+        stage: Of the task.
+        partition: The same.
+        refused: Records of any topic.
+        starts: Topic → the task's next offset; 0 where it has not passed any yet.
+        ends: Topic → the offset before which to stop, for the topics that count; None: all.
+    """
+    if partition != 0:
+        return []
+    names = {topic.name for topic in stage.puts_aside}
+    found = []
+    for each in refused:
+        topic, offset = each.message.topic(), each.message.offset()
+        last = None if ends is None else ends.get(topic, 0)
+        if topic in names and starts.get(topic, 0) <= offset and (last is None or offset < last):
+            found.append(each)
+    return found
+
+
 @dataclass(slots=True)
 class Declared:
     """The catalog at every offset that was reached so far."""
@@ -79,9 +123,10 @@ class Declared:
     codec: Codec
     entries: dict[str, Entry] = field(default_factory=dict)
     current: Catalog = field(default_factory=Catalog)
+    refused: list[Refused] = field(default_factory=list)
 
     def take(self, messages: list[Message], offset: int) -> Catalog:
-        """Apply *messages*; an unusable entry is reported and changes nothing."""
+        """Apply *messages*; an unusable entry is kept aside and changes nothing."""
         if not messages and offset == self.current.offset:
             return self.current
         for message in messages:
@@ -95,10 +140,16 @@ class Declared:
                 gather(trial, message.offset() + 1)
             except (Undecodable, InvalidCatalog) as error:
                 log.error("catalog entry refused", key=key, why=str(error))
+                why = error if isinstance(error, Undecodable) else _unusable(error)
+                self.refused.append(Refused(message, why))
             else:
                 self.entries = trial
         self.current = gather(self.entries, offset)
         return self.current
+
+
+def _unusable(error: InvalidCatalog) -> Undecodable:
+    return Undecodable(Reason.INVALID_ENTRY, str(error))
 
 
 @dataclass(slots=True)
@@ -107,15 +158,18 @@ class Told:
 
     codec: Codec
     inputs: list[Input] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
 
     def take(self, messages: list[Message]) -> None:
-        """Remember *messages*; what cannot be read is reported."""
+        """Remember *messages*; what cannot be read is kept aside."""
         for message in messages:
             key = (message.key() or b"").decode(errors="replace")
             try:
                 value = self.codec.decode(COMMANDS, message.value() or b"")
+                inspect(value)
             except Undecodable as error:
                 log.error("command refused", offset=message.offset(), why=str(error))
+                self.refused.append(Refused(message, error))
             else:
                 self.inputs.append(Input(COMMANDS.name, message.offset(), value, key))
 

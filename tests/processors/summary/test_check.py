@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.merge import MergePolicy, fresh, step
+from processors.summary.check import AHEAD, check
+from processors.summary.pack import pack, route
+from processors.summary.summarize import summarize
+from processors.summary.table import CELL, NEVER
+from schemas.codec import Codec
+from schemas.columns import ABSENT, NO_UNIT, EventColumns
+from schemas.errors import Reason, Undecodable
+from schemas.flow import Input, Moment
+from schemas.partial import LIMIT, METRICS, Partial
+from schemas.registry import LocalRegistry
+from schemas.topics import PARTIALS, TOPICS
+from schemas.window import MINUTE
+
+HOUR = 60 * MINUTE
+NOW = 20_000 * HOUR
+COLUMNS = (
+    "key", "minute", "counters", "moments", "extremes", "cells", "cell_counts", "failures",
+    "failure_counts", "units",
+)  # fmt: skip
+ODD = (-1, 0, 1, 2, 7, CELL, NEVER, -(1 << 63), LIMIT, 1 << 56)
+
+
+def some(seed: int, n: int = 20) -> EventColumns:
+    """Events of one scope."""
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, LIMIT if seed % 3 else 2_000, (n, len(METRICS)))
+    values[rng.random(values.shape) < 0.3] = ABSENT
+    failed = rng.random(n) < 0.4
+    return EventColumns(
+        message=np.arange(n),
+        timestamp=NOW - rng.integers(0, 3 * MINUTE, n),
+        key=rng.integers(0, 2, n),
+        keys=(("chat", "answer", "m", "p", "", ""), ("chat", "answer", "m", "p", "v", "stable")),
+        values=values,
+        request=rng.random(n) < 0.8,
+        failed=failed,
+        timeout=failed & (rng.random(n) < 0.5),
+        retries=rng.integers(0, 3, n),
+        error_type=np.where(failed, rng.integers(-1, 2, n), ABSENT),
+        error_types=("timeout", "rate_limit"),
+        unit=np.where(rng.random(n) < 0.2, NO_UNIT, rng.integers(0, 9_999, n)),
+        identity=np.zeros(n, dtype=np.uint64),
+    )
+
+
+def packed(seed: int = 1) -> Partial:
+    return pack(summarize(some(seed)), source=0, sources=1, watermark=NOW)
+
+
+def refused(partial: Partial, *, partition: int = 0, partitions: int = 1) -> Reason | None:
+    try:
+        check(partial, partition, partitions, NOW)
+    except Undecodable as error:
+        return error.reason if error.detail else None
+    return None
+
+
+@given(st.integers(0, 10_000), st.integers(1, 9))
+@settings(max_examples=60, deadline=None)
+def test_what_collect_packs_can_be_added_up(seed: int, partitions: int) -> None:
+    for home, rows in route(summarize(some(seed)), partitions):
+        told = pack(rows, source=0, sources=1, watermark=NOW)
+
+        assert refused(told, partition=home, partitions=partitions) is None
+
+
+def test_a_partial_without_rows_tells_of_its_source_alone() -> None:
+    none = pack(summarize(some(1, n=0)), source=3, sources=4, watermark=None, idle=True)
+
+    assert refused(none) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "cut"),
+    [(column, cut) for column in COLUMNS for cut in (1, 4, 8) if (column, cut) != ("units", 8)],
+)
+def test_columns_of_other_lengths_are_refused(column: str, cut: int) -> None:
+    told = packed()
+
+    assert refused(replace(told, **{column: getattr(told, column)[:-cut]})) is not None
+    assert refused(replace(told, **{column: getattr(told, column) + bytes(cut)})) is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"source": 1}, Reason.OUT_OF_RANGE),
+        ({"source": -1}, Reason.OUT_OF_RANGE),
+        ({"sources": 0}, Reason.OUT_OF_RANGE),
+        ({"sources": 1 << 40}, Reason.OUT_OF_RANGE),
+        ({"watermark": NOW + AHEAD + 1}, Reason.IN_THE_FUTURE),
+        ({"floor": NOW + AHEAD + 1}, Reason.IN_THE_FUTURE),
+        ({"keys": (("", "answer", "m", "p", "", ""),) * 2}, Reason.EMPTY_NAME),
+        ({"keys": (("chat", "", "m", "p", "", ""),) * 2}, Reason.EMPTY_NAME),
+        ({"keys": (("chat", "answer", "m" * 257, "p", "", ""),) * 2}, Reason.TOO_LONG),
+        ({"keys": (("chat", "answer", "*", "*", "*", "*"),) * 2}, Reason.RESERVED_NAME),
+        ({"keys": (("chat", "answer", "m", "p", "", ""),)}, Reason.OUT_OF_RANGE),
+        ({"error_types": ("", "x")}, Reason.EMPTY_NAME),
+        ({"error_types": ("x",)}, Reason.OUT_OF_RANGE),
+    ],
+)
+def test_names_and_sources_that_cannot_be_are_refused(
+    changes: dict[str, Any], reason: Reason
+) -> None:
+    assert reason == refused(replace(packed(), **changes))
+
+
+def test_a_scope_on_another_partition_than_its_own_is_refused() -> None:
+    (home, rows), *_ = route(summarize(some(1)), 8)
+    told = pack(rows, source=0, sources=1, watermark=NOW)
+
+    assert Reason.MISROUTED == refused(told, partition=(home + 1) % 8, partitions=8)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("minute", -1, Reason.OUT_OF_RANGE),
+        ("minute", NEVER, Reason.OUT_OF_RANGE),
+        ("counters", -1, Reason.NEGATIVE),
+        ("moments", -1, Reason.NEGATIVE),
+        ("cell_counts", 0, Reason.OUT_OF_RANGE),
+        ("cell_counts", 1_000, Reason.INCONSISTENT),
+        ("cells", -1, Reason.OUT_OF_RANGE),
+        ("failure_counts", -3, Reason.OUT_OF_RANGE),
+        ("units", NEVER, Reason.INCONSISTENT),
+    ],
+)
+def test_values_that_were_never_counted_are_refused(
+    column: str, value: int, reason: Reason
+) -> None:
+    told = packed()
+    values = np.frombuffer(getattr(told, column), "<i8").copy()
+    values[0] = value
+
+    assert reason == refused(replace(told, **{column: values.tobytes()}))
+
+
+@given(
+    st.integers(0, 50),
+    st.lists(
+        st.tuples(
+            st.sampled_from(COLUMNS),
+            st.integers(0, 10_000),
+            st.sampled_from(ODD) | st.integers(0, 99),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+)
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_not_refused_can_be_added_up_and_written(
+    seed: int, changes: list[tuple[str, int, int]]
+) -> None:
+    told = packed(seed)
+    for column, at, value in changes:
+        kind = "<i4" if column == "key" else "<i8"
+        values = np.frombuffer(getattr(told, column), kind).copy()
+        if len(values):
+            values[at % len(values)] = value if kind == "<i8" else value % (1 << 31)
+        told = replace(told, **{column: values.tobytes()})
+    if refused(told) is not None:
+        return
+    codec = Codec(LocalRegistry())
+    inputs = [
+        Input(PARTIALS.name, offset, each)
+        for offset, each in enumerate((told, told, packed(seed), over()))
+    ]
+    moment = Moment(now=NOW, seed=1, epoch=1, partition=0, partitions=1)
+    outcome = step(MergePolicy(), fresh(), inputs, moment)
+
+    assert outcome.emits
+    for emit in outcome.emits:
+        codec.encode(TOPICS[emit.topic], emit.value)
+
+
+def over() -> Partial:
+    """All windows of an hour and less close."""
+    return pack(summarize(some(1, n=0)), source=0, sources=1, watermark=NOW + 2 * HOUR, idle=True)
