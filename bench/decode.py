@@ -34,15 +34,15 @@ WEEK = 7 * 86_400_000
 Decode = Callable[[LocalRegistry, str, Sequence[bytes | None], int, int], Decoded]
 
 
-def traffic(n: int, seed: int = 1) -> list[MetricEvent]:
-    """Requests of 20 services to 8 models, 800 keys, 2 % of them failed."""
+def traffic(n: int, seed: int = 1, keys: int = 800) -> list[MetricEvent]:
+    """Requests with *keys* endpoints and models, 40 of a service; 2 % of them failed."""
     rng = random.Random(seed)
     return [
         MetricEvent(
             timestamp=START + i,
-            service=f"service-{rng.randrange(20)}",
-            endpoint=f"endpoint-{rng.randrange(5)}",
-            model=f"model-{rng.randrange(8)}",
+            service=f"service-{(key := rng.randrange(keys)) // 40}",
+            endpoint=f"endpoint-{key // 8 % 5}",
+            model=f"model-{key % 8}",
             provider="provider",
             latency_ms=rng.lognormvariate(6, 0.7),
             tokens_input=rng.randrange(4_000),

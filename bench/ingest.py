@@ -28,6 +28,7 @@ import click
 import numpy as np
 
 from bench.line import report
+from bench.load import KEYS, PER_BATCH
 from bench.watch import Commits, Lag, busy_seconds, commit_seconds, cpu_seconds, percentile
 from infra import ports
 from infra.environment import Environment
@@ -101,11 +102,24 @@ class Load:
     rate: float  # events a second
     seconds: float  # measured, after the warm-up
     garbage: float = 0.0  # share of the events
+    form: str = "avro"
+    keys: int = KEYS
+
+    @property
+    def per_message(self) -> int:
+        """Events in a message."""
+        return PER_BATCH if self.form == "batch" else 1
 
     @property
     def words(self) -> list[str]:
         """The command that sends it."""
-        given = {"rate": self.rate, "seconds": WARM_UP + self.seconds + 2, "garbage": self.garbage}
+        given = {
+            "rate": self.rate,
+            "seconds": WARM_UP + self.seconds + 2,
+            "garbage": self.garbage,
+            "form": self.form,
+            "keys": self.keys,
+        }
         return ["bench.load", *(f"--{name}={value}" for name, value in given.items())]
 
 
@@ -116,7 +130,7 @@ def run(env: Environment, settings: Settings, folder: Path, codec: Codec, load: 
     servers = {name: value for name, value in settings.environment().items() if value}
     port = ports.claim(folder, "metrics")
     reader = kafka.consumer(settings.bootstrap_servers, "llmopt.collect")
-    lag = Lag(reader, settings.partitions_ingest)
+    lag = Lag(reader, settings.partitions_ingest, load.per_message)
     commits = Commits(settings.bootstrap_servers, codec, settings.partitions_ingest)
     stages = ["streams", "worker", "--stages", "collect,merge", "--metrics-port", str(port)]
     with child(folder, "worker", stages, servers) as worker:
@@ -279,31 +293,37 @@ def measure(load: Load, *, keep: bool = False) -> Measured:
     return measured
 
 
-def show(name: str, measured: Measured, load: Load) -> None:
+def show(name: str, measured: Measured, load: Load, bar: float) -> None:
     """Print the line; a rate with a lag that grows is none that was kept up with."""
     flat = measured.growth <= GROWTH * load.rate
-    used = {each: seconds * 1e6 / measured.events for each, seconds in measured.cpu.items()}
     report(
         name,
         round(measured.events / measured.seconds) if flat else math.nan,
         "events/s",
-        bar=BAR,
+        bar=bar,
         at=">=",
-        cpu_us_per_event=round(used["worker"], 2),
-        broker_us_per_event=round(used["broker"], 2),
-        producer_us_per_event=round(used["producer"], 2),
-        asked=load.rate,
-        garbage=load.garbage,
-        seconds=round(measured.seconds, 1),
-        events=measured.sent,
-        lag_seconds=[round(lag / load.rate, 2) for _, lag in measured.lags],
-        lag_growth=round(measured.growth),
-        fresh_p50_ms=round(float(np.percentile(measured.fresh, 50)) * 1e3),
-        fresh_p99_ms=round(float(np.percentile(measured.fresh, 99)) * 1e3),
-        commit_p95_ms=round(measured.commit_p95 * 1e3, 1),
-        # What other programs took of the machine, in cores; on two, 0 is what the bar is meant for.
-        others=round((measured.busy - sum(measured.cpu.values())) / measured.seconds, 2),
+        **figures(measured, load),
     )
+
+
+def figures(measured: Measured, load: Load) -> dict[str, Any]:
+    """What is worth keeping of a run beside its rate."""
+    used = {each: seconds * 1e6 / measured.events for each, seconds in measured.cpu.items()}
+    return {
+        "cpu_us_per_event": round(used["worker"], 2),
+        "broker_us_per_event": round(used["broker"], 2),
+        "producer_us_per_event": round(used["producer"], 2),
+        "asked": load.rate,
+        "seconds": round(measured.seconds, 1),
+        "events": measured.sent,
+        "lag_seconds": [round(lag / load.rate, 2) for _, lag in measured.lags],
+        "lag_growth": round(measured.growth),
+        "fresh_p50_ms": round(float(np.percentile(measured.fresh, 50)) * 1e3),
+        "fresh_p99_ms": round(float(np.percentile(measured.fresh, 99)) * 1e3),
+        "commit_p95_ms": round(measured.commit_p95 * 1e3, 1),
+        # What other programs took of the machine, in cores; on two, 0 is what the bar is meant for.
+        "others": round((measured.busy - sum(measured.cpu.values())) / measured.seconds, 2),
+    }
 
 
 @click.command()
@@ -313,7 +333,7 @@ def show(name: str, measured: Measured, load: Load) -> None:
 def main(*, rate: float, seconds: float, keep: bool) -> None:
     """Measure how many events a second one worker keeps up with."""
     load = Load(rate, seconds)
-    show(BENCH, measure(load, keep=keep), load)
+    show(BENCH, measure(load, keep=keep), load, BAR)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from bench.ingest import Load, measure, show
+from bench.ingest import BAR, Load, measure, show
 
 BENCH = "ingest-garbage"
 
@@ -21,7 +21,7 @@ BENCH = "ingest-garbage"
 def main(*, rate: float, seconds: float, keep: bool) -> None:
     """Measure how many messages a second one worker keeps up with when a tenth is garbage."""
     load = Load(rate, seconds, garbage=0.1)
-    show(BENCH, measure(load, keep=keep), load)
+    show(BENCH, measure(load, keep=keep), load, BAR)
 
 
 if __name__ == "__main__":

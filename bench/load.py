@@ -1,8 +1,8 @@
 """Metric events at a steady rate, as so many applications would send them.
 
-Each event is an Avro record of its own in Confluent framing, keyed by its service, with an id that
-no other has and the time of now. They are encoded beforehand, in blocks; what is written before a
-block goes out is the time and the part of the ids that tells one round from the next.
+Each has an id that no other has and the time of now. They are encoded beforehand, in blocks; what
+is written before a block goes out is the time and the part of the ids that tells one round from the
+next.
 
 python -m bench.load --rate 110000 --seconds 60
 """
@@ -14,15 +14,18 @@ import math
 import random
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
+from typing import Protocol
 
 import click
 import numpy as np
 import numpy.typing as npt
 
-from bench.decode import traffic
+from bench.decode import plain, traffic
+from schemas.batch import COLUMNS, encode_batch
 from schemas.codec import FRAME, Codec
 from schemas.metric import MetricEvent
 from schemas.registry import RegistryClient
@@ -30,38 +33,90 @@ from schemas.topics import METRICS
 from streams import kafka
 from streams.settings import current
 
-EVENTS = 40_000  # of 800 keys
+EVENTS = 40_000
+KEYS = 800
 BLOCK = 500  # events of the same time
+PER_BATCH = 250  # events of a MetricBatch
 ROUND = 8  # hexadecimal digits at the start of an id
 WAITING = 200_000  # messages in the producer's queue at most
+FORMS = ("avro", "json", "batch")
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
+Sent = Iterator[tuple[bytes, bytes | None]]
+
+
+class Block(Protocol):
+    """Encoded events that go out together."""
+
+    @property
+    def events(self) -> int:
+        """How many there are."""
+
+    @property
+    def spoilt(self) -> int:
+        """How many of them cannot be read."""
+
+    def at(self, now_ms: int, turn: int) -> Sent:
+        """The keys and values of the events of *now_ms*, in the block's *turn*."""
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """Encoded events, one after another, and what of them changes."""
+class Events:
+    """Events with a message of their own each, one after another, and what of them changes."""
 
     data: Bytes
     ends: Ints  # [events]
     times: Ints  # [events, bytes of the time], places in `data`
     rounds: Ints  # [events, ROUND], the same of the ids' beginnings
     keys: tuple[bytes, ...]
-    spoilt: Mapping[int, bytes | None]  # what goes out in place of some events
+    bad: Mapping[int, bytes | None]  # what goes out in place of some events
+    stamp: Callable[[int], bytes]  # a time as it is written
 
-    def at(self, now_ms: int, turn: int) -> Iterator[tuple[bytes, bytes | None]]:
-        """The keys and values of the events of *now_ms*, in the block's *turn*."""
+    @property
+    def events(self) -> int:
+        """How many there are."""
+        return len(self.keys)
+
+    @property
+    def spoilt(self) -> int:
+        """How many of them cannot be read."""
+        return len(self.bad)
+
+    def at(self, now_ms: int, turn: int) -> Sent:
+        """See Block."""
         data = self.data.copy()
-        data[self.times] = np.frombuffer(varint(now_ms), np.uint8)
+        data[self.times] = np.frombuffer(self.stamp(now_ms), np.uint8)
         data[self.rounds] = np.frombuffer(f"{turn:0{ROUND}x}".encode(), np.uint8)
         whole, starts = data.tobytes(), [0, *self.ends[:-1].tolist()]
         values: list[bytes | None] = [
             whole[start:end] for start, end in zip(starts, self.ends.tolist(), strict=True)
         ]
-        for place, bad in self.spoilt.items():
-            values[place] = bad
+        for place, each in self.bad.items():
+            values[place] = each
         return zip(self.keys, values, strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One columnar batch, cut where it changes: the producer's id and the times."""
+
+    events: int
+    key: bytes
+    head: bytes  # up to the part of the producer's id that changes
+    middle: bytes  # from there to the times
+    rest: bytes  # from the times to the checksum
+    before: int  # checksum of the columns before the times
+    after: bytes  # the columns after them
+    spoilt: int = 0
+
+    def at(self, now_ms: int, turn: int) -> Sent:
+        """See Block."""
+        times = np.full(self.events, now_ms, "<i8").tobytes()
+        crc = zlib.crc32(self.after, zlib.crc32(times, self.before))
+        turned = f"{turn:0{ROUND}x}".encode()
+        parts = (self.head, turned, self.middle, times, self.rest, varint(crc))
+        yield self.key, b"".join(parts)
 
 
 def varint(number: int) -> bytes:
@@ -74,7 +129,12 @@ def varint(number: int) -> bytes:
     return bytes([*out, number])
 
 
-def events(now_ms: int) -> list[MetricEvent]:
+def decimal(number: int) -> bytes:
+    """A number as JSON writes it."""
+    return str(number).encode()
+
+
+def events(now_ms: int, keys: int = KEYS) -> list[MetricEvent]:
     """EVENTS requests that have all there is to aggregate, each with an id of its own."""
     rng = random.Random(2)
     return [
@@ -84,7 +144,7 @@ def events(now_ms: int) -> list[MetricEvent]:
             request_id=str(uuid.UUID(int=rng.getrandbits(128))),
             cached_tokens=rng.randrange(event.tokens_input + 1),
         )
-        for event in traffic(EVENTS)
+        for event in traffic(EVENTS, keys=keys)
     ]
 
 
@@ -105,27 +165,73 @@ def garbage(codec: Codec, good: MetricEvent) -> list[bytes | None]:
     ]
 
 
-def block(codec: Codec, some: Sequence[MetricEvent], share: float = 0.0) -> Block:
+def single(codec: Codec, some: Sequence[MetricEvent], form: str, share: float) -> Events:
     """The events encoded, with the places of their times and ids; a *share* of them spoilt."""
-    values = [codec.encode(METRICS, event) for event in some]
+    stamp = varint if form == "avro" else decimal
+    written = stamp(some[0].timestamp)
+    values = [codec.encode(METRICS, e) if form == "avro" else plain(e) for e in some]
     sizes = np.array([len(value) for value in values])
     ends = np.cumsum(sizes)
     starts = ends - sizes
     names = [(event.request_id or "").encode() for event in some]
     ids = np.array([value.index(name) for value, name in zip(values, names, strict=True)])
-    size = len(varint(some[0].timestamp))
+    at = np.array([value.index(written) for value in values])
     places = range(0, len(some), round(1 / share)) if share else ()
-    return Block(
+    return Events(
         data=np.frombuffer(b"".join(values), np.uint8),
         ends=ends,
-        times=(starts + FRAME.size)[:, None] + np.arange(size),
+        times=(starts + at)[:, None] + np.arange(len(written)),
         rounds=(starts + ids)[:, None] + np.arange(ROUND),
         keys=tuple(event.service.encode() for event in some),
-        spoilt=dict(zip(places, cycle(garbage(codec, some[0])))),
+        bad=dict(zip(places, cycle(garbage(codec, some[0])), strict=False)),
+        stamp=stamp,
     )
 
 
-def send(servers: str, blocks: Sequence[Block], rate: float, seconds: float) -> tuple[int, int]:
+def batched(codec: Codec, some: Sequence[MetricEvent], number: int) -> Batch:
+    """The events of one service as a batch, with the places of its times and name."""
+    name = f"{0:0{ROUND}x}-{number}"
+    batch = encode_batch(some, name, 1, 1)
+    value = codec.encode(METRICS, batch)
+    id_at, times_at = value.index(name.encode()), value.index(batch.timestamp)
+    order = list(COLUMNS)
+    split = order.index("timestamp")
+    before = 0
+    for column in order[:split]:
+        before = zlib.crc32(getattr(batch, column), before)
+    times_end = times_at + len(batch.timestamp)
+    return Batch(
+        events=len(some),
+        key=some[0].service.encode(),
+        head=value[:id_at],
+        middle=value[id_at + ROUND : times_at],
+        rest=value[times_end : -len(varint(batch.crc))],
+        before=before,
+        after=b"".join(getattr(batch, column) for column in order[split + 1 :]),
+    )
+
+
+def blocks(
+    codec: Codec, all_of_them: Sequence[MetricEvent], form: str, share: float = 0.0
+) -> list[Block]:
+    """The events as messages of *form*; of single ones a *share* that cannot be read."""
+    if form != "batch":
+        return [
+            single(codec, all_of_them[i : i + BLOCK], form, share)
+            for i in range(0, len(all_of_them), BLOCK)
+        ]
+    by_service: dict[str, list[MetricEvent]] = {}
+    for event in all_of_them:
+        by_service.setdefault(event.service, []).append(event)
+    some = [
+        mine[i : i + PER_BATCH]
+        for mine in by_service.values()
+        for i in range(0, len(mine) - PER_BATCH + 1, PER_BATCH)
+    ]
+    return [batched(codec, each, number) for number, each in enumerate(some)]
+
+
+def send(servers: str, some: Sequence[Block], rate: float, seconds: float) -> tuple[int, int]:
     """Send *rate* events a second for so many *seconds*; how many there were, and spoilt ones."""
     producer = kafka.producer(
         servers,
@@ -140,30 +246,31 @@ def send(servers: str, blocks: Sequence[Block], rate: float, seconds: float) -> 
         if sent > rate * gone or len(producer) > WAITING:
             producer.poll(0.002)
             continue
-        current_block = blocks[turn % len(blocks)]
-        for key, value in current_block.at(time.time_ns() // 1_000_000, turn):
+        block = some[turn % len(some)]
+        for key, value in block.at(time.time_ns() // 1_000_000, turn):
             produce(METRICS.name, value, key)
-        sent += BLOCK
-        spoilt += len(current_block.spoilt)
+        sent += block.events
+        spoilt += block.spoilt
         turn += 1
         producer.poll(0)
     if left := producer.flush(30):
-        raise SystemExit(f"{left} events were not taken by the broker within 30 s.")
+        raise SystemExit(f"{left} messages were not taken by the broker within 30 s.")
     return sent, spoilt
 
 
 @click.command()
 @click.option("--rate", default=110_000.0, show_default=True, help="Events a second.")
 @click.option("--seconds", default=60.0, show_default=True, help="For how long.")
+@click.option("--form", type=click.Choice(FORMS), default="avro", show_default=True)
+@click.option("--keys", default=KEYS, show_default=True, help="How many (endpoint, model).")
 @click.option("--garbage", "share", default=0.0, help="Share that cannot be read.")
-def main(rate: float, seconds: float, share: float) -> None:
+def main(*, rate: float, seconds: float, form: str, keys: int, share: float) -> None:
     """Send events to the cluster that the environment names; say how many there were."""
     settings = current()
     with RegistryClient(settings.schema_registry_url) as registry:
         codec = Codec(registry)
-        all_of_them = events(time.time_ns() // 1_000_000)
-        blocks = [block(codec, all_of_them[i : i + BLOCK], share) for i in range(0, EVENTS, BLOCK)]
-    sent, spoilt = send(settings.bootstrap_servers, blocks, rate, seconds)
+        some = blocks(codec, events(time.time_ns() // 1_000_000, keys), form, share)
+    sent, spoilt = send(settings.bootstrap_servers, some, rate, seconds)
     print(json.dumps({"sent": sent, "spoilt": spoilt}), flush=True)
 
 

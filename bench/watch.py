@@ -45,6 +45,7 @@ class Lag:
 
     reader: Consumer
     partitions: int
+    per_message: int = 1  # events
     committed: int = 0  # events, as last looked
     ends: int = 0
 
@@ -52,8 +53,9 @@ class Lag:
         """The events that are in the topic and not yet in a committed partial."""
         ats = [TopicPartition(METRICS.name, p) for p in range(self.partitions)]
         done = self.reader.committed(ats, timeout=10)
-        self.committed = sum(max(0, each.offset) for each in done)
-        self.ends = sum(self.reader.get_watermark_offsets(at, timeout=10)[1] for at in ats)
+        marks = (self.reader.get_watermark_offsets(at, timeout=10) for at in ats)
+        self.committed = self.per_message * sum(max(0, each.offset) for each in done)
+        self.ends = self.per_message * sum(high for _, high in marks)
         return self.ends - self.committed
 
 
