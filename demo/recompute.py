@@ -42,7 +42,10 @@ class Events:
 
 
 def compare(
-    settings: Settings, registry: Registry, windows: Sequence[WindowAggregate]
+    settings: Settings,
+    registry: Registry,
+    windows: Sequence[WindowAggregate],
+    sizes: Sequence[str] = COMPARED,
 ) -> tuple[int, list[str]]:
     """Compare the newest revision of each closed window with a recomputation.
 
@@ -55,14 +58,14 @@ def compare(
     closed = {
         record_id: each
         for record_id, each in newest(windows).items()
-        if each.closed and each.window in COMPARED
+        if each.closed and each.window in sizes
     }
     if not closed:
         return 0, []
     events = together(counted(settings, registry))
     wrong, seen = [], set()
     until = reached(closed.values())
-    for size in COMPARED:
+    for size in sizes:
         for expected in recompute(events, size, pooled=False, until=until):
             seen.add(expected.record_id)
             if not same(expected, closed.get(expected.record_id)):

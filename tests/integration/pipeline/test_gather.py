@@ -19,7 +19,7 @@ from schemas.topics import METRICS, QUALITY, STAGES
 from schemas.window import SIZES
 from streams import kafka
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
 EVENTS, TWICE, SCORES, LAST = 400, 10, 100, 4
 FLEET = {

@@ -38,7 +38,7 @@ from streams.app import STUCK
 from streams.declared import declared
 from streams.stages import make
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
 PARTITIONS, MINUTES, REQUESTS = 4, 34, 2_000
 KILLS = (1, 1, 2, 1)  # workers at once
