@@ -16,7 +16,7 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from schemas.topics import NAMED, STAGES, Topic, changelog, dead_letters, journal
+from schemas.topics import NAMED, STAGES, Topic, changelog, dead_letters, journal, snapshots
 from streams import metrics
 from streams.cli import COMMANDS
 from streams.settings import VARIABLES, Settings
@@ -42,6 +42,7 @@ def topics() -> str:
         *NAMED,
         _of_any(changelog(STAGES[1]), STAGES[1], "STAGE"),
         _of_any(journal(STAGES[1]), STAGES[1], "STAGE"),
+        _of_any(snapshots(STAGES[1]), STAGES[1], "STAGE"),
         _of_any(dead_letters(boxed), boxed.name, "TOPIC"),
     ]
     return table(

@@ -17,6 +17,7 @@ from schemas.metric import MetricEvent
 from schemas.partial import Partial
 from schemas.quality import QualityScore
 from schemas.rollout import Deployment
+from schemas.snapshot import Snapshot
 from schemas.window import EnrichedWindow, WindowAggregate
 
 DAY = 86_400_000
@@ -184,7 +185,9 @@ def changelog(stage: str) -> Topic:
         key="entry of the state",
         record=ChangelogEntry,
         partitions="ingest" if stage == "collect" else "derived",
-        settings=LARGE,
+        # Only what is no longer written to is compacted: with segments of the default size a
+        # takeover would read a gigabyte. The lag: who copies the state reads it while it changes.
+        settings=LARGE | {"segment.bytes": "33554432", "min.compaction.lag.ms": "600000"},
     )
 
 
@@ -198,6 +201,19 @@ def journal(stage: str) -> Topic:
         retention_ms=30 * DAY,
         partitions="ingest" if stage == "collect" else "derived",
         settings=LARGE,
+    )
+
+
+def snapshots(stage: str) -> Topic:
+    """Copies of the state of a stage, at which a replay can start."""
+    return Topic(
+        name=f"llmopt.{stage}.snapshots.v1",
+        holds=f"the state of {stage} as it was, once in a while: where a replay can start",
+        key="partition",
+        record=Snapshot,
+        retention_ms=7 * DAY,
+        partitions="ingest" if stage == "collect" else "derived",
+        settings=LARGER,
     )
 
 
@@ -236,6 +252,7 @@ TOPICS: Mapping[str, Topic] = {
         *NAMED,
         *(changelog(stage) for stage in STAGES),
         *(journal(stage) for stage in STAGES),
+        *(snapshots(stage) for stage in STAGES),
         *(dead_letters(topic) for topic in NAMED if topic.record is not None),
     )
 }

@@ -24,6 +24,7 @@ from streams.exactly_once.source import Batch, Source
 from streams.exactly_once.stage import Stage
 from streams.log import log
 from streams.settings import Settings
+from streams.snapshots import Snapshots
 from streams.store import Store
 
 STOP_WITHIN = 15.0  # seconds, from SIGTERM to the end of the process
@@ -125,6 +126,8 @@ async def work(
     await _agents_started(app, starting)
     for source in sources:
         await source.start()
+    snapshots = Snapshots(settings, sources)
+    snapshots.start()
     if store is not None:
         await store.start()
     log.info("started", worker=name, stages=[stage.name for stage, _ in stages], pid=os.getpid())
@@ -136,7 +139,11 @@ async def work(
     signalled = asyncio.create_task(told.wait())
     await asyncio.wait([signalled, *ends], return_when=asyncio.FIRST_COMPLETED)
     _die_at_last(STOP_WITHIN, lambda: status_of(sources, store))
-    await asyncio.gather(*(source.stop() for source in sources), return_exceptions=True)
+    await asyncio.gather(
+        asyncio.to_thread(snapshots.stop),
+        *(source.stop() for source in sources),
+        return_exceptions=True,
+    )
     if store is not None:
         await store.stop()
     with contextlib.suppress(TimeoutError):

@@ -8,7 +8,7 @@ from typing import Literal
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 Seconds = Literal["commit_seconds", "takeover_seconds", "propagation_seconds"]
-Count = Literal["retakes_total", "acks_total"]
+Count = Literal["retakes_total", "acks_total", "snapshots_total"]
 
 EVENTS = Counter(
     "llmopt_events_total",
@@ -41,6 +41,9 @@ COUNTS: Mapping[Count, Counter] = {
     ),
     "acks_total": Counter(
         "llmopt_acks_total", "Configs that applications said they applied.", ["stage"]
+    ),
+    "snapshots_total": Counter(
+        "llmopt_snapshots_total", "Copies of a partition's state, for replays.", ["stage"]
     ),
 }
 PROGRESS = Gauge(

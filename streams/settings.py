@@ -99,6 +99,7 @@ class Settings:
     settle_ms: int = 60_000  # event time until a share counts as served everywhere
     idle_after_ms: int = 5_000  # a source that is silent for so long holds no window open
     session_timeout_ms: int = 6_000  # a worker that is silent for so long loses its partitions
+    snapshot_interval_ms: int = 3_600_000  # a copy of each state is kept so often, for replays
     worker_name: str = "worker-1"  # the same over restarts, another for each worker
     log_level: str = "info"  # debug, info, warning or error
 
@@ -145,6 +146,7 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "LLMOPT_SETTLE": ("settle_ms", _at_least(0)),
     "LLMOPT_IDLE_AFTER": ("idle_after_ms", _at_least(100)),
     "LLMOPT_SESSION_TIMEOUT": ("session_timeout_ms", _at_least(1_000)),
+    "LLMOPT_SNAPSHOT_INTERVAL": ("snapshot_interval_ms", _at_least(1_000)),
     "LLMOPT_WORKER_NAME": ("worker_name", _name),
     "LLMOPT_LOG_LEVEL": ("log_level", _level),
 }

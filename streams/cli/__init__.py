@@ -76,5 +76,6 @@ def main() -> None:
     """See and steer the LLM Auto-Optimizer.
 
     Every command takes --json for one JSON document on standard output. Exit codes: 0 done,
-    1 refused or failed, 2 wrong usage or setting, 3 not found or not as declared.
+    1 refused or failed, 2 wrong usage or setting, 3 not found or not as declared, 4 a replay that
+    differs, 5 one that cannot be compared.
     """

@@ -9,6 +9,7 @@ from typing import IO, Any
 import click
 
 REFUSED, USAGE, NOT_FOUND = 1, 2, 3
+DIFFERENT, INCOMPARABLE = 4, 5  # of a comparison
 OURS = ("streams.", "schemas.", "sinks.", "infra.", "processors.")
 
 

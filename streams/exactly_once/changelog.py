@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, Message
+from confluent_kafka import Consumer
 
 from schemas.codec import Codec, pack, unpack
 from schemas.errors import Undecodable
@@ -50,20 +50,24 @@ def restore(
         if message.value() is None:
             entries.pop(key, None)
         else:
-            entries[key] = _value(stage, codec, message, key)
+            where = f"{message.topic()}[{message.partition()}]@{message.offset()}"
+            entries[key] = value_of(stage, codec, message.value(), key, where)
     return {
         partition: (entries.pop(POSITION, None), entries) for partition, entries in found.items()
     }
 
 
-def _value(stage: Stage[Any, Any], codec: Codec, message: Message, key: str) -> Any:
-    """One entry, as the type that wrote it."""
+def value_of(stage: Stage[Any, Any], codec: Codec, value: bytes, key: str, where: str) -> Any:
+    """An entry of the state of *stage*, as the type that wrote it.
+
+    Raises:
+        OutOfStep: it cannot be read; the sentence says *where* it is.
+    """
     kinds: Mapping[str, type] = {Position.__name__: Position} | (
         {} if stage.entry is None else {stage.entry.__name__: stage.entry}
     )
-    where = f"{message.topic()}[{message.partition()}]@{message.offset()}"
     try:
-        stored = codec.decode(changelog(stage.name), message.value())
+        stored = codec.decode(changelog(stage.name), value)
         kind = kinds[stored.kind]
         if stored.version != LAYOUT:
             raise OutOfStep(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -38,12 +39,16 @@ def compare(recording: Recording, line: JournalRecord, written: Sequence[Record]
     read = ", ".join(f"{r.topic}[{r.partition}] {r.start}–{r.end - 1}" for r in line.ranges)
     raise Diverged(
         f"{line.stage}[{line.partition}], commit {line.sequence} (read {read or 'nothing'}): "
-        f"{_difference(recording, line.partition, then[first:], written[first:], first + 1)}"
+        f"{_difference(recording, line, then[first:], written[first:], first + 1)}"
     )
 
 
 def _difference(
-    recording: Recording, origin: int, then: Sequence[int], now: Sequence[Record], number: int
+    recording: Recording,
+    line: JournalRecord,
+    then: Sequence[int],
+    now: Sequence[Record],
+    number: int,
 ) -> str:
     """What is different from record *number* of a commit on, where both lists begin."""
     if not now:
@@ -53,7 +58,7 @@ def _difference(
     name = _name(record, value)
     if not then or then[0] in {each.digest for each in now}:
         return f"record {number} is new: {name}"
-    was = _found(recording, record, then[0], origin)
+    was = _found(recording, record, then[0], line)
     if record.digest in then:
         lost = "one" if was is None else _name(was, _plain(recording, was))
         return f"record {number} was {lost} then, which is not written now"
@@ -116,11 +121,12 @@ def _plain(recording: Recording, record: Record) -> Any:
     return msgspec.to_builtins(value)
 
 
-def _found(recording: Recording, like: Record, digest: int, origin: int) -> Record | None:
-    """What was written then, found by its digest where *like* would go."""
-    partition = home(like, recording.partitions, origin)
-    for message in recording.all_of(like.topic, partition):
-        then = dataclasses.replace(like, key=message.key(), value=message.value())
-        if then.digest == digest:
-            return then
+def _found(recording: Recording, like: Record, digest: int, line: JournalRecord) -> Record | None:
+    """What was written then, found by its digest where *like* would go, about when it was."""
+    partition = home(like, recording.partitions, line.partition)
+    with closing(recording.since(like.topic, partition, line.now)) as messages:
+        for message in messages:
+            then = dataclasses.replace(like, key=message.key(), value=message.value())
+            if then.digest == digest:
+                return then
     return None

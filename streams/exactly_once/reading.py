@@ -19,6 +19,15 @@ def end_of(consumer: Consumer, at: At, timeout: float = 10.0) -> tuple[int, int]
     return low, high
 
 
+def offset_at(consumer: Consumer, at: At, since: int, timeout: float = 10.0) -> int:
+    """The offset of the first record that was written at *since* (ms) or later, else the end."""
+    asked = TopicPartition(*at, max(since, 0))
+    (found,) = consumer.offsets_for_times([asked], timeout=timeout)
+    if found.error is not None:
+        raise KafkaException(found.error)
+    return int(found.offset) if found.offset >= 0 else end_of(consumer, at, timeout)[1]
+
+
 def read(
     consumer: Consumer, stretches: Mapping[At, tuple[int, int]], timeout: float = 60.0
 ) -> Generator[Message, None, None]:

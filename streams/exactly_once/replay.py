@@ -2,108 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from confluent_kafka import Message
+from confluent_kafka import Consumer
 
-from schemas.catalog import Catalog, Entry
-from schemas.declare import gather
-from schemas.errors import InvalidCatalog, Undecodable
+from schemas.catalog import Catalog
 from schemas.flow import Input, Moment
 from schemas.journal import JournalRecord, Range
 from schemas.topics import CATALOG, COMMANDS, TOPICS, journal
 from streams import kafka
+from streams.exactly_once.begin import Asked, begin, earliest, following
+from streams.exactly_once.catalogs import Catalogs
 from streams.exactly_once.compare import compare
 from streams.exactly_once.decode import dead_letter
 from streams.exactly_once.journal import records
-from streams.exactly_once.reading import At, end_of, read
-from streams.exactly_once.recording import Diverged, Recording
+from streams.exactly_once.recording import Diverged, Finding, Incomparable, Recording
 from streams.exactly_once.stage import Read, Stage
-from streams.exactly_once.whole import WHOLE, Declared, Told, put_aside
+from streams.exactly_once.takeover import absorb, tails
+from streams.exactly_once.tape import Tapes, held
+from streams.exactly_once.task import Task
+from streams.exactly_once.whole import Declared, Refused, Told, put_aside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What a replay of one stage has found."""
+
+    stage: str
+    finding: Finding = Finding.IDENTICAL
+    partitions: int = 0
+    commits: int = 0  # compared
+    skipped: int = 0  # before `since`: run again for their state, not compared
+    events: int = 0  # records read
+    outputs: int = 0  # records compared
+    first: int | None = None  # ms, the clock of the first commit that was compared
+    last: int | None = None  # ms, and of the last one
+    why: tuple[str, ...] = ()  # it is not identical
+    missing: tuple[Range, ...] = ()  # what would have been needed
+    earliest: int | None = None  # ms, from which on it can be compared, where it cannot
+
+
+@dataclass(slots=True)
+class Course:
+    """How far the replay of a partition has come."""
+
+    commits: int = 0
+    skipped: int = 0
+    events: int = 0
+    outputs: int = 0
+    first: int | None = None
+    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """What a replay of one stage covered."""
+class Known:
+    """The topics that every task reads whole."""
 
-    stage: str
-    partitions: int
-    commits: int  # compared
-    skipped: int  # before `since`: run again for their state, not compared
-    events: int  # records read
-    outputs: int  # records compared
-
-
-class Catalogs:
-    """The catalog at any offset of its topic, as the workers saw it then."""
-
-    def __init__(self, recording: Recording) -> None:
-        self.override = dict(recording.override)
-        self.versions: list[tuple[int, dict[str, Entry]]] = []
-        entries: dict[str, Entry] = {}
-        for message in recording.all_of(CATALOG.name):
-            key = (message.key() or b"").decode(errors="replace")
-            if message.value() is None:
-                entries.pop(key, None)
-            else:
-                try:
-                    value = recording.codec.decode(CATALOG, message.value(), key=key)
-                    gather(entries | {key: value}, message.offset() + 1)
-                except (Undecodable, InvalidCatalog):
-                    continue  # the workers refused it too
-                entries[key] = value
-            self.versions.append((message.offset(), dict(entries)))
-        self.made: dict[int, Catalog] = {}
-
-    def at(self, offset: int) -> Catalog:
-        """The catalog of the entries before *offset*, with the override on top."""
-        if offset not in self.made:
-            known: dict[str, Entry] = {}
-            for position, entries in self.versions:
-                if position >= offset:
-                    break
-                known = entries
-            self.made[offset] = gather(known | self.override, offset)
-        return self.made[offset]
-
-
-class Tape:
-    """One input partition, read forwards once."""
-
-    def __init__(self, recording: Recording, at: At) -> None:
-        self.reader = recording.reader()
-        low, high = end_of(self.reader, at)
-        self.low = low
-        self.messages = read(self.reader, {at: (low, high)})
-        self.ahead: Message | None = None
-
-    def take(self, stretch: Range) -> list[Message]:
-        """The records of *stretch*.
-
-        Raises:
-            Diverged: retention has already deleted some of them.
-        """
-        if stretch.start < self.low:
-            raise Diverged(
-                f"{stretch.topic}[{stretch.partition}] begins at offset {self.low}, but the "
-                f"journal read it from {stretch.start}: retention has deleted the input"
-            )
-        found = []
-        while (message := self.ahead or next(self.messages, None)) is not None:
-            self.ahead = None
-            if message.offset() >= stretch.end:
-                self.ahead = message
-                break
-            if message.offset() >= stretch.start:
-                found.append(message)
-        return found
-
-    def close(self) -> None:
-        """Let the connection go."""
-        self.messages.close()  # first, for its end still speaks to the reader
-        self.reader.close()
+    catalogs: Catalogs
+    told: Told
+    commands_from: int  # the first command that is still there
+    refused: Sequence[Refused]  # what nobody could use
 
 
 def replay(
@@ -114,31 +74,47 @@ def replay(
     until: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Replayed:
-    """Run the journalled commits of *stage* again, from its beginning.
+    """Run the journalled commits of *stage* again.
 
     Commits before *since* (ms since the epoch, the worker's clock) rebuild the state and are not
-    compared; the replay ends with the last commit before *until*.
+    compared; the replay ends with the last commit before *until*, or at the first difference. A
+    partition that cannot be compared does not keep the others from it.
 
     Raises:
-        Diverged: a commit read, wrote or decided something else than was recorded.
+        Retake: the broker did not answer in time.
+        KafkaException: it refuses.
     """
-    catalogs = Catalogs(recording)
     told = Told(recording.codec)
+    commands_from = 0
     if stage.commands:
         told.take(recording.all_of(COMMANDS.name))
+        commands_from, _ = recording.ends(COMMANDS.name)
+    declared = Declared(recording.codec)
     if CATALOG in stage.puts_aside:
-        declared = Declared(recording.codec)
-        declared.take(recording.all_of(CATALOG.name), 0)
-        told.refused += declared.refused
-    totals = Replayed(stage.name, 0, 0, 0, 0, 0)
+        declared.take(recording.all_of(CATALOG.name), recording.ends(CATALOG.name)[1])
+    refused = (*declared.refused, *told.refused)
+    known = Known(Catalogs(recording), told, commands_from, refused)
+    found = Replayed(stage=stage.name)
+    unreachable: list[Asked] = []
     for partition in range(recording.partitions[journal(stage.name).name]):
-        part = _partition(stage, recording, catalogs, told, partition, since, until, progress)
-        totals = Replayed(
-            stage.name,
-            totals.partitions + 1,
-            *(getattr(totals, n) + getattr(part, n) for n in COUNTED),
-        )
-    return totals
+        asked = Asked(stage, recording, partition, since, until)
+        course = Course()
+        failure: Diverged | Incomparable | None = None
+        try:
+            _partition(asked, known, course, progress)
+        except (Diverged, Incomparable) as error:
+            failure = error
+        found = _with(found, course, failure)
+        if isinstance(failure, Diverged):
+            return replace(found, finding=Finding.DIFFERENT, why=(str(failure),))
+        if failure is not None:
+            unreachable.append(asked)
+    if unreachable:
+        return replace(found, earliest=_all_from(unreachable))
+    if not found.commits:
+        none = f"{stage.name} has no commit in this range"
+        return replace(found, finding=Finding.INCOMPARABLE, why=(none,))
+    return found
 
 
 def widths(brokers: str) -> dict[str, int]:
@@ -147,54 +123,88 @@ def widths(brokers: str) -> dict[str, int]:
     return {name: len(there[name].partitions) for name in TOPICS if name in there}
 
 
-COUNTED = ("commits", "skipped", "events", "outputs")
+def _with(found: Replayed, course: Course, failure: Exception | None) -> Replayed:
+    """What is found once a partition's *course* has come to its end."""
+    if isinstance(failure, Incomparable):
+        found = replace(
+            found,
+            finding=Finding.INCOMPARABLE,
+            why=(*found.why, str(failure)),
+            missing=(*found.missing, *failure.missing),
+        )
+    firsts = [each for each in (found.first, course.first) if each is not None]
+    lasts = [each for each in (found.last, course.last) if each is not None]
+    return replace(
+        found,
+        partitions=found.partitions + 1,
+        commits=found.commits + course.commits,
+        skipped=found.skipped + course.skipped,
+        events=found.events + course.events,
+        outputs=found.outputs + course.outputs,
+        first=min(firsts, default=None),
+        last=max(lasts, default=None),
+    )
+
+
+def _all_from(unreachable: Sequence[Asked]) -> int | None:
+    """From when on all of them can be compared; None: from no time of the range."""
+    times = [earliest(each) for each in unreachable]
+    known = [each for each in times if each is not None]
+    until = unreachable[0].until
+    if len(known) < len(times) or (until is not None and max(known) >= until):
+        return None
+    return max(known)
 
 
 def _partition(
-    stage: Stage[Any, Any],
-    recording: Recording,
-    catalogs: Catalogs,
-    told: Told,
-    partition: int,
-    since: int | None,
-    until: int | None,
-    progress: Callable[[int], None] | None,
-) -> Replayed:
-    lines = [
-        recording.codec.decode(journal(stage.name), message.value())
-        for message in recording.all_of(journal(stage.name).name, partition)
-    ]
-    tapes: dict[str, Tape] = {}
-    state, commits, skipped, events, outputs = stage.fresh(), 0, 0, 0, 0
+    asked: Asked, known: Known, course: Course, progress: Callable[[int], None] | None
+) -> None:
+    """Run the commits of one partition.
+
+    Raises:
+        Diverged: a commit wrote or decided something else than was recorded.
+        Incomparable: that cannot be said.
+    """
+    start = begin(asked)
+    if start is None:
+        return
+    stage, recording = asked.stage, asked.recording
+    task, tapes = start.task, Tapes(recording)
     policy: tuple[Catalog, Any] | None = None
+    lost: Incomparable | None = None
+    began = False
     try:
-        for index, line in enumerate(lines, start=1):
-            if until is not None and line.now >= until:
+        for line in following(asked, start):
+            if asked.until is not None and line.now >= asked.until:
                 break
-            if line.sequence != index:
-                raise Diverged(
-                    f"the journal of {stage.name}[{partition}] goes from commit {index - 1} to "
-                    f"{line.sequence}: retention or a reset has cut it"
-                )
-            catalog = catalogs.at(line.catalog)
+            catalog = known.catalogs.at(line.catalog)
             if policy is None or policy[0] is not catalog:
                 policy = (catalog, stage.policy(catalog))
             moment = _moment(line, recording.partitions[stage.reads[0].name])
-            got = _inputs(stage, recording, tapes, told, line, moment)
-            outcome = stage.step(policy[1], state, got.inputs, moment)
-            written = records(stage.name, partition, outcome, got.dead, recording.codec)
-            if since is None or line.now >= since:
-                compare(recording, line, written)
-                commits, outputs = commits + 1, outputs + len(written)
+            if not began:
+                began, lost = True, _absorb(asked, task, policy[1], moment)
+            got = _inputs(asked, known, tapes, line, moment)
+            outcome = stage.step(policy[1], task.state, got.inputs, moment)
+            written = records(stage.name, asked.partition, outcome, got.dead, recording.codec)
+            if asked.since is None or line.now >= asked.since:
+                try:
+                    compare(recording, line, written)
+                except Diverged as error:
+                    if lost is None:
+                        raise
+                    raise Incomparable(f"{lost}; without it, {error}", lost.missing) from error
+                course.first = line.now if course.first is None else min(course.first, line.now)
+                course.last = line.now if course.last is None else max(course.last, line.now)
+                course.commits += 1
+                course.outputs += len(written)
             else:
-                skipped += 1
-            state, events = outcome.state, events + sum(r.end - r.start for r in line.ranges)
+                course.skipped += 1
+            task.state = outcome.state
+            course.events += sum(r.end - r.start for r in line.ranges)
             if progress is not None:
                 progress(1)
     finally:
-        for tape in tapes.values():
-            tape.close()
-    return Replayed(stage.name, 1, commits, skipped, events, outputs)
+        tapes.close()
 
 
 def _moment(line: JournalRecord, partitions: int) -> Moment:
@@ -207,28 +217,47 @@ def _moment(line: JournalRecord, partitions: int) -> Moment:
     )
 
 
-def _inputs(
-    stage: Stage[Any, Any],
-    recording: Recording,
-    tapes: dict[str, Tape],
-    told: Told,
-    line: JournalRecord,
-    moment: Moment,
-) -> Read:
+def _absorb(asked: Asked, task: Task, policy: Any, moment: Moment) -> Incomparable | None:
+    """Complete the state of *task* from the tail of its input.
+
+    Returns:
+        What of the tail is not there any more. What is compared then may differ for that alone;
+        where it does not, it is identical all the same.
+    """
+    reader: Consumer = asked.recording.reader()
+    try:
+        there = tails(asked.stage, reader, task)
+        task.state = absorb(
+            asked.stage, asked.recording.codec, policy, reader, task, moment.partitions, moment.now
+        )
+    finally:
+        reader.close()
+    for (topic, partition), (low, end) in there.items():
+        start = task.tail[topic]
+        try:
+            if start < end:
+                held(Range(topic=topic, partition=partition, start=start, end=end), low, end)
+        except Incomparable as error:
+            return error
+    return None
+
+
+def _inputs(asked: Asked, known: Known, tapes: Tapes, line: JournalRecord, moment: Moment) -> Read:
+    """What the commit's step was given.
+
+    Raises:
+        Incomparable: some of it is not there any more.
+    """
     commands: list[Input] = []
-    messages: list[Message] = []
     for stretch in line.ranges:
         if stretch.topic == COMMANDS.name:
-            commands = told.since(stretch.start, stretch.end)
-        if stretch.topic in WHOLE:
-            continue
-        if stretch.topic not in tapes:
-            tapes[stretch.topic] = Tape(recording, (stretch.topic, stretch.partition))
-        messages += tapes[stretch.topic].take(stretch)
-    got = stage.decode(recording.codec, messages, moment)
+            held(stretch, known.commands_from, stretch.end)
+            commands = known.told.since(stretch.start, stretch.end)
+    messages = tapes.take(line.ranges)
+    got = asked.stage.decode(asked.recording.codec, messages, moment)
     starts = {stretch.topic: stretch.start for stretch in line.ranges}
     ends = {stretch.topic: stretch.end for stretch in line.ranges}
-    refused = put_aside(stage, line.partition, told.refused, starts, ends)
+    refused = put_aside(asked.stage, asked.partition, known.refused, starts, ends)
     if not (commands or refused):
         return got
     dead = (dead_letter(each.message, each.why, moment) for each in refused)

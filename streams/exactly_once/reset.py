@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient
 from schemas.codec import Codec, unpack
 from schemas.errors import Undecodable
 from schemas.journal import Position
-from schemas.topics import FLOORS, PARTIALS, Topic, changelog, journal
+from schemas.topics import FLOORS, PARTIALS, Topic, changelog, journal, snapshots
 from streams import kafka
 from streams.exactly_once.changelog import POSITION, entry
 from streams.exactly_once.reading import end_of, read, stable_end
@@ -63,7 +63,8 @@ def reset(stages: Sequence[Stage[Any, Any]], codec: Codec, brokers: str) -> dict
         deleted[changelog(stage.name).name] = (
             _skip(stage, codec, admin, brokers) if kept else _forget(stage, codec, admin, brokers)
         )
-        deleted[journal(stage.name).name] = _empty(admin, brokers, journal(stage.name).name)
+        for topic in (journal(stage.name), snapshots(stage.name)):
+            deleted[topic.name] = _empty(admin, brokers, topic.name)
         group = admin.describe_consumer_groups([stage.group])[stage.group].result(10)
         if not kept and group.state not in (ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN):
             admin.delete_consumer_groups([stage.group])[stage.group].result(10)
