@@ -19,6 +19,8 @@ from streams.exactly_once.stage import Read
 from streams.exactly_once.takeover import seed_of
 from streams.exactly_once.task import Task
 
+SETTLED = 1.0  # seconds without a record after which a task moves behind the markers alone
+
 
 @dataclass(slots=True)
 class Work:
@@ -59,7 +61,8 @@ def prepare(session: Session, messages: Sequence[Message]) -> list[Work]:
 
 def _work(session: Session, task: Task, messages: list[Message], now: int) -> Work | None:
     stage = session.stage
-    ends = dict(task.ends)
+    ends = session.ends(task)
+    quiet = ends != task.ends and time.monotonic() - task.ticked_at >= SETTLED
     messages.sort(key=Message.offset)
     messages.sort(key=Message.topic)  # and by offset within a topic, for sorts are stable
     for topic, run in by_topic(messages):
@@ -75,7 +78,7 @@ def _work(session: Session, task: Task, messages: list[Message], now: int) -> Wo
     for each in refused:
         topic, offset = each.message.topic(), each.message.offset()
         ends[topic] = max(ends.get(topic, 0), offset + 1)
-    if not (messages or told or refused or due):
+    if not (messages or told or refused or due or quiet):
         return None
     task.ticked_at = time.monotonic()
     moment = Moment(

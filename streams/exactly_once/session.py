@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -14,6 +16,7 @@ from schemas.topics import CATALOG, COMMANDS
 from streams import kafka, metrics
 from streams.exactly_once.instep import InStep
 from streams.exactly_once.lost import lost
+from streams.exactly_once.reading import At
 from streams.exactly_once.stage import Stage
 from streams.exactly_once.takeover import take_over
 from streams.exactly_once.task import Task
@@ -51,6 +54,7 @@ class Session:
     made: tuple[Catalog, Any] | None = None  # the policy, and the catalog that it was made from
     failure: Exception | None = None  # raised in a callback of the consumer
     in_step: InStep | None = None
+    passed: dict[At, int] = field(default_factory=dict)  # offsets before which nothing is unread
 
     @classmethod
     def join(cls, stage: Stage[Any, Any], codec: Codec, home: Home) -> Session:
@@ -77,7 +81,7 @@ class Session:
                 heartbeat_interval_ms=min(500, home.session_timeout_ms // 6),
                 partition_assignment_strategy="range",
                 queued_min_messages=100_000 if stage.interval else 10_000,
-                enable_partition_eof=stage.in_step,
+                enable_partition_eof=True,
                 client_id=client_id(stage, home),
             )
         except KafkaException as error:
@@ -151,6 +155,7 @@ class Session:
 
     def place(self) -> None:
         """Read on from where each task stands."""
+        self.passed.clear()
         if self.in_step is not None:
             self.in_step.clear()
         self.consumer.assign(
@@ -195,6 +200,22 @@ class Session:
             Retake: the group or the broker is lost.
             OutOfStep: a takeover found state and offsets apart.
         """
+        gathered = self.fetch()
+        for index in faults(gathered):
+            self.look_at(gathered[index])
+        if self.in_step is not None:
+            gathered = self.in_step.take(gathered, time.monotonic())
+        for index in reversed(faults(gathered)):
+            del gathered[index]
+        return gathered
+
+    def fetch(self) -> list[Message]:
+        """What the consumer has for one round, ends and errors among it.
+
+        Raises:
+            Retake: as `gather`.
+            OutOfStep: as `gather`.
+        """
         gathered: list[Message] = []
         deadline = time.monotonic() + (self.stage.interval or 0.1)
         try:
@@ -220,25 +241,31 @@ class Session:
                 gathered.extend(got)
         except KafkaException as error:
             raise lost(f"reading for {self.stage.name}", error) from error
-        if self.in_step is not None:
-            gathered = self.in_step.take(gathered, time.monotonic())
-        if any(map(Message.error, gathered)):
-            return [each for each in gathered if self.usable(each)]
         return gathered
 
-    def usable(self, message: Message) -> bool:
-        """Whether *message* is a record.
+    def look_at(self, fault: Message) -> None:
+        """Note the end of a partition; other errors pass by themselves, or end the session.
+
+        The end may lie behind the last record: markers of transactions are never delivered.
 
         Raises:
             Retake: it is an error that will not pass.
             StepFailed: nor will it after a takeover.
         """
-        error = message.error()
-        if error is None:
-            return True
-        if error.retriable() or error.code() in kafka.PASSING:
-            return False
-        raise lost(f"reading for {self.stage.name}", KafkaException(error))
+        error = fault.error()
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+            self.passed[fault.topic(), fault.partition()] = fault.offset()
+        elif not (error.retriable() or error.code() in kafka.PASSING):
+            raise lost(f"reading for {self.stage.name}", KafkaException(error))
+
+    def ends(self, task: Task) -> dict[str, int]:
+        """Where *task* stands, behind the markers that follow its last records."""
+        held = self.in_step.held if self.in_step is not None else {}
+        return task.ends | {
+            topic: max(task.ends[topic], offset)
+            for (topic, partition), offset in self.passed.items()
+            if partition == task.partition and (topic, partition) not in held
+        }
 
     def newer_namesake(self) -> bool:
         """Whether a worker of this name that was started later is alive, as far as one can tell."""
@@ -266,6 +293,11 @@ class Session:
         for each in (self.catalog, self.commands):
             if each is not None:
                 each.close()
+
+
+def faults(messages: Sequence[Message]) -> list[int]:
+    """Where in *messages* there is an error; found without a Python call a message."""
+    return list(compress(range(len(messages)), map(Message.error, messages)))
 
 
 def client_id(stage: Stage[Any, Any], home: Home) -> str:
