@@ -59,8 +59,8 @@ def _record(emit: Emit, codec: Codec) -> Record:
     value = emit.value
     if value is not None and not isinstance(value, bytes):
         value = codec.encode(TOPICS[emit.topic], value)
-    key = emit.key if isinstance(emit.key, bytes) else emit.key and emit.key.encode()
-    return Record(emit.topic, emit.partition, key or None, value, emit.headers)
+    key = emit.key if isinstance(emit.key, bytes) else (emit.key or "").encode() or None
+    return Record(emit.topic, emit.partition, key, value, emit.headers)
 
 
 def digests(written: Sequence[Record]) -> bytes:

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from schemas.codec import Codec
+from schemas.flow import Emit, Outcome
+from schemas.registry import LocalRegistry
+from streams.exactly_once.journal import records
 from streams.letters import LONGEST_DETAIL, REDRIVEN, Letter, bare, letter, opened
 
 
@@ -60,3 +64,10 @@ def test_a_foreign_letter_is_opened_as_far_as_it_goes() -> None:
     )
 
     assert Letter("unknown", "", "llmopt.config.v1", None, None, None) == opened(odd)
+
+
+def test_the_key_of_a_letter_is_what_it_was_be_it_empty_or_none() -> None:
+    dead = [Emit("llmopt.commands.v1.dlq", key, b"{", 0) for key in (b"", None, b"\xff")]
+    written = records("actuate", 0, Outcome(None), dead, Codec(LocalRegistry()))
+
+    assert [b"", None, b"\xff"] == [each.key for each in written]
