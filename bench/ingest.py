@@ -127,16 +127,16 @@ def run(env: Environment, settings: Settings, folder: Path, codec: Codec, load: 
     """Send *load* after the warm-up; watch; wait for the last event."""
     if env.broker is None:
         raise SystemExit("The bench starts a broker of its own, to know its processor time.")
-    servers = {name: value for name, value in settings.environment().items() if value}
+    where = {name: value for name, value in settings.environment().items() if value}
     port = ports.claim(folder, "metrics")
     reader = kafka.consumer(settings.bootstrap_servers, "llmopt.collect")
     lag = Lag(reader, settings.partitions_ingest, load.per_message)
     commits = Commits(settings.bootstrap_servers, codec, settings.partitions_ingest)
     stages = ["streams", "worker", "--stages", "collect,merge", "--metrics-port", str(port)]
-    with child(folder, "worker", stages, servers) as worker:
+    with child(folder, "worker", stages, where) as worker:
         commits.start()
         await_first(commits, worker)
-        with child(folder, "load", load.words, servers) as producer:
+        with child(folder, "load", load.words, where) as producer:
             await_first_event(lag, producer)
             time.sleep(WARM_UP)
             pids = {"worker": worker.pid, "producer": producer.pid, "broker": env.broker.pid}
@@ -205,22 +205,30 @@ def tail(log: Path) -> str:
     return (log.read_text().splitlines() or ["it said nothing."])[-1]
 
 
-def check_counts(measured: Measured) -> None:
+def check_counts(sent: int, spoilt: int, counts: Mapping[str, int]) -> None:
     """The journal accounts for every event that was sent: aggregated, or dead if it was spoilt.
 
     Raises:
         SystemExit: One is not.
     """
-    counts = Counter(measured.counts)
+    found = Counter(counts)
     fates = ("aggregated", "late", "duplicates", "dead_lettered")
-    if not measured.sent == counts["read"] == sum(counts[fate] for fate in fates):
-        raise SystemExit(f"{measured.sent} events were sent, and the journal has {dict(counts)}.")
-    if counts["dead_lettered"] != measured.spoilt:
-        raise SystemExit(
-            f"{measured.spoilt} events were spoilt, and the journal has {dict(counts)}."
-        )
-    if counts["aggregated"] != measured.sent - measured.spoilt:
-        raise SystemExit(f"Of {measured.sent} events not all good ones are there: {dict(counts)}.")
+    if not sent == found["read"] == sum(found[fate] for fate in fates):
+        raise SystemExit(f"{sent} events were sent, and the journal has {dict(found)}.")
+    if found["dead_lettered"] != spoilt:
+        raise SystemExit(f"{spoilt} events were spoilt, and the journal has {dict(found)}.")
+    if found["aggregated"] != sent - spoilt:
+        raise SystemExit(f"Of {sent} events not all good ones are there: {dict(found)}.")
+
+
+def partials(settings: Settings, codec: Codec) -> Counter[Place]:
+    """The requests of every minute, as collect wrote them."""
+    came = Counter[Place]()
+    for partition, partial in everything(settings, codec, PARTIALS):
+        rows = unpack(partial)
+        for start, requests in zip(rows.start.tolist(), rows.counters[:, 0], strict=True):
+            came[partition, start] += int(requests)
+    return came
 
 
 def check_windows(settings: Settings, codec: Codec, sent: int) -> None:
@@ -229,11 +237,7 @@ def check_windows(settings: Settings, codec: Codec, sent: int) -> None:
     Raises:
         SystemExit: One is not.
     """
-    came = Counter[Place]()  # requests, as collect wrote them
-    for partition, partial in everything(settings, codec, PARTIALS):
-        rows = unpack(partial)
-        for start, requests in zip(rows.start.tolist(), rows.counters[:, 0], strict=True):
-            came[partition, start] += int(requests)
+    came = partials(settings, codec)
     newest: dict[str, tuple[Place, int]] = {}  # by the last revision of each key's minute
     for partition, row in everything(settings, codec, AGGREGATES):
         if row.window == "1m" and not row.pooled:
@@ -268,6 +272,19 @@ def measure(load: Load, *, keep: bool = False) -> Measured:
     Raises:
         SystemExit: An event is not where it must be, or something did not work.
     """
+    with servers(keep=keep) as (env, settings, folder, codec):
+        measured = run(env, settings, folder, codec, load)
+        check_counts(measured.sent, measured.spoilt, measured.counts)
+        check_windows(settings, codec, measured.sent - measured.spoilt)
+    return measured
+
+
+Servers = tuple[Environment, Settings, Path, Codec]
+
+
+@contextmanager
+def servers(*, keep: bool = False) -> Iterator[Servers]:
+    """A broker and a registry with all topics, on two cores, in a folder of their own."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     folder = Path(tempfile.mkdtemp(prefix="llmopt-bench-"))
     given = {"LLMOPT_DATABASE_URL": "-"}
@@ -281,16 +298,12 @@ def measure(load: Load, *, keep: bool = False) -> Measured:
             apply(settings)
             register(settings)
             with RegistryClient(env.registry_url) as registry:
-                codec = Codec(registry)
-                measured = run(env, settings, folder, codec, load)
-                check_counts(measured)
-                check_windows(settings, codec, measured.sent - measured.spoilt)
+                yield env, settings, folder, Codec(registry)
     finally:
         if keep:
             print(f"The data is kept in {folder}.", file=sys.stderr)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-    return measured
 
 
 def show(name: str, measured: Measured, load: Load, bar: float) -> None:

@@ -231,8 +231,14 @@ def blocks(
     return [batched(codec, each, number) for number, each in enumerate(some)]
 
 
-def send(servers: str, some: Sequence[Block], rate: float, seconds: float) -> tuple[int, int]:
-    """Send *rate* events a second for so many *seconds*; how many there were, and spoilt ones."""
+def send(
+    servers: str, some: Sequence[Block], rate: float, seconds: float, most: float = math.inf
+) -> tuple[int, int]:
+    """Send *rate* events a second for so many *seconds*, or until there are as many as *most*.
+
+    Returns:
+        How many there were, and how many of them were spoilt.
+    """
     producer = kafka.producer(
         servers,
         linger_ms=20,
@@ -242,7 +248,7 @@ def send(servers: str, some: Sequence[Block], rate: float, seconds: float) -> tu
     )
     produce, sent, spoilt, turn = producer.produce, 0, 0, 0
     began = time.monotonic()
-    while (gone := time.monotonic() - began) < seconds:
+    while (gone := time.monotonic() - began) < seconds and sent < most:
         if sent > rate * gone or len(producer) > WAITING:
             producer.poll(0.002)
             continue
@@ -263,14 +269,15 @@ def send(servers: str, some: Sequence[Block], rate: float, seconds: float) -> tu
 @click.option("--seconds", default=60.0, show_default=True, help="For how long.")
 @click.option("--form", type=click.Choice(FORMS), default="avro", show_default=True)
 @click.option("--keys", default=KEYS, show_default=True, help="How many (endpoint, model).")
+@click.option("--most", default=math.inf, help="How many events at most.")
 @click.option("--garbage", "share", default=0.0, help="Share that cannot be read.")
-def main(*, rate: float, seconds: float, form: str, keys: int, share: float) -> None:
+def main(*, rate: float, seconds: float, form: str, keys: int, most: float, share: float) -> None:
     """Send events to the cluster that the environment names; say how many there were."""
     settings = current()
     with RegistryClient(settings.schema_registry_url) as registry:
         codec = Codec(registry)
         some = blocks(codec, events(time.time_ns() // 1_000_000, keys), form, share)
-    sent, spoilt = send(settings.bootstrap_servers, some, rate, seconds)
+    sent, spoilt = send(settings.bootstrap_servers, some, rate, seconds, most)
     print(json.dumps({"sent": sent, "spoilt": spoilt}), flush=True)
 
 

@@ -31,6 +31,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
+def megabytes(pid: int, field: str = "VmRSS") -> float:
+    """Memory of a process in MB (2^20 bytes): now, or at its most (`VmHWM`)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition(f"{field}:")[2].split()[0]) / 1_024
+
+
 def busy_seconds() -> float:
     """Processor time of the whole machine so far, all cores and programs."""
     user, nice, system, _idle, _wait, *rest = map(
@@ -60,15 +66,17 @@ class Lag:
 
 
 class Commits:
-    """Follows collect's journal, and notes when a reader of committed records sees each line."""
+    """Follows a stage's journal, and notes when a reader of committed records sees each line."""
 
-    def __init__(self, brokers: str, codec: Codec, partitions: int) -> None:
+    def __init__(self, brokers: str, codec: Codec, partitions: int, stage: str = "collect") -> None:
         self.brokers = brokers
+        self.topic = journal(stage)
         self.codec = codec
         self.partitions = partitions
         self.seen: dict[int, list[Visible]] = {}
         self.counts: dict[str, int] = {}
         self.sequences: dict[int, int] = {}  # partition -> its commits
+        self.owners: dict[tuple[int, int], float] = {}  # partition, epoch -> its first line
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.follow, daemon=True)
 
@@ -78,14 +86,13 @@ class Commits:
 
     def follow(self) -> None:
         """Read until told that it is over."""
-        topic = journal("collect")
         reader = kafka.consumer(self.brokers, "llmopt.bench.commits")
-        reader.assign([TopicPartition(topic.name, p, 0) for p in range(self.partitions)])
+        reader.assign([TopicPartition(self.topic.name, p, 0) for p in range(self.partitions)])
         try:
             while not self.over.is_set():
                 for message in reader.consume(100, 0.1):
                     if message.error() is None:
-                        line = self.codec.decode(topic, message.value())
+                        line = self.codec.decode(self.topic, message.value())
                         self.take(line, time.time())
         finally:
             reader.close()
@@ -93,6 +100,7 @@ class Commits:
     def take(self, line: JournalRecord, now: float) -> None:
         """Remember a line of the journal that could be read *now*."""
         self.sequences[line.partition] = line.sequence
+        self.owners.setdefault((line.partition, line.epoch), now)
         for name, count in line.counts.items():
             self.counts[name] = self.counts.get(name, 0) + count
         for stretch in line.ranges:

@@ -1,0 +1,65 @@
+"""How much memory a worker with all stages needs: idle, and with ten thousand endpoints' windows.
+
+The figure is the most it has ever had; the idle one is kept beside it, and misses the bar as well.
+
+python -m bench memory
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import click
+
+from bench.ingest import Servers, child, servers, tail
+from bench.line import report
+from bench.watch import megabytes
+
+BENCH = "memory"
+BAR = 1_024  # MB
+IDLE_BAR = 256  # MB
+KEYS = 10_000
+
+
+def measure(at: Servers, rate: float, seconds: float) -> tuple[float, float]:
+    """MB of a worker that has nothing to do, and the most of one that has much."""
+    _, settings, folder, _ = at
+    where = {name: value for name, value in settings.environment().items() if value}
+    load = ["bench.load", f"--rate={rate}", f"--seconds={seconds}", f"--keys={KEYS}"]
+    with child(folder, "worker", ["streams", "worker"], where) as worker:
+        time.sleep(30)
+        idle = megabytes(worker.pid)
+        with child(folder, "load", load, where) as producer:
+            if not producer.wait(seconds + 60) or producer.exit_code:
+                raise SystemExit(f"The producer failed: {tail(folder / 'load.log')}")
+        time.sleep(10)
+        if worker.wait(0):
+            raise SystemExit(f"The worker has ended: {tail(folder / 'worker.log')}")
+        return idle, megabytes(worker.pid, "VmHWM")
+
+
+@click.command()
+@click.option("--rate", default=20_000.0, show_default=True, help="Events a second.")
+@click.option(
+    "--seconds", default=200.0, show_default=True, help="Of load: several closed minutes."
+)
+@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
+def main(*, rate: float, seconds: float, keep: bool) -> None:
+    """Measure the memory of a worker, idle and at work."""
+    with servers(keep=keep) as at:
+        idle, most = measure(at, rate, seconds)
+    report(
+        BENCH,
+        round(most) if idle <= IDLE_BAR else math.nan,
+        "MB",
+        bar=BAR,
+        idle_mb=round(idle),
+        idle_bar=IDLE_BAR,
+        most_mb=round(most),
+        keys=KEYS,
+    )
+
+
+if __name__ == "__main__":
+    main()
