@@ -224,6 +224,8 @@ def _absorb(asked: Asked, task: Task, policy: Any, moment: Moment) -> Incomparab
         What of the tail is not there any more. What is compared then may differ for that alone;
         where it does not, it is identical all the same.
     """
+    if not task.tail:
+        return None
     reader: Consumer = asked.recording.reader()
     try:
         there = tails(asked.stage, reader, task)
