@@ -1,12 +1,100 @@
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from infra.environment import Environment
+from schemas.anomaly import Anomaly, Severity
+from schemas.rollout import Deployment, Phase, Verdict
+from schemas.window import WindowAggregate
+
+ANOMALY = Anomaly(
+    id="search/answer|p95|0",
+    scope="search/answer",
+    metric="p95_latency_ms",
+    window="1m",
+    start=0,
+    end=60_000,
+    revision=1,
+    is_anomaly=True,
+    severity=Severity.LOW,
+    confidence=0.5,
+    actual=2.0,
+    expected=1.0,
+    expected_low=0.5,
+    expected_high=1.5,
+    deviation=4.0,
+    detector="robust_z",
+    samples=60,
+)
+DEPLOYMENT = Deployment(
+    id="r1",
+    scope="search/answer",
+    revision=4,
+    sequence=1,
+    at=0,
+    phase=Phase.PENDING,
+    previous=None,
+    step=0,
+    steps=4,
+    share=0,
+    verdict=Verdict.INCONCLUSIVE,
+    guardrails=(),
+    reason="cheaper",
+    by="optimizer",
+    decision_id="d1",
+    stable_version="v1",
+    candidate_version="v2",
+    stable_model="gpt-4o",
+    candidate_model="gpt-4o-mini",
+)
+WINDOW = WindowAggregate(
+    service="search",
+    endpoint="answer",
+    model="*",
+    provider="*",
+    config_version="*",
+    cohort="*",
+    window="1m",
+    start=0,
+    end=60_000,
+    revision=1,
+    closed=True,
+    watermark=61_000,
+    requests=1,
+    success=1,
+    errors=0,
+    timeouts=0,
+    retries=0,
+)
+
+
+def anomaly(**changes: Any) -> Anomaly:
+    """A latency that its own past does not explain."""
+    return replace(ANOMALY, **changes)
+
+
+def deployment(**changes: Any) -> Deployment:
+    """The first event of a rollout."""
+    return replace(DEPLOYMENT, **changes)
+
+
+def window(**changes: Any) -> WindowAggregate:
+    """A closed minute of a whole scope, with one request."""
+    return replace(WINDOW, **changes)
+
+
+@pytest.fixture(scope="session")
+def records() -> ModuleType:
+    """Builders of records that several folders need: `anomaly`, `deployment`, `window`."""
+    return sys.modules[__name__]
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,13 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.anomaly import Anomaly, Severity
+from schemas.anomaly import Severity
 from schemas.config import LlmConfig, ScopeConfig, Split
 from schemas.decision import Action, Candidate, Decision
 from schemas.window import EnrichedWindow, Histogram, MetricSummary, WindowAggregate
@@ -164,28 +165,8 @@ def test_a_record_without_a_table_is_refused() -> None:
         rows.row(WINDOW)
 
 
-def test_an_anomaly_is_found_by_its_id() -> None:
-    row = named(
-        Anomaly(
-            id="search/answer|p95|1",
-            scope="search/answer",
-            metric="p95_latency_ms",
-            window="1m",
-            start=0,
-            end=60_000,
-            revision=1,
-            is_anomaly=True,
-            severity=Severity.HIGH,
-            confidence=0.9,
-            actual=9.0,
-            expected=1.0,
-            expected_low=0.5,
-            expected_high=1.5,
-            deviation=16.0,
-            detector="robust_z",
-            samples=60,
-        )
-    )
+def test_an_anomaly_is_found_by_its_id(records: Any) -> None:
+    row = named(records.anomaly(id="search/answer|p95|1", severity=Severity.HIGH))
 
     assert ("search/answer|p95|1", "high") == (row["id"], row["severity"])
 

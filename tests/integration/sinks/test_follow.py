@@ -4,7 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
@@ -12,7 +13,6 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from infra.environment import Environment
-from schemas.anomaly import Anomaly, Severity
 from schemas.codec import Codec
 from schemas.registry import RegistryClient
 from schemas.topics import ANOMALIES, CONFIG, dead_letters
@@ -25,26 +25,7 @@ from streams.reading import read_all
 from streams.settings import Settings
 
 pytestmark = pytest.mark.integration
-
-ANOMALY = Anomaly(
-    id="",
-    scope="search/answer",
-    metric="p95_latency_ms",
-    window="1m",
-    start=0,
-    end=60_000,
-    revision=1,
-    is_anomaly=True,
-    severity=Severity.LOW,
-    confidence=0.5,
-    actual=2.0,
-    expected=1.0,
-    expected_low=0.5,
-    expected_high=1.5,
-    deviation=4.0,
-    detector="robust_z",
-    samples=60,
-)
+Produce = Callable[[Settings, Codec, str, range], None]
 
 
 @pytest.fixture
@@ -75,7 +56,12 @@ def following(settings: Settings) -> Iterator[None]:
         assert not thread.is_alive()
 
 
-def produce(settings: Settings, codec: Codec, run_id: str, numbers: range) -> None:
+@pytest.fixture
+def produce(records: Any) -> Produce:
+    return partial(write, records)
+
+
+def write(records: Any, settings: Settings, codec: Codec, run_id: str, numbers: range) -> None:
     """Anomalies in transactions of three, with an aborted one between them."""
     producer = kafka.transactional_producer(settings.bootstrap_servers, f"test.{run_id}")
     producer.init_transactions(30)
@@ -83,7 +69,7 @@ def produce(settings: Settings, codec: Codec, run_id: str, numbers: range) -> No
         for kept in (False, True):
             producer.begin_transaction()
             for i in numbers[numbers.index(start) :][:3]:
-                anomaly = replace(ANOMALY, id=f"{run_id}|{i}", actual=float(i) if kept else -1.0)
+                anomaly = records.anomaly(id=f"{run_id}|{i}", actual=float(i) if kept else -1.0)
                 producer.produce(
                     ANOMALIES.name, key=f"scope-{i}", value=codec.encode(ANOMALIES, anomaly)
                 )
@@ -132,7 +118,7 @@ def lag(settings: Settings) -> int:
 
 
 def test_what_is_committed_is_stored_once_and_the_group_has_no_lag(
-    settings: Settings, codec: Codec
+    settings: Settings, codec: Codec, produce: Produce
 ) -> None:
     produce(settings, codec, "once", range(9))
     with following(settings):
@@ -143,7 +129,7 @@ def test_what_is_committed_is_stored_once_and_the_group_has_no_lag(
 
 
 def test_the_position_in_postgres_counts_not_the_offsets_of_the_group(
-    settings: Settings, codec: Codec
+    settings: Settings, codec: Codec, produce: Produce
 ) -> None:
     produce(settings, codec, "truth", range(6))
     with following(settings):
@@ -156,7 +142,7 @@ def test_the_position_in_postgres_counts_not_the_offsets_of_the_group(
 
 
 def test_what_comes_while_postgres_is_away_is_stored_when_it_is_back(
-    environment: Environment, settings: Settings, codec: Codec
+    environment: Environment, settings: Settings, codec: Codec, produce: Produce
 ) -> None:
     if environment.postgres is None:
         pytest.skip("the given Postgres is not ours to kill")
@@ -174,7 +160,7 @@ def test_what_comes_while_postgres_is_away_is_stored_when_it_is_back(
 
 
 def test_what_can_never_be_stored_goes_to_the_dead_letters(
-    settings: Settings, codec: Codec
+    settings: Settings, codec: Codec, produce: Produce
 ) -> None:
     producer = kafka.producer(settings.bootstrap_servers)
     bad = b'{"scope": "nobody/nothing", "revision": 99999999999999999999}'
@@ -204,7 +190,7 @@ def test_a_stopped_follower_leaves_its_group(settings: Settings) -> None:
 
 
 def test_starting_over_is_refused_while_somebody_follows_and_then_stores_all_again(
-    settings: Settings, codec: Codec
+    settings: Settings, codec: Codec, produce: Produce
 ) -> None:
     produce(settings, codec, "over", range(3))
     with following(settings):

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from schemas.anomaly import Anomaly, Severity
-from schemas.rollout import Deployment, Phase, Verdict
-from schemas.window import EnrichedWindow, WindowAggregate
+from schemas.rollout import Phase
+from schemas.window import EnrichedWindow
 from sinks.errors import Behind, MigrationRefused, Refused, Unavailable
 from sinks.migrate import FOLDER, migrate
 from sinks.postgres import Batch, Postgres, Record, Refusal, Span
@@ -19,44 +18,7 @@ from sinks.postgres import Batch, Postgres, Record, Refusal, Span
 pytestmark = pytest.mark.integration
 
 TOPIC = "llmopt.enriched.v1"
-WINDOW = WindowAggregate(
-    service="search",
-    endpoint="answer",
-    model="*",
-    provider="*",
-    config_version="*",
-    cohort="*",
-    window="1m",
-    start=0,
-    end=60_000,
-    revision=1,
-    closed=True,
-    watermark=61_000,
-    requests=1,
-    success=1,
-    errors=0,
-    timeouts=0,
-    retries=0,
-)
-ANOMALY = Anomaly(
-    id="search/answer|p95|0",
-    scope="search/answer",
-    metric="p95_latency_ms",
-    window="1m",
-    start=0,
-    end=60_000,
-    revision=1,
-    is_anomaly=True,
-    severity=Severity.LOW,
-    confidence=0.5,
-    actual=2.0,
-    expected=1.0,
-    expected_low=0.5,
-    expected_high=1.5,
-    deviation=4.0,
-    detector="robust_z",
-    samples=60,
-)
+Window = Callable[..., EnrichedWindow]
 
 
 @pytest.fixture
@@ -73,15 +35,15 @@ def postgres(dsn: str) -> Iterator[Postgres]:
     sink.close()
 
 
-def window(start: int, revision: int, requests: int, **changes: str) -> EnrichedWindow:
-    changed = replace(
-        WINDOW,
-        start=start,
-        revision=revision,
-        requests=requests,
-        **changes,  # type: ignore[arg-type]
-    )
-    return EnrichedWindow(window=changed, cost_usd=None, cost_per_request_usd=None)
+@pytest.fixture
+def window(records: Any) -> Window:
+    """Enriched windows, told by what changes from one to the next."""
+
+    def build(start: int, revision: int, requests: int, **changes: str) -> EnrichedWindow:
+        changed = records.window(start=start, revision=revision, requests=requests, **changes)
+        return EnrichedWindow(window=changed, cost_usd=None, cost_per_request_usd=None)
+
+    return build
 
 
 def batch(*values: object, start: int = 0, end: int = 1) -> Batch:
@@ -113,7 +75,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(empty: str, tmp_path: Path
 
 
 def test_a_newer_revision_replaces_a_row_and_an_older_does_not(
-    postgres: Postgres, dsn: str
+    postgres: Postgres, dsn: str, window: Window
 ) -> None:
     postgres.write(batch(window(0, 2, 20)))
     postgres.write(batch(window(0, 1, 10), window(60_000, 1, 5), end=2))
@@ -124,8 +86,10 @@ def test_a_newer_revision_replaces_a_row_and_an_older_does_not(
     )
 
 
-def test_a_batch_that_comes_twice_changes_nothing(postgres: Postgres, dsn: str) -> None:
-    once = batch(window(0, 1, 10), ANOMALY, end=2)
+def test_a_batch_that_comes_twice_changes_nothing(
+    postgres: Postgres, dsn: str, window: Window, records: Any
+) -> None:
+    once = batch(window(0, 1, 10), records.anomaly(), end=2)
     first, again = postgres.write(once), postgres.write(once)
 
     assert (2, 0) == (first, again)
@@ -142,7 +106,9 @@ def test_positions_never_go_back_unless_they_are_rewound(postgres: Postgres) -> 
     assert {(TOPIC, 0): 3} == postgres.positions()
 
 
-def test_a_batch_that_leaves_a_gap_is_not_written(postgres: Postgres, dsn: str) -> None:
+def test_a_batch_that_leaves_a_gap_is_not_written(
+    postgres: Postgres, dsn: str, window: Window
+) -> None:
     postgres.write(batch(window(0, 1, 1), end=5))
     postgres.write(batch(window(0, 2, 2), start=5, end=9))
     postgres.rewind({(TOPIC, 0): 5})  # as a crash or a backup would leave it
@@ -153,72 +119,56 @@ def test_a_batch_that_leaves_a_gap_is_not_written(postgres: Postgres, dsn: str) 
 
 
 def test_a_row_that_postgres_refuses_does_not_hold_up_the_others(
-    postgres: Postgres, dsn: str
+    postgres: Postgres, dsn: str, window: Window, records: Any
 ) -> None:
     too_many = window(120_000, 1, 2**63)
     too_long = window(180_000, 1, 1, model=secrets.token_hex(4_000))
     good = [window(i * 60_000, 1, i) for i in range(4, 40)]
     refused: list[Refusal] = []
     stored = postgres.write(
-        batch(*good[:20], too_many, *good[20:], too_long, WINDOW, end=39), refused.extend
+        batch(*good[:20], too_many, *good[20:], too_long, records.window(), end=39), refused.extend
     )
 
     assert 36 == stored
     assert [(36,)] == ask(dsn, "SELECT count(*) FROM aggregates")
-    assert [too_many, too_long, WINDOW] == [
+    assert [too_many, too_long, records.window()] == [
         each.record.value for each in sorted(refused, key=lambda each: each.record.offset)
     ]
     assert {(TOPIC, 0): 39} == postgres.positions()
 
 
-def test_when_the_dead_letters_cannot_be_written_nothing_is(postgres: Postgres, dsn: str) -> None:
+def test_when_the_dead_letters_cannot_be_written_nothing_is(
+    postgres: Postgres, dsn: str, window: Window, records: Any
+) -> None:
     def fail(_: object) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        postgres.write(batch(window(0, 1, 1), WINDOW), fail)
+        postgres.write(batch(window(0, 1, 1), records.window()), fail)
     with pytest.raises(Refused):
-        postgres.write(batch(window(0, 1, 1), WINDOW))
+        postgres.write(batch(window(0, 1, 1), records.window()))
     assert [(0,)] == ask(dsn, "SELECT count(*) FROM aggregates")
     assert {} == postgres.positions()
 
 
-def test_characters_that_postgres_has_not_are_replaced(postgres: Postgres, dsn: str) -> None:
+def test_characters_that_postgres_has_not_are_replaced(
+    postgres: Postgres, dsn: str, window: Window
+) -> None:
     postgres.write(batch(window(0, 1, 1, model="a\0b\t\\N\n")))
 
     assert [("a\ufffdb\t\\N\n",)] == ask(dsn, "SELECT model FROM aggregates")
 
 
-def test_every_step_of_a_rollout_is_a_row(postgres: Postgres, dsn: str) -> None:
-    step = Deployment(
-        id="r1",
-        scope="search/answer",
-        revision=4,
-        sequence=1,
-        at=0,
-        phase=Phase.PENDING,
-        previous=None,
-        step=0,
-        steps=4,
-        share=0,
-        verdict=Verdict.INCONCLUSIVE,
-        guardrails=(),
-        reason="cheaper",
-        by="optimizer",
-        decision_id="d1",
-        stable_version="v1",
-        candidate_version="v2",
-        stable_model="gpt-4o",
-        candidate_model="gpt-4o-mini",
-    )
-    postgres.write(batch(step, replace(step, sequence=2, phase=Phase.RAMPING, share=500)))
+def test_every_step_of_a_rollout_is_a_row(postgres: Postgres, dsn: str, records: Any) -> None:
+    step = records.deployment()
+    postgres.write(batch(step, records.deployment(sequence=2, phase=Phase.RAMPING, share=500)))
 
     assert [("pending", "inconclusive", 0), ("ramping", "inconclusive", 500)] == ask(
         dsn, "SELECT phase, verdict, share FROM deployments ORDER BY sequence"
     )
 
 
-def test_a_database_without_tables_is_not_ready_and_becomes_so(empty: str) -> None:
+def test_a_database_without_tables_is_not_ready_and_becomes_so(empty: str, window: Window) -> None:
     sink = Postgres(empty)
     with pytest.raises(Unavailable, match="has not the tables"):
         sink.write(batch(window(0, 1, 1)))
@@ -228,7 +178,9 @@ def test_a_database_without_tables_is_not_ready_and_becomes_so(empty: str) -> No
     sink.close()
 
 
-def test_a_lost_connection_is_replaced_at_the_next_write(postgres: Postgres, dsn: str) -> None:
+def test_a_lost_connection_is_replaced_at_the_next_write(
+    postgres: Postgres, dsn: str, window: Window
+) -> None:
     postgres.write(batch(window(0, 1, 1)))
     ask(
         dsn,
