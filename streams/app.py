@@ -28,6 +28,7 @@ from streams.snapshots import Snapshots
 from streams.store import Store
 
 STOP_WITHIN = 15.0  # seconds, from SIGTERM to the end of the process
+BROKER_WITHIN = 30.0  # seconds, that a starting worker waits for a broker
 DEFECT = 70  # exit status: a step raised
 STUCK = 75  # exit status: a library did not come back; start the worker again
 OUT_OF_STEP = 65  # exit status: state and offsets disagree; the log names the command
@@ -53,7 +54,7 @@ def partitions_of(brokers: str) -> dict[str, int]:
         NotReady: a topic is missing, or topics that are read together differ in partitions.
         KafkaException: no broker answered.
     """
-    there = kafka.admin(brokers).list_topics(timeout=10).topics
+    there = kafka.admin(brokers).list_topics(timeout=BROKER_WITHIN).topics
     missing = sorted(set(TOPICS) - set(there))
     if missing:
         raise NotReady(
