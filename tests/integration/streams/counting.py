@@ -20,6 +20,9 @@ from streams.exactly_once.stage import Stage
 from streams.log import set_up
 from streams.settings import Settings
 
+POISON, CRASH = "poison/e", "crash/e"  # scopes of which a step, and once an agent, dies
+crashed: list[Any] = []
+
 
 @dataclass(frozen=True)
 class Count:
@@ -33,6 +36,8 @@ def step(
     emits = []
     for each in inputs:
         scope = each.value.scope
+        if scope == POISON:
+            raise ValueError("as told")
         counts[scope] = counts.get(scope, 0) + 1
         emits.append(Emit(ANOMALIES.name, scope, anomaly(scope, counts[scope]), moment.partition))
     touched = sorted({each.value.scope for each in inputs})
@@ -67,8 +72,11 @@ STAGE: Stage[None, Mapping[str, int]] = Stage(
 
 
 async def agent(batches: Any) -> None:
-    """Count."""
+    """Count, but die of the first batch with CRASH in it, outside of any step."""
     async for batch in batches:
+        if not crashed and any(each.value.scope == CRASH for each in batch.work.read.inputs):
+            crashed.append(batch)
+            raise RuntimeError("as told")
         await batch.commit(step)
 
 

@@ -16,14 +16,11 @@ from confluent_kafka import TopicPartition
 
 from infra.environment import Environment
 from schemas.codec import Codec
-from schemas.registry import RegistryClient
 from schemas.rollout import Deployment
 from schemas.topics import ANOMALIES, DEPLOYMENTS
 from streams import kafka
 from streams.app import NAMED_TWICE
 from streams.exactly_once.reading import end_of, read
-from streams.provision import apply
-from streams.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -101,21 +98,19 @@ class Counting:
 
 
 @pytest.fixture
-def counting(tmp_path: Path, deployment: Callable[[str, int], Deployment]) -> Iterator[Counting]:
-    given = {"LLMOPT_DATABASE_URL": "-"}
-    with (
-        Environment.start(tmp_path, say=lambda _: None, given=given) as cluster,
-        RegistryClient(cluster.registry_url) as registry,
-    ):
-        apply(Settings(bootstrap_servers=cluster.bootstrap_servers))
-        registry.register_all()
-        made = Counting(cluster, Codec(registry), tmp_path, deployment)
-        try:
-            yield made
-        finally:
-            for each in made.workers:
-                each.kill()
-                each.wait(10)
+def counting(
+    cluster: Environment,
+    codec: Codec,
+    tmp_path: Path,
+    deployment: Callable[[str, int], Deployment],
+) -> Iterator[Counting]:
+    made = Counting(cluster, codec, tmp_path, deployment)
+    try:
+        yield made
+    finally:
+        for each in made.workers:
+            each.kill()
+            each.wait(10)
 
 
 def counted_once(counting: Counting) -> bool:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,6 @@ from schemas.rollout import Deployment
 from schemas.scope import partition_of
 from schemas.topics import DEPLOYMENTS, changelog
 from streams import kafka
-from streams.provision import apply
 from streams.reading import read_all
 from streams.settings import Settings
 
@@ -29,14 +28,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Iterator[Settings]:
-    given = {"LLMOPT_DATABASE_URL": "-"}
-    with Environment.start(tmp_path, say=lambda _: None, given=given) as env:
-        found = Settings(
-            bootstrap_servers=env.bootstrap_servers, schema_registry_url=env.registry_url
-        )
-        apply(found)
-        yield found
+def settings(cluster: Environment) -> Settings:
+    return Settings(
+        bootstrap_servers=cluster.bootstrap_servers, schema_registry_url=cluster.registry_url
+    )
 
 
 def llmopt(settings: Settings, *words: str) -> subprocess.CompletedProcess[str]:
