@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,43 +13,29 @@ from confluent_kafka import TopicPartition
 
 from infra.environment import Environment
 from schemas.codec import Codec
-from schemas.registry import RegistryClient
 from schemas.rollout import Deployment
 from schemas.topics import ANOMALIES, DEPLOYMENTS
 from streams import kafka
 from streams.exactly_once.reading import end_of, read
-from streams.provision import apply
-from streams.settings import Settings
 
 Build = Callable[[str, int], Deployment]
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 AT = (DEPLOYMENTS.name, 0)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Environment]:
-    given = {"LLMOPT_DATABASE_URL": "-"}
-    with Environment.start(tmp_path, say=lambda _: None, given=given) as env:
-        apply(Settings(bootstrap_servers=env.bootstrap_servers))
-        yield env
-
-
 def test_a_quiet_topic_that_its_retention_has_emptied_stops_nobody(
-    cluster: Environment, tmp_path: Path, deployment: Build
+    cluster: Environment, codec: Codec, tmp_path: Path, deployment: Build
 ) -> None:
-    with RegistryClient(cluster.registry_url) as registry:
-        registry.register_all()
-        codec = Codec(registry)
-        send(cluster, codec, deployment("s/e", 1))
-        with worker(cluster, tmp_path):
-            ended = until_no_lag(cluster)
-        empty(cluster)
-        with worker(cluster, tmp_path):
-            send(cluster, codec, deployment("s/e", 2))
-            until_no_lag(cluster)
+    send(cluster, codec, deployment("s/e", 1))
+    with worker(cluster, tmp_path):
+        ended = until_no_lag(cluster)
+    empty(cluster)
+    with worker(cluster, tmp_path):
+        send(cluster, codec, deployment("s/e", 2))
+        until_no_lag(cluster)
 
-        assert 2 == ended  # one record, one marker
-        assert ["s/e|1", "s/e|2"] == counted(cluster, codec)
+    assert 2 == ended  # one record, one marker
+    assert ["s/e|1", "s/e|2"] == counted(cluster, codec)
 
 
 class worker:  # noqa: N801  # reads as what it is in a `with`
