@@ -1,4 +1,4 @@
-"""What people declare: models, prices, targets, rules, constraints, strategies."""
+"""What people declare: models, prices, targets, rules, constraints, strategies, windows."""
 
 from __future__ import annotations
 
@@ -154,6 +154,21 @@ class Strategy:
     when_waiting: Literal["hold", "rollback"] = "hold"  # what to do then
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowPolicy:
+    """Windows beside those of fixed lengths; see `schemas.span` for what they hold.
+
+    Hopping ones have `size_s` and `hop_s`, sessions `gap_s` and `longest_s`.
+    """
+
+    id: str
+    kind: Literal["hopping", "session"]
+    size_s: int | None = None  # a multiple of the hop
+    hop_s: int | None = None  # from one window's start to the next one's
+    gap_s: int | None = None  # silence after which a session of a scope is over
+    longest_s: int | None = None  # a session is cut at each multiple of it
+
+
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """The catalog as it stood at one offset of its topic; a value, cheap to look things up in."""
@@ -164,6 +179,7 @@ class Catalog:
     rules: Mapping[str, Rule] = field(default_factory=dict)  # by id
     constraints: Mapping[str, Constraints] = field(default_factory=dict)  # by scope
     strategies: Mapping[str, Strategy] = field(default_factory=dict)  # by name
+    windows: Mapping[str, WindowPolicy] = field(default_factory=dict)  # by id
     checksum: str = ""  # of all entries
     offset: int = 0  # of the topic, exclusive
 
@@ -182,7 +198,7 @@ class Catalog:
         return None
 
 
-Entry = Model | PriceEntry | Sla | Rule | Constraints | Strategy
+Entry = Model | PriceEntry | Sla | Rule | Constraints | Strategy | WindowPolicy
 KINDS: Mapping[str, type[Entry]] = {
     "model": Model,
     "price": PriceEntry,
@@ -190,4 +206,5 @@ KINDS: Mapping[str, type[Entry]] = {
     "rule": Rule,
     "constraints": Constraints,
     "strategy": Strategy,
+    "window": WindowPolicy,
 }

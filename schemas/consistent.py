@@ -16,11 +16,13 @@ from schemas.errors import Reason, Undecodable
 from schemas.partial import METRICS
 from schemas.rollout import Deployment
 from schemas.scope import ALL
+from schemas.span import Hopping, called
 from schemas.window import SIZES, EnrichedWindow, MetricSummary, WindowAggregate
 
 LATEST = 253_402_300_800_000  # ms: the year 10000, which dates are not written for
 LONGEST = 1_024  # characters of a name
 NAMES = frozenset(name for name, _ in METRICS)
+FIXED = {name: Hopping(name, length, length) for name, length in SIZES.items()}
 BUCKETS = 4_096  # of a histogram, more than any value needs
 
 
@@ -64,14 +66,14 @@ def _enriched(row: EnrichedWindow) -> None:
 
 
 def _window(window: WindowAggregate) -> None:
-    length = SIZES.get(window.window)
-    if length is None:
-        known = ", ".join(SIZES)
-        raise Undecodable(Reason.INCONSISTENT, f"window is {window.window!r}, not one of {known}")
+    kind = FIXED.get(window.window) or called(window.window[:LONGEST])
+    if kind is None:
+        said = f"window is {window.window[:40]!r}, neither declared nor one of {', '.join(SIZES)}"
+        raise Undecodable(Reason.INCONSISTENT, said)
     _scope(window.scope)
     for name in ("start", "end"):
         _time(name, getattr(window, name))
-    if window.start % length or window.end != window.start + length:
+    if not kind.fits(window.start, window.end):
         said = f"{window.start} to {window.end} is no window of {window.window}"
         raise Undecodable(Reason.INCONSISTENT, said)
     for name in ("revision", "requests", "success", "errors", "timeouts", "retries"):

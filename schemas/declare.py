@@ -18,6 +18,7 @@ from schemas.catalog import (
     Rule,
     Sla,
     Strategy,
+    WindowPolicy,
 )
 from schemas.shape import construct, hint, mapping, refuse
 from schemas.validate import validate
@@ -29,6 +30,7 @@ SECTIONS = {
     "rules": "rule",
     "constraints": "constraints",
     "strategies": "strategy",
+    "windows": "window",
 }
 MODEL_ACTIONS = ("cheaper_model", "faster_model", "failover")
 
@@ -41,17 +43,20 @@ def key_of(entry: Entry) -> str:
     """
     match entry:
         case Model():
-            return f"model/{entry.provider}/{entry.model}"
+            key = f"model/{entry.provider}/{entry.model}"
         case PriceEntry():
-            return f"price/{entry.provider}/{entry.model}@{entry.effective}"
+            key = f"price/{entry.provider}/{entry.model}@{entry.effective}"
         case Sla():
-            return f"sla/{entry.scope}"
+            key = f"sla/{entry.scope}"
         case Rule():
-            return f"rule/{entry.id}"
+            key = f"rule/{entry.id}"
         case Constraints():
-            return f"constraints/{entry.scope}"
+            key = f"constraints/{entry.scope}"
         case Strategy():
-            return f"strategy/{entry.name}"
+            key = f"strategy/{entry.name}"
+        case WindowPolicy():
+            key = f"window/{entry.id}"
+    return key
 
 
 def declare(
@@ -97,7 +102,8 @@ def _given(where: str, kind: str, name: str) -> dict[str, str]:
         if not slash or not provider or not model:
             raise refuse(where, f"write the name as provider/model, {name!r} has no slash inside")
         return {"provider": provider, "model": model} | ({"effective": day} if at else {})
-    field = {"sla": "scope", "constraints": "scope", "rule": "id", "strategy": "name"}[kind]
+    fields = {"sla": "scope", "constraints": "scope", "strategy": "name"}
+    field = fields.get(kind, "id")
     return {field: name}
 
 
@@ -116,6 +122,7 @@ def gather(entries: Mapping[str, Entry], offset: int) -> Catalog:
     rules: dict[str, Rule] = {}
     constraints: dict[str, Constraints] = {}
     strategies: dict[str, Strategy] = {}
+    windows: dict[str, WindowPolicy] = {}
     for key, entry in sorted(entries.items()):
         if key_of(entry) != key:
             raise refuse(key, f"this entry belongs under the key {key_of(entry)!r}; write it there")
@@ -134,6 +141,8 @@ def gather(entries: Mapping[str, Entry], offset: int) -> Catalog:
                 constraints[entry.scope] = entry
             case Strategy():
                 strategies[entry.name] = entry
+            case WindowPolicy():
+                windows[entry.id] = entry
     canonical = msgspec.json.encode(sorted(entries.items()), order="sorted")
     return Catalog(
         models=models,
@@ -142,6 +151,7 @@ def gather(entries: Mapping[str, Entry], offset: int) -> Catalog:
         rules=rules,
         constraints=constraints,
         strategies=strategies,
+        windows=windows,
         checksum=blake2b(canonical, digest_size=16).hexdigest(),
         offset=offset,
     )

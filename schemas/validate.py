@@ -18,8 +18,10 @@ from schemas.catalog import (
     Rule,
     Sla,
     Strategy,
+    WindowPolicy,
 )
 from schemas.shape import hint, refuse
+from schemas.span import problem, span
 
 Bounds = tuple[float, float, str]
 SHARE: Bounds = (0.0, 1.0, "a share from 0 to 1 (0 % to 100 %)")
@@ -77,6 +79,8 @@ def validate(where: str, entry: Entry) -> None:
             _condition(f"{where}, when", entry.when)
         case Strategy():
             _ladder(where, entry)
+        case WindowPolicy():
+            _window(where, entry)
         case _:
             pass
     if isinstance(entry, Model):
@@ -122,6 +126,23 @@ def _ladder(where: str, strategy: Strategy) -> None:
         )
     if shares[-1] != 1:
         raise refuse(f"{where}, steps", f"the last share is {shares[-1]:g}; end the ladder at 100%")
+
+
+def _window(where: str, policy: WindowPolicy) -> None:
+    wanted = {"hopping": ("size", "hop"), "session": ("gap", "longest")}
+    for kind, names in wanted.items():
+        for name in names:
+            given = getattr(policy, f"{name}_s") is not None
+            if kind == policy.kind and not given:
+                raise refuse(where, f"{kind} windows need a {name}; add it, like {name}: 10m")
+            if kind != policy.kind and given:
+                raise refuse(
+                    f"{where}, {name}",
+                    f"this is of {kind} windows; remove it, or write kind: {kind}",
+                )
+    wrong = problem(span(policy))
+    if wrong is not None:
+        raise refuse(f"{where}, {wrong[0]}", wrong[1])
 
 
 def _condition(where: str, condition: Condition) -> None:

@@ -74,7 +74,7 @@ class WindowAggregate:
     provider: str
     config_version: str  # "" when the events carried none
     cohort: str  # "" when the events carried none
-    window: str  # a name of SIZES
+    window: str  # a name of SIZES, or of a declared span (schemas.span)
     start: int  # ms, inclusive
     end: int  # ms, exclusive
     revision: int  # 1 for the first record of this window, then strictly up

@@ -40,7 +40,11 @@ def refused(record: Any) -> Reason:
     return raised.value.reason
 
 
-@pytest.mark.parametrize("record", [WINDOW, COMMAND, ANOMALY, object()], ids=type)
+HOPPING = replace(WINDOW, window="w:hopping:15m:5m", start=65 * MINUTE, end=80 * MINUTE)
+SESSION = replace(WINDOW, window="w:session:5m:1h", start=61 * MINUTE, end=120 * MINUTE)
+
+
+@pytest.mark.parametrize("record", [WINDOW, COMMAND, ANOMALY, HOPPING, SESSION, object()], ids=type)
 def test_what_can_be_meant_is_taken(record: Any) -> None:
     inspect(record)
 
@@ -51,6 +55,16 @@ def test_what_can_be_meant_is_taken(record: Any) -> None:
     ("changes", "reason"),
     [
         ({"window": "2m"}, Reason.INCONSISTENT),
+        ({"window": "w:hopping:1m:1m:1m"}, Reason.INCONSISTENT),
+        ({"window": "w:hopping:5m:2m", "end": 65 * MINUTE}, Reason.INCONSISTENT),
+        ({"window": "w:hopping:5m:1m"}, Reason.INCONSISTENT),
+        (
+            {"window": "w:hopping:2m:2m", "start": 61 * MINUTE, "end": 63 * MINUTE},
+            Reason.INCONSISTENT,
+        ),
+        ({"window": "w:session:5m:1h"}, Reason.INCONSISTENT),
+        ({"window": "w:session:5m:1h", "end": 121 * MINUTE}, Reason.INCONSISTENT),
+        ({"window": "w:session:5m:1h", "end": 67 * MINUTE + 1}, Reason.INCONSISTENT),
         ({"service": "s" * 2_000}, Reason.TOO_LONG),
         ({"start": -MINUTE, "end": 0}, Reason.OUT_OF_RANGE),
         ({"start": 1 << 60, "end": (1 << 60) + MINUTE}, Reason.OUT_OF_RANGE),
