@@ -15,6 +15,7 @@ import msgspec
 
 from schemas import avsc
 from schemas.catalog import KINDS
+from schemas.datum import writer
 from schemas.errors import Reason, Undecodable
 from schemas.registry import Registry
 from schemas.topics import CATALOG, Topic
@@ -61,12 +62,7 @@ class Codec:
             plain = msgspec.to_builtins(value, order="deterministic")
             text = json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
             return text.encode()
-        frame = FRAME.pack(0, self.registry.id_of(topic, record))
-        out = io.BytesIO()
-        out.write(frame)
-        plain = msgspec.to_builtins(value, builtin_types=(bytes,), order="deterministic")
-        fastavro.schemaless_writer(out, avsc.schema(record), plain)
-        return out.getvalue()
+        return FRAME.pack(0, self.registry.id_of(topic, record)) + writer(record)(value)
 
     def decode(self, topic: Topic, data: bytes, key: str | bytes | None = None) -> Any:
         """The record that *data* is on *topic*; Avro if it begins with a zero byte, else JSON.

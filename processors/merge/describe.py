@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
 
-from processors.sketch import ESTIMATES, rank
-from processors.summary.table import CELL, COUNT, HIGH, LIMB, LOW, SUM, Ints, Summary, spans
+from processors.sketch import ESTIMATES, Floats, rank
+from processors.summary.table import CELL, COUNT, LIMB, SUM, Ints, Summary, rows_of, spans
+from schemas.metrictable import MetricTable
 from schemas.partial import COUNTERS, METRICS, Key
-from schemas.window import SIZES, Histogram, MetricSummary, Unpriced, WindowAggregate
+from schemas.window import SIZES, Unpriced, WindowAggregate
 
 __all__ = ["describe", "unpriced", "unpriced_by_scope"]
 
 M = len(METRICS)
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 FIRST = COUNTERS.index("unpriced_requests")
+BY_NAME = np.argsort([name for name, _ in METRICS])
+UNITS = np.array([unit for _, unit in METRICS])
 NAMES = {length: name for name, length in SIZES.items()}
 
 
@@ -38,16 +41,18 @@ def describe(
         usage: [n], what of each row came without a price.
     """
     rows = len(summary)
-    units = np.split(summary.units % CELL, spans(summary.units, CELL, rows)[1:-1])
-    kinds = np.split(summary.failures % CELL, spans(summary.failures, CELL, rows)[1:-1])
-    often = np.split(summary.failure_counts, spans(summary.failures, CELL, rows)[1:-1])
+    ends = spans(summary.failures, CELL, rows).tolist()
+    names = [summary.error_types[i] for i in (summary.failures % CELL).tolist()]
+    failed = list(zip(names, summary.failure_counts.tolist(), strict=True))
+    marks = spans(summary.units, CELL, rows).tolist()
+    units = (summary.units % CELL).tolist()
     described = []
     for i, (k, start, counters, metrics) in enumerate(
         zip(
             summary.key.tolist(),
             summary.start.tolist(),
             summary.counters.tolist(),
-            _metrics(summary),
+            _metrics(summary).rows(),
             strict=True,
         )
     ):
@@ -72,11 +77,8 @@ def describe(
                 errors=requests - success,
                 timeouts=timeouts,
                 retries=retries,
-                errors_by_type={
-                    summary.error_types[kind]: count
-                    for kind, count in zip(kinds[i].tolist(), often[i].tolist(), strict=True)
-                },
-                error_units=tuple(units[i].tolist()),
+                errors_by_type=dict(failed[ends[i] : ends[i + 1]]),
+                error_units=tuple(units[marks[i] : marks[i + 1]]),
                 metrics=metrics,
                 unpriced=usage[i],
             )
@@ -84,59 +86,71 @@ def describe(
     return described
 
 
-def _metrics(summary: Summary) -> Iterator[dict[str, MetricSummary]]:
-    """The metrics of each row that has values of them."""
+def _metrics(summary: Summary) -> MetricTable:
+    """The metrics of each row that has values of them, by name."""
     groups = len(summary) * M
-    bounds = spans(summary.cells, CELL, groups)
-    bucket = summary.cells % CELL - 1
-    quantiles = _quantiles(summary, bounds, bucket)
-    ends, buckets, counts = bounds.tolist(), bucket.tolist(), summary.cell_counts.tolist()
-    extremes = summary.extremes.reshape(groups, 2).tolist()
-    for row, moments in enumerate(summary.moments.tolist()):
-        found = {}
-        for m, (name, unit) in enumerate(METRICS):
-            n, total = moments[m][COUNT], moments[m][SUM]
-            if n == 0:
-                continue
-            g = row * M + m
-            # Exact integers until the division: no cancellation. Below zero only when more values
-            # at schemas.partial.LIMIT came than the limbs hold, which must not stop the stream.
-            spread = n * ((moments[m][HIGH] << LIMB) + moments[m][LOW]) - total * total
-            p50, p90, p95, p99 = quantiles[g]
-            found[name] = MetricSummary(
-                count=n,
-                sum=total / unit,
-                mean=total / (n * unit),
-                min=extremes[g][0] / unit,
-                max=extremes[g][1] / unit,
-                stddev=sqrt(max(spread, 0) / (n * (n - 1))) / unit if n > 1 else 0.0,
-                p50=p50 / unit,
-                p90=p90 / unit,
-                p95=p95 / unit,
-                p99=p99 / unit,
-                histogram=Histogram(
-                    tuple(buckets[ends[g] : ends[g + 1]]), tuple(counts[ends[g] : ends[g + 1]])
-                ),
-            )
-        yield found
+    chosen = np.add.outer(np.arange(0, groups, M), BY_NAME).reshape(groups)
+    moments = summary.moments.reshape(groups, 4)
+    chosen = chosen[moments[chosen, COUNT] > 0]
+    moments, extremes = moments[chosen], summary.extremes.reshape(groups, 2)[chosen]
+    cells, at = rows_of(summary.cells, CELL, chosen, groups)
+    spread, buckets, counts = _spread(moments), (cells & CELL - 1) - 1, summary.cell_counts[at]
+    ends = spans(cells, CELL, len(chosen))
+    count, total = moments[:, COUNT], moments[:, SUM]
+    unit = UNITS[chosen % M]
+    values = [
+        _ratio(total, unit),
+        _ratio(total, count * unit),
+        extremes[:, 0] / unit,
+        extremes[:, 1] / unit,
+        spread / unit,
+        *(each / unit for each in _quantiles(count, extremes, ends, buckets, counts)),
+    ]
+    return MetricTable(
+        names=tuple(name for name, _ in METRICS),
+        bounds=np.searchsorted(chosen // M, np.arange(len(summary) + 1)),
+        name=chosen % M,
+        count=count,
+        values=np.stack(values),
+        spans=ends,
+        buckets=buckets,
+        counts=counts,
+    )
 
 
-def _quantiles(summary: Summary, bounds: Ints, bucket: Ints) -> list[list[float]]:
-    """The QUANTILES of each row and metric, in fixed-point units; of no meaning without values."""
-    groups = len(bounds) - 1
-    if len(bucket) == 0:
-        return [[0.0] * len(QUANTILES)] * groups
-    before = np.concatenate([[0], np.cumsum(summary.cell_counts)])
-    count = summary.moments[..., COUNT].reshape(groups)
-    extremes = summary.extremes.reshape(groups, 2)
-    found = np.empty((groups, len(QUANTILES)))
-    for j, q in enumerate(QUANTILES):
-        target = before[bounds[:-1]] + rank(np.maximum(count, 1), q)
-        at = np.searchsorted(before[1:], target, side="right")
-        estimate = ESTIMATES[bucket[np.minimum(at, len(bucket) - 1)] + 1]
-        found[:, j] = np.minimum(np.maximum(estimate, extremes[:, 0]), extremes[:, 1])
-    values: list[list[float]] = found.tolist()
-    return values
+def _spread(moments: Ints) -> Floats:
+    """The standard deviation of each sample [g] from its moments [g, 4]; 0 of one value."""
+    # Exact integers until the division: no cancellation. Below zero only when more values at
+    # schemas.partial.LIMIT came than the limbs hold, which must not stop the stream.
+    found = [
+        sqrt(max(n * ((high << LIMB) + low) - total * total, 0) / (n * (n - 1))) if n > 1 else 0.0
+        for n, total, high, low in moments.tolist()
+    ]
+    return np.array(found)
+
+
+def _quantiles(
+    count: Ints, extremes: Ints, ends: Ints, buckets: Ints, counts: Ints
+) -> list[Floats]:
+    """The QUANTILES of each of g sketches, in fixed-point units."""
+    if len(buckets) == 0:
+        return [np.zeros(len(count))] * len(QUANTILES)
+    before = np.cumsum(counts)
+    first = np.concatenate([[0], before])[ends[:-1]]
+    found = []
+    for q in QUANTILES:
+        at = np.searchsorted(before, first + rank(count, q), side="right")
+        estimate = ESTIMATES[buckets[np.minimum(at, len(buckets) - 1)] + 1]
+        found.append(np.minimum(np.maximum(estimate, extremes[:, 0]), extremes[:, 1]))
+    return found
+
+
+def _ratio(over: Ints, under: Ints) -> Floats:
+    """Quotients of integers that are not negative, rounded once, as Python's are."""
+    found: Floats = over / under
+    for i in np.flatnonzero(over | under >= 1 << 53).tolist():  # float64 rounds these before
+        found[i] = int(over[i]) / int(under[i])
+    return found
 
 
 def unpriced(summary: Summary) -> list[tuple[Unpriced, ...]]:

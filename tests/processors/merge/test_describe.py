@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from processors.merge.describe import describe, unpriced, unpriced_by_scope
+from processors.merge.describe import _ratio, describe, unpriced, unpriced_by_scope
+from processors.sketch import buckets
 from processors.summary.combine import combine, pool
 from processors.summary.summarize import summarize
+from processors.summary.table import NEVER
 from schemas.columns import ABSENT, EventColumns
 from schemas.partial import METRICS, Key
 from schemas.window import SIZES, Unpriced, WindowAggregate
@@ -86,6 +91,34 @@ def test_the_spread_of_large_values_is_not_lost_to_rounding(make_events: Making)
     (row,) = described(with_latency(make_events, [base, base + 1, base + 2]))
 
     assert 0.001 == row.metrics["latency_ms"].stddev
+
+
+@given(st.lists(st.tuples(st.integers(0, NEVER), st.integers(1, NEVER)), min_size=1))
+def test_quotients_are_rounded_once_however_large_the_sums(pairs: list[tuple[int, int]]) -> None:
+    over, under = np.array(pairs, dtype=np.int64).T
+
+    assert [a / b for a, b in pairs] == _ratio(over, under).tolist()
+
+
+def test_metrics_are_told_by_name(make_events: Making) -> None:
+    found = make_events([61_000] * 300, 1, (KEY,))
+    rng = np.random.default_rng(1)
+    values = rng.integers(0, 1 << 30, found.values.shape)
+    values[rng.random(values.shape) < 0.1] = ABSENT
+    (row,) = described(replace(found, values=values))
+
+    assert sorted(NAMES) == list(row.metrics)
+    for m, (name, unit) in enumerate(METRICS):
+        there = values[values[:, m] != ABSENT, m]
+        metric = row.metrics[name]
+        spread = len(there) * sum(int(v) ** 2 for v in there) - int(there.sum()) ** 2
+
+        assert (len(there), there.sum() / unit) == (metric.count, metric.sum)
+        assert (there.min() / unit, there.max() / unit) == (metric.min, metric.max)
+        assert math.sqrt(spread / (len(there) * (len(there) - 1))) / unit == metric.stddev
+        numbers, counts = np.unique(buckets(there), return_counts=True)
+        assert tuple(numbers.tolist()) == metric.histogram.buckets
+        assert tuple(counts.tolist()) == metric.histogram.counts
 
 
 def test_one_value_has_no_spread(make_events: Making) -> None:
