@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from processors.summary.table import CELL, HIGH, KINDS, LIMB, LOW, ROW, Ints, Summary, empty
+from processors.summary.table import CELL, HIGH, KINDS, LIMB, LOW, ROW, Ints, Summary, empty, spans
 from schemas.scope import ALL
 from schemas.window import MINUTE
 
@@ -83,7 +83,7 @@ def tally(codes: Ints, counts: Ints) -> tuple[Ints, Ints]:
     """Each code once, ascending, with the sum of its counts."""
     if len(codes) == 0:
         return codes, counts
-    order = np.argsort(codes)
+    order = np.argsort(codes, kind="stable")  # merges what ascends in parts
     codes = codes[order]
     first = np.flatnonzero(np.diff(codes, prepend=-1))
     return codes[first], np.add.reduceat(counts[order], first)
@@ -95,7 +95,8 @@ def _gather(
     """The parts' codes, of *size* a row, moved to the rows that theirs became."""
     offset, moved = 0, []
     for part, (codes, _) in zip(parts, coded, strict=True):
-        moved.append(row[offset + codes // size] * size + codes % size)
+        shift = (row[offset : offset + len(part)] - np.arange(len(part))) * size
+        moved.append(codes + np.repeat(shift, np.diff(spans(codes, size, len(part)))))
         offset += len(part)
     return tally(np.concatenate(moved), np.concatenate([counts for _, counts in coded]))
 
