@@ -81,11 +81,13 @@ def carry(moments: Ints) -> Ints:
 
 def tally(codes: Ints, counts: Ints) -> tuple[Ints, Ints]:
     """Each code once, ascending, with the sum of its counts."""
-    if len(codes) == 0:
+    if (codes[1:] > codes[:-1]).all():
         return codes, counts
     order = np.argsort(codes, kind="stable")  # merges what ascends in parts
     codes = codes[order]
-    first = np.flatnonzero(np.diff(codes, prepend=-1))
+    new = np.ones(len(codes), np.bool_)
+    np.not_equal(codes[1:], codes[:-1], out=new[1:])
+    first = np.flatnonzero(new)
     return codes[first], np.add.reduceat(counts[order], first)
 
 
