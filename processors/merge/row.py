@@ -11,14 +11,14 @@ from processors.merge.window import Window, pooled_key
 from processors.summary.table import CELL, ROW, C, Ints, M, Summary, spans
 from schemas.partial import Key
 
-__all__ = ["WindowRow", "name", "rows", "windows"]
+__all__ = ["WindowRow", "declared", "name", "rows", "window", "windows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowRow:
     """One key of one window, packed little-endian; codes are those of row 0 of a Summary."""
 
-    length: int  # ms
+    length: int  # ms; of declared windows only sessions have one, up to their last active minute
     start: int  # ms
     key: Key
     revision: int
@@ -27,15 +27,21 @@ class WindowRow:
     moments: bytes  # i64[M, 4]
     extremes: bytes  # i64[M, 2]
     cells: bytes  # i32[h]
-    cell_counts: bytes  # i64[h]
+    cell_counts: bytes  # [h] unsigned, of as many bytes each as the largest takes: 1, 2, 4 or 8
     error_types: tuple[str, ...]
     failure_counts: bytes  # i64, one per error type
     units: bytes  # u16
 
 
-def name(length: int, start: int, key: Key) -> str:
-    """What the changelog calls a row."""
-    return f"{length}|{start}|{key!r}"
+def name(window: int | str, start: int, key: Key) -> str:
+    """What the changelog calls a row of a window, known by its length or as it is declared."""
+    return f"{window}|{start}|{key!r}"
+
+
+def declared(name: str) -> str:
+    """What the windows of a row are declared as; "" for those of fixed lengths."""
+    window = name.partition("|")[0]
+    return "" if window.isdigit() else window
 
 
 def rows(length: int, start: int, window: Window, keys: Iterable[Key]) -> Iterator[WindowRow]:
@@ -59,7 +65,7 @@ def rows(length: int, start: int, window: Window, keys: Iterable[Key]) -> Iterat
             moments=_bytes(summary.moments[i]),
             extremes=_bytes(summary.extremes[i]),
             cells=(summary.cells[cell] - i * ROW).astype("<i4").tobytes(),
-            cell_counts=_bytes(summary.cell_counts[cell]),
+            cell_counts=_narrow(summary.cell_counts[cell]),
             error_types=tuple(
                 summary.error_types[kind] for kind in (summary.failures[failure] % CELL).tolist()
             ),
@@ -73,10 +79,11 @@ def windows(kept: Iterable[WindowRow]) -> dict[tuple[int, int], Window]:
     found: dict[tuple[int, int], list[WindowRow]] = {}
     for row in kept:
         found.setdefault((row.length, row.start), []).append(row)
-    return {at: _window(found[at]) for at in sorted(found)}
+    return {at: window(found[at]) for at in sorted(found)}
 
 
-def _window(found: list[WindowRow]) -> Window:
+def window(found: list[WindowRow]) -> Window:
+    """The one window that rows were of."""
     found.sort(key=lambda row: row.key)
     n = len(found)
     types = sorted({kind for row in found for kind in row.error_types})
@@ -95,7 +102,7 @@ def _window(found: list[WindowRow]) -> Window:
         moments=_ints([row.moments for row in found]).reshape(n, M, 4),
         extremes=_ints([row.extremes for row in found]).reshape(n, M, 2),
         cells=_codes([np.frombuffer(row.cells, "<i4") for row in found], ROW),
-        cell_counts=_ints([row.cell_counts for row in found]),
+        cell_counts=np.concatenate([_wide(row.cell_counts, len(row.cells) // 4) for row in found]),
         failures=_codes(kinds, CELL),
         failure_counts=_ints([row.failure_counts for row in found]),
         units=_codes([np.frombuffer(row.units, "<u2") for row in found], CELL),
@@ -110,6 +117,15 @@ def _codes(each: Sequence[np.ndarray], size: int) -> Ints:
 
 def _bytes(column: Ints) -> bytes:
     return column.astype("<i8", copy=False).tobytes()
+
+
+def _narrow(counts: Ints) -> bytes:
+    size = np.min_scalar_type(counts.max(initial=0))
+    return counts.astype(size.newbyteorder("<")).tobytes()
+
+
+def _wide(counts: bytes, n: int) -> Ints:
+    return np.frombuffer(counts, f"<u{len(counts) // max(n, 1) or 1}").astype(np.int64)
 
 
 def _ints(columns: Sequence[bytes]) -> Ints:
