@@ -13,7 +13,7 @@ from schemas.command import Command
 from schemas.config import LlmConfig
 from schemas.decision import Decision
 from schemas.errors import Reason, Undecodable
-from schemas.partial import METRICS
+from schemas.metrictable import BUCKETS, NAMES, MetricRow
 from schemas.rollout import Deployment
 from schemas.scope import ALL
 from schemas.span import Hopping, called
@@ -21,9 +21,7 @@ from schemas.window import SIZES, EnrichedWindow, MetricSummary, WindowAggregate
 
 LATEST = 253_402_300_800_000  # ms: the year 10000, which dates are not written for
 LONGEST = 1_024  # characters of a name
-NAMES = frozenset(name for name, _ in METRICS)
 FIXED = {name: Hopping(name, length, length) for name, length in SIZES.items()}
-BUCKETS = 4_096  # of a histogram, more than any value needs
 
 
 def inspect(value: Any) -> None:
@@ -85,16 +83,17 @@ def _window(window: WindowAggregate) -> None:
         raise Undecodable(Reason.INCONSISTENT, f"a key is {ALL!r} in some of its parts only")
     _counts("errors_by_type", window.errors_by_type.values())
     _ascending("error_units", window.error_units)
-    for name, metric in window.metrics.items():
-        if name not in NAMES:
-            raise Undecodable(Reason.INCONSISTENT, f"there is no metric {name[:40]!r}")
-        _metric(name, metric)
+    if not (isinstance(window.metrics, MetricRow) and window.metrics.sound):
+        for name, metric in window.metrics.items():
+            _metric(name, metric)
     for usage in window.unpriced:
         tokens = (usage.tokens_input, usage.tokens_output, usage.cached_tokens)
         _counts("unpriced", (usage.requests, *tokens))
 
 
 def _metric(name: str, metric: MetricSummary) -> None:
+    if name not in NAMES:
+        raise Undecodable(Reason.INCONSISTENT, f"there is no metric {name[:40]!r}")
     for field in fields(metric):
         if field.name != "histogram":
             _quantity(f"{name}.{field.name}", getattr(metric, field.name))

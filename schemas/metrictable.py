@@ -16,11 +16,15 @@ import pyruhvro
 
 from schemas import avsc
 from schemas.columns import Ints
+from schemas.partial import METRICS
 from schemas.window import Histogram, MetricSummary, WindowAggregate
 
-__all__ = ["VALUES", "MetricRow", "MetricTable"]
+__all__ = ["BUCKETS", "NAMES", "VALUES", "MetricRow", "MetricTable"]
 
 VALUES = tuple(field.name for field in fields(MetricSummary))[1:-1]  # all but count and histogram
+NAMES = frozenset(name for name, _ in METRICS)
+BUCKETS = 4_096  # of a histogram, more than any value needs
+ENOUGH = 1 << 48  # in a bucket: sums of as many of them as there are buckets fit 64 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +40,59 @@ class MetricTable:
     buckets: Ints  # [h]
     counts: Ints  # [h]
 
+    @classmethod
+    def of(cls, column: Any) -> MetricTable:  # Arrow MapArray
+        """The metrics of windows as they come from Avro.
+
+        Raises:
+            ValueError: A name stands twice in a window, or in another order than that of names,
+                or a histogram has more buckets than counts, or fewer.
+        """
+        bounds = column.offsets.to_numpy().astype(np.int64)
+        keys, items = column.keys, column.items
+        coded = keys.dictionary_encode()
+        found = coded.dictionary.to_pylist()
+        names = tuple(sorted(found))
+        rank = {each: i for i, each in enumerate(names)}
+        name = np.array([rank[each] for each in found], np.int64)[coded.indices.to_numpy()]
+        where = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+        if (np.diff(where * len(names) + name) <= 0).any():
+            raise ValueError("the metrics of a window are not in the order of their names")
+        histogram = items.field("histogram")
+        buckets, counts = histogram.field("buckets"), histogram.field("counts")
+        spans = buckets.offsets.to_numpy()
+        if (spans != counts.offsets.to_numpy()).any():
+            raise ValueError("a histogram has buckets without counts, or counts without buckets")
+        return cls(
+            names=names,
+            bounds=bounds,
+            name=name,
+            count=items.field("count").to_numpy(),
+            values=np.stack([items.field(each).to_numpy() for each in VALUES]),
+            spans=spans,
+            buckets=buckets.values.to_numpy(),
+            counts=counts.values.to_numpy(),
+        )
+
     def rows(self) -> list[MetricRow]:
         """The metrics of each window, [n]."""
         return [MetricRow(self, i) for i in range(len(self.bounds) - 1)]
 
     def summary(self, i: int) -> MetricSummary:
         """The summary *i* of e."""
-        cells = slice(self.spans[i], self.spans[i + 1])
-        buckets, counts = (tuple(each[cells].tolist()) for each in (self.buckets, self.counts))
+        counts, values, spans = self._plain
+        cells = slice(spans[i], spans[i + 1])
         return MetricSummary(
-            count=int(self.count[i]),
-            **dict(zip(VALUES, self.values[:, i].tolist(), strict=True)),
-            histogram=Histogram(buckets, counts),
+            count=counts[i],
+            **dict(zip(VALUES, values[i], strict=True)),
+            histogram=Histogram(
+                tuple(self.buckets[cells].tolist()), tuple(self.counts[cells].tolist())
+            ),
         )
+
+    @cached_property
+    def _plain(self) -> tuple[list[int], list[list[float]], list[int]]:
+        return self.count.tolist(), self.values.T.tolist(), self.spans.tolist()
 
     @cached_property
     def places(self) -> list[dict[str, int]]:
@@ -58,6 +102,27 @@ class MetricTable:
             dict(zip(named[start:end], range(start, end), strict=True))
             for start, end in pairwise(ends)
         ]
+
+    @cached_property
+    def sound(self) -> list[bool]:
+        """Whether `schemas.consistent` finds no fault with the metrics of each window, [n].
+
+        It is not promised that what is not sound has one.
+        """
+        known = [i for i, name in enumerate(self.names) if name in NAMES]
+        least, most = (self.values[VALUES.index(each)] for each in ("min", "max"))
+        sums = np.diff(np.concatenate([[0], np.cumsum(self.counts)])[self.spans])
+        good = np.isin(self.name, known) & (self.count > 0) & (sums == self.count) & (least <= most)
+        good &= (np.isfinite(self.values) & (self.values >= 0)).all(axis=0)
+        summary = np.repeat(np.arange(len(self.count)), np.diff(self.spans))
+        fits = (self.counts >= 0) & (self.counts < ENOUGH)
+        fits &= (self.buckets >= -1) & (self.buckets <= BUCKETS)
+        fits[1:] &= (self.buckets[1:] > self.buckets[:-1]) | (summary[1:] > summary[:-1])
+        good[summary[~fits]] = False
+        sound = np.ones(len(self.bounds) - 1, np.bool_)
+        sound[np.repeat(np.arange(len(sound)), np.diff(self.bounds))[~good]] = False
+        found: list[bool] = sound.tolist()
+        return found
 
     @cached_property
     def avro(self) -> list[bytes]:
@@ -110,6 +175,11 @@ class MetricRow(Mapping[str, MetricSummary]):
     def __repr__(self) -> str:
         """As the dict that it equals."""
         return repr(dict(self))
+
+    @property
+    def sound(self) -> bool:
+        """Whether they are certainly such as can be meant; looked at for all rows at once."""
+        return self._table.sound[self._at]
 
     @property
     def avro(self) -> bytes:

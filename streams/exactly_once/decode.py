@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from confluent_kafka import Message
@@ -47,20 +48,24 @@ def decode(
     """
     inputs: list[Input] = []
     dead: list[Emit] = []
-    for message in messages:
-        topic = TOPICS[message.topic()]
-        key = message.key()
-        name = None if key is None else key.decode(errors="replace")
-        try:
-            value = codec.decode(topic, message.value() or b"", key=name)
-            inspect(value)
-            if check is not None:
-                check(message, value)
-        except Undecodable as error:
-            if topic not in left:
-                dead.append(dead_letter(message, error, moment))
-        else:
-            inputs.append(Input(topic.name, message.offset(), value, name))
+    for name, run in groupby(messages, key=Message.topic):
+        topic, same = TOPICS[name], list(run)
+        keys = [
+            key if key is None else key.decode(errors="replace") for key in map(Message.key, same)
+        ]
+        values = codec.decode_all(topic, [each.value() or b"" for each in same], keys)
+        for message, key, value in zip(same, keys, values, strict=True):
+            try:
+                if isinstance(value, Undecodable):
+                    raise value
+                inspect(value)
+                if check is not None:
+                    check(message, value)
+            except Undecodable as error:
+                if topic not in left:
+                    dead.append(dead_letter(message, error, moment))
+            else:
+                inputs.append(Input(topic.name, message.offset(), value, key))
     return Read(inputs, tuple(dead))
 
 
