@@ -101,6 +101,11 @@ class WindowAggregate:
         return self.cohort == ALL
 
     @property
+    def void(self) -> bool:
+        """Whether nothing is in it any more: its session has become part of an earlier one."""
+        return not (self.requests or self.retries or self.metrics)
+
+    @property
     def record_id(self) -> str:
         """The name that all revisions of this window share."""
         return "|".join(

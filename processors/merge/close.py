@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from processors.merge.declared import due as declared_due
+from processors.merge.declared import elapse, is_pane, turn
 from processors.merge.pending import events, spill
-from processors.merge.policy import MergePolicy
+from processors.merge.progress import At, Progress
 from processors.merge.window import Window, admit, written
 from processors.summary.combine import combine
 from processors.summary.table import Summary, by_start, empty, select
-from schemas.flow import Emit, Moment
-from schemas.partial import Key
-from schemas.topics import AGGREGATES
 from schemas.window import MINUTE, SIZES
 
-__all__ = ["At", "Progress", "close", "let_go"]
+__all__ = ["close", "due", "let_go"]
 
 LENGTHS = tuple(SIZES.values())  # each a multiple of the one before
-At = tuple[int, int]  # length, start; their sum is the window's end
-
-
-@dataclass(slots=True, eq=False)
-class Progress:
-    """What a step has made of the windows so far; changed in place while it runs."""
-
-    policy: MergePolicy
-    moment: Moment
-    windows: dict[At, Window]
-    written: dict[At, set[Key]] = field(default_factory=dict)
-    emits: list[Emit] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
 
 
 def close(progress: Progress, rows: Summary, *, since: int | None, until: int) -> None:
@@ -54,6 +38,8 @@ def close(progress: Progress, rows: Summary, *, since: int | None, until: int) -
     while True:
         opened = [sum(at) for at in progress.windows if since is None or sum(at) > since]
         end = min((end for end in (*coming, *opened) if end <= until), default=None)
+        if progress.since and since is not None:
+            elapse(progress, since, end or (until if late else until + 1))
         if end is None:
             break
         if end in coming:
@@ -64,11 +50,20 @@ def close(progress: Progress, rows: Summary, *, since: int | None, until: int) -
         _turn(progress, late, until, again=again)
 
 
-def let_go(progress: Progress, final: int | None) -> None:
-    """Forget the windows that end by *final*."""
+def due(progress: Progress, want: int) -> bool:
+    """Whether there are windows that end by *want*."""
+    return any(sum(at) <= want for at in progress.windows) or (
+        bool(progress.since) and declared_due(progress, want)
+    )
+
+
+def let_go(progress: Progress, final: int | None, until: int) -> None:
+    """Forget the windows that end by *final*, except what others after *until* are made of."""
     if final is not None:
         for at in [at for at in progress.windows if sum(at) <= final]:
-            del progress.windows[at]
+            window = progress.windows.pop(at)
+            if is_pane(progress, at, until):
+                progress.panes[at] = window
 
 
 def _turn(
@@ -79,6 +74,7 @@ def _turn(
     The whole of a window goes into the longer one when it closes, afterwards what is new of it:
     *again* says that windows which end *now* have closed before.
     """
+    minutes: dict[int, Summary] = {}
     for length, longer in zip(LENGTHS, (*LENGTHS[1:], None), strict=True):
         ending = (
             {now - length} if (length, now - length) in progress.windows and not again else set()
@@ -89,9 +85,12 @@ def _turn(
             known = at in progress.windows
             closes = (sum(at) < now and not known) or (sum(at) == now and not (again and known))
             delta = _put(progress, at, deltas.get(start, empty()), now, whole=closes)
+            if length == MINUTE:
+                minutes[start] = delta
             if sum(at) <= now:
                 up.append(progress.windows[at].summary if closes else delta)
         deltas = by_start(combine(up, longer)) if longer else {}
+    turn(progress, minutes, now, again=again)
 
 
 def _put(progress: Progress, at: At, delta: Summary, now: int, *, whole: bool) -> Summary:
@@ -103,13 +102,9 @@ def _put(progress: Progress, at: At, delta: Summary, now: int, *, whole: bool) -
     delta = admit(delta, window.summary.keys, most, spilt, length)
     window, fresh = window.add(delta, length, whole=whole)
     progress.windows[at] = window
-    progress.written.setdefault(at, set()).update(fresh)
-    progress.counts["windows"] += len(fresh)
+    progress.wrote(at, fresh)
     if length == MINUTE and spilt in delta.keys:
         over = delta.key == delta.keys.index(spilt)
         progress.counts["overflowed"] += events(select(delta, np.flatnonzero(over)))
-    progress.emits += [
-        Emit(AGGREGATES.name, row.scope, row, progress.moment.partition)
-        for row in written(window, fresh, length, watermark=now)
-    ]
+    progress.emit(written(window, fresh, length, watermark=now))
     return delta

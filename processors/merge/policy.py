@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schemas.span import Span, problem
+
 __all__ = ["MergePolicy"]
 
 
@@ -18,6 +20,7 @@ class MergePolicy:
     grace_ms: int = 600_000  # how long a window can be revised after its end
     max_live_keys: int = 100_000  # distinct keys of one window; the rest share one
     max_pieces: int = 32  # summaries of open minutes that may wait before they are added up
+    windows: tuple[Span, ...] = ()  # those that are declared beside the ones of fixed lengths
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -26,3 +29,8 @@ class MergePolicy:
         for name in ("max_live_keys", "max_pieces"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: set it to 1 or more")
+        for each in self.windows:
+            if (wrong := problem(each)) is not None:
+                raise ValueError(f"windows, {each.id}, {wrong[0]}: {wrong[1]}")
+        if len({each.name for each in self.windows}) < len(self.windows):
+            raise ValueError("windows has some of them twice: keep each once")

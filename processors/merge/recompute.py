@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from processors.sketch import buckets
 from processors.summary.table import CELL, LIMB, NEVER, Ints, M, Summary
 from schemas.columns import ABSENT, NO_UNIT, EventColumns
 from schemas.partial import COUNTERS, METRICS, Key
+from schemas.span import Hopping, Session, Span
 from schemas.window import MINUTE, SIZES, WindowAggregate
 
 __all__ = ["batch_windows", "content"]
@@ -50,11 +51,14 @@ class Tally:
         self.units |= other.units
 
 
-def batch_windows(events: EventColumns | Iterable[EventColumns]) -> dict[str, WindowAggregate]:
+def batch_windows(
+    events: EventColumns | Iterable[EventColumns], spans: Mapping[Span, int] | None = None
+) -> dict[str, WindowAggregate]:
     """Every window of every size that *events* fall in, closed, at revision 1.
 
     Args:
         events: Those that count: neither repeated nor late beyond the grace.
+        spans: Windows to be added, each kind with the minute from which on it is declared, ms.
 
     Returns:
         Window by record id. Compare with `content`, which leaves out what tells of time.
@@ -62,17 +66,17 @@ def batch_windows(events: EventColumns | Iterable[EventColumns]) -> dict[str, Wi
     minutes: dict[tuple[int, Key], Tally] = {}
     for columns in [events] if isinstance(events, EventColumns) else events:
         _count(minutes, columns)
-    found = {}
-    for length in SIZES.values():
-        windows: dict[int, dict[Key, Tally]] = {}
-        wholes: dict[int, dict[Key, Tally]] = {}
-        for (minute, key), tally in minutes.items():
-            start = minute - minute % length
-            windows.setdefault(start, {}).setdefault(key, Tally()).add(tally)
-            wholes.setdefault(start, {}).setdefault(pooled_key(key), Tally()).add(tally)
-        for start, tallies in windows.items():
-            for window in _described(length, start, tallies, wholes[start]):
-                found[window.record_id] = window
+    found: dict[str, WindowAggregate] = {}
+    for name, length in SIZES.items():
+        homes = [(at - at % length, at - at % length + length, at, key) for at, key in minutes]
+        found |= {window.record_id: window for window in _windows(name, minutes, homes)}
+    for span, since in (spans or {}).items():
+        counted = [(minute, key) for minute, key in minutes if minute >= since]
+        if isinstance(span, Hopping):
+            homes = [*_hops(span, since, counted)]
+        else:
+            homes = [*_sessions(span, counted)]
+        found |= {window.record_id: window for window in _windows(span.name, minutes, homes)}
     return found
 
 
@@ -116,26 +120,61 @@ def _count(minutes: dict[tuple[int, Key], Tally], events: EventColumns) -> None:
             tally.units.add(unit)
 
 
-def _described(
-    length: int, start: int, tallies: Mapping[Key, Tally], wholes: Mapping[Key, Tally]
-) -> list[WindowAggregate]:
-    rows, pooled = _summary(length, start, tallies), _summary(length, start, wholes)
-    usage = unpriced_by_scope(rows)
-    wholly = [usage.get(key[:2], ()) for key in pooled.keys]
-    return [
-        window
-        for summary, used in ((rows, unpriced(rows)), (pooled, wholly))
-        for window in describe(
-            summary,
-            length,
-            watermark=start + length,
-            revisions=[1] * len(summary),
-            usage=used,
-        )
-    ]
+def _hops(
+    span: Hopping, since: int, minutes: Iterable[tuple[int, Key]]
+) -> Iterator[tuple[int, int, int, Key]]:
+    """Each hopping window that a minute is in, unless it begins before *since*."""
+    for minute, key in minutes:
+        for start in range(
+            minute - minute % span.hop, max(minute - span.size, since - 1), -span.hop
+        ):
+            yield start, start + span.size, minute, key
 
 
-def _summary(length: int, start: int, tallies: Mapping[Key, Tally]) -> Summary:
+def _sessions(
+    span: Session, minutes: Sequence[tuple[int, Key]]
+) -> Iterator[tuple[int, int, int, Key]]:
+    """The session that a minute is in."""
+    runs: dict[tuple[str, str], list[list[int]]] = {}
+    for minute, scope in sorted({(minute, key[:2]) for minute, key in minutes}):
+        known = runs.setdefault(scope, [])
+        if (
+            known
+            and minute - known[-1][-1] <= span.gap
+            and minute // span.longest == known[-1][-1] // span.longest
+        ):
+            known[-1].append(minute)
+        else:
+            known.append([minute])
+    for minute, key in minutes:
+        run = next(each for each in runs[key[:2]] if minute in each)
+        cut = run[0] - run[0] % span.longest + span.longest
+        yield run[0], min(run[-1] + MINUTE + span.gap, cut), minute, key
+
+
+def _windows(
+    name: str,
+    minutes: Mapping[tuple[int, Key], Tally],
+    homes: Iterable[tuple[int, int, int, Key]],
+) -> Iterator[WindowAggregate]:
+    """The windows that minutes' keys are in, from each one's start, end, minute and key."""
+    windows: dict[tuple[int, int], tuple[dict[Key, Tally], dict[Key, Tally]]] = {}
+    for start, end, minute, key in homes:
+        keys, wholes = windows.setdefault((start, end), ({}, {}))
+        tally = minutes[minute, key]
+        keys.setdefault(key, Tally()).add(tally)
+        wholes.setdefault(pooled_key(key), Tally()).add(tally)
+    for (start, end), (keys, wholes) in windows.items():
+        rows, pooled = (_summary(start, each, units=name == "1m") for each in (keys, wholes))
+        usage = unpriced_by_scope(rows)
+        wholly = [usage.get(key[:2], ()) for key in pooled.keys]
+        for summary, used in ((rows, unpriced(rows)), (pooled, wholly)):
+            ones = [1] * len(summary)
+            for each in describe(summary, MINUTE, watermark=end, revisions=ones, usage=used):
+                yield replace(each, window=name, end=end)
+
+
+def _summary(start: int, tallies: Mapping[Key, Tally], *, units: bool) -> Summary:
     """The tallies as rows, by key."""
     keys = sorted(tallies)
     each = [tallies[key] for key in keys]
@@ -144,7 +183,7 @@ def _summary(length: int, start: int, tallies: Mapping[Key, Tally]) -> Summary:
     failures = _coded(
         [Counter({kinds.index(k): n for k, n in tally.failures.items()}) for tally in each], CELL
     )
-    units = [Counter(tally.units if length == MINUTE else ()) for tally in each]
+    marks = [Counter(tally.units if units else ()) for tally in each]
     return Summary(
         keys=tuple(keys),
         error_types=tuple(kinds),
@@ -167,7 +206,7 @@ def _summary(length: int, start: int, tallies: Mapping[Key, Tally]) -> Summary:
         cell_counts=cells[1],
         failures=failures[0],
         failure_counts=failures[1],
-        units=_coded(units, CELL)[0],
+        units=_coded(marks, CELL)[0],
     )
 
 

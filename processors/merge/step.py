@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from processors.merge.close import Progress, close, let_go
+from processors.merge.close import close, due, let_go
+from processors.merge.declared import adopt, changes, forget
 from processors.merge.floor import ask, final, wanted
 from processors.merge.pending import add, heard, split
 from processors.merge.policy import MergePolicy
+from processors.merge.progress import Progress
 from processors.merge.row import name, rows
-from processors.merge.state import MARK, MergeEntry, MergeState, boundary
+from processors.merge.state import MARK, Declared, MergeEntry, MergeState, boundary
 from processors.summary.combine import combine
 from processors.summary.pack import unpack
 from schemas.flow import Input, Moment, Outcome
@@ -30,16 +32,33 @@ def step(
     A window whose grace is over is let go once every source has told a floor at its end. Those that
     have not are asked to, in step with the minutes; until then the window can still be revised.
     """
-    progress = Progress(policy, moment, dict(state.windows))
+    if not inputs:
+        return Outcome(state, watermark=state.mark.watermark, tail=state.tail())
     before = state
+    if policy.windows or state.mark.declared:
+        state = adopt(policy, state)
+    progress = Progress(
+        policy,
+        moment,
+        dict(state.windows),
+        state.mark.declared,
+        dict(state.declared.panes),
+        dict(state.declared.hopping),
+        dict(state.declared.sessions),
+    )
     for each in inputs:
         state, lost = add(policy, state, each.offset, unpack(each.value), moment)
         progress.counts["late"] += lost
         state = _moved(progress, state, each)
-    if not inputs:
-        return Outcome(state, watermark=state.mark.watermark, tail=state.tail())
     progress.counts["partials"] += len(inputs)
     state = replace(state, windows=dict(sorted(progress.windows.items())))
+    if progress.since:
+        declared = Declared(
+            panes=dict(sorted(progress.panes.items())),
+            hopping=dict(sorted(progress.hopping.items())),
+            sessions=progress.sessions,
+        )
+        state = replace(state, declared=declared)
     return Outcome(
         state,
         emits=tuple(progress.emits),
@@ -65,10 +84,12 @@ def _moved(progress: Progress, state: MergeState, told: Input) -> MergeState:
         return replace(state, mark=mark)
     close(progress, combine(ripe), since=since, until=until)
     want = wanted(progress.policy, until)
-    if any(sum(at) <= want for at in progress.windows):
+    if due(progress, want):
         mark = replace(mark, final=final(mark, want))
-        let_go(progress, mark.final)
-    if any(sum(at) <= want for at in progress.windows):
+        let_go(progress, mark.final, until)
+    if progress.since:
+        forget(progress, mark.final, until)
+    if due(progress, want):
         progress.emits += ask(mark, want, progress.moment.partition)
     return replace(
         state,
@@ -82,14 +103,21 @@ def _changes(
     before: MergeState, after: MergeState, progress: Progress
 ) -> dict[str, MergeEntry | None]:
     """The changelog's entries: the rows that were written, and those of windows now final."""
-    changes: dict[str, MergeEntry | None] = {}
-    for at, window in before.windows.items():
-        if at not in after.windows:
-            changes |= {name(*at, key): None for key in window.summary.keys}
-    for at, keys in progress.written.items():
-        if at in after.windows:
-            for row in rows(*at, after.windows[at], keys):
-                changes[name(*at, row.key)] = MergeEntry(row=row)
+    found: dict[str, MergeEntry | None] = {}
+    panes = after.declared.panes
+    for at, window in (*before.windows.items(), *before.declared.panes.items()):
+        if at not in after.windows and at not in panes:
+            found |= {name(*at, key): None for key in window.summary.keys}
+    for (length, start), keys in progress.written.items():
+        if isinstance(length, int):
+            at = (length, start)
+            window_ = after.windows.get(at) or panes.get(at)
+            if window_ is not None:
+                for row in rows(*at, window_, keys):
+                    found[name(*at, row.key)] = MergeEntry(row=row)
+    if progress.since or before.mark.declared:
+        for key, kept in changes(before.declared, after.declared, progress.written).items():
+            found[key] = None if kept is None else MergeEntry(row=kept)
     if after.mark != before.mark:
-        changes[MARK] = MergeEntry(mark=after.mark)
-    return changes
+        found[MARK] = MergeEntry(mark=after.mark)
+    return found

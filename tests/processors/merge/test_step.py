@@ -9,6 +9,7 @@ import pytest
 from processors.merge import MergePolicy, MergeState, fresh, restore, step
 from schemas.columns import EventColumns
 from schemas.flow import Emit, Input, Moment, Outcome
+from schemas.span import Hopping, Session, Span
 from schemas.topics import AGGREGATES, FLOORS
 from schemas.window import MINUTE, WindowAggregate
 
@@ -308,3 +309,15 @@ def test_keys_that_were_written_before_stay_when_others_come_late(
 def test_a_setting_out_of_range_is_refused(setting: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="set it to"):
         MergePolicy(**setting)
+
+
+@pytest.mark.parametrize(
+    ("windows", "sentence"),
+    [
+        ((Hopping("w", 90_000, 30_000),), "windows, w, size: 90 s is no number of whole minutes"),
+        ((Session("w", MINUTE, MINUTE),) * 2, "windows has some of them twice: keep each once"),
+    ],
+)
+def test_windows_that_cannot_be_are_refused(windows: tuple[Span, ...], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        MergePolicy(windows=windows)

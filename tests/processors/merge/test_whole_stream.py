@@ -65,6 +65,13 @@ def run(
     return state, emits, entries, counts, asked
 
 
+def another_minute(inputs: Sequence[Input]) -> Input:
+    """One more partial of the last source: windows are let go as minutes close."""
+    last = inputs[-1]
+    later = replace(last.value, watermark=last.value.watermark + MINUTE)
+    return replace(last, offset=last.offset + 1, value=later)
+
+
 def end_of(inputs: Sequence[Input]) -> int:
     """Up to where windows can be let go once all has been heard: the least floor told."""
     return min({each.value.source: each.value.floor or 0 for each in inputs}.values())
@@ -92,7 +99,7 @@ def test_the_last_revisions_are_what_a_batch_recomputation_gives(
 ) -> None:
     seed, sources, steps, behind = shape
     inputs, found = make_stream(seed, sources=sources, steps=steps, behind=behind)
-    state, emits, _, counts, _ = run(HASTY, inputs)
+    state, emits, _, counts, _ = run(HASTY, [*inputs, another_minute(inputs)])
     last = {each.value.record_id: each.value for each in emits}
     expected = batch_windows(found)
 
