@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from confluent_kafka import Message
 from faust.types import StreamT
 
 from processors.merge import ENTRY, MergePolicy, MergeState, absorb, fresh, restore, step
 from processors.summary.check import check
+from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.flow import Moment
 from schemas.partial import Partial
+from schemas.span import span
 from schemas.topics import PARTIALS
 from streams.exactly_once.decode import decode as one_by_one
 from streams.exactly_once.source import Batch
@@ -30,18 +33,23 @@ def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Read:
 
 def stage(settings: Settings) -> Stage[MergePolicy, MergeState]:
     """Open minutes are read again after a takeover; the rest is on the changelog."""
-    policy = MergePolicy(grace_ms=settings.window_grace_ms)
+
+    def policy(catalog: Catalog) -> MergePolicy:
+        spans = sorted(map(span, catalog.windows.values()), key=attrgetter("name"))
+        return MergePolicy(grace_ms=settings.window_grace_ms, windows=tuple(spans))
+
     return Stage(
         name="merge",
         reads=(PARTIALS,),
         decode=decode,
-        policy=lambda _catalog: policy,
+        policy=policy,
         step=step,
         fresh=fresh,
         restore=restore,
         absorb=absorb,
         entry=ENTRY,
         batch=500,
+        catalog=True,
     )
 
 
