@@ -52,13 +52,15 @@ class Batch:
         """Run *step* on this batch; the round's last one commits them all in one transaction.
 
         A step that raises is a defect: nothing of the round is written and the worker stops. A
-        batch that was handed out twice is stepped once.
+        batch that was handed out twice is stepped once. Other stages go on meanwhile: the step
+        runs in the thread of its own stage.
         """
         work = self.work
         if work.outcome is not None:
             return
+        call = partial(step, work.policy, work.task.state, work.read.inputs, work.moment)
         try:
-            work.outcome = step(work.policy, work.task.state, work.read.inputs, work.moment)
+            work.outcome = await self.source.blocking(call)
         except Exception as error:  # noqa: BLE001  # whatever it was, it ends the round
             self.source.stepped(StepFailed(_where(self.source.stage, work, error)), error)
         else:
@@ -106,8 +108,8 @@ class Batches(Channel):  # type: ignore[misc]  # faust publishes no types
 class Source(Service):  # type: ignore[misc]  # mode publishes no types
     """Runs the rounds of one stage: gather, step, commit, for ever.
 
-    All of librdkafka's blocking calls happen in one thread of the service's own; the steps run in
-    the event loop, as Faust's agents do.
+    All of librdkafka's blocking calls happen in one thread of the service's own, and so do the
+    steps that its agent asks for: a step that takes long holds up no other stage.
     """
 
     def __init__(self, app: faust.App, stage: Stage[Any, Any], codec: Codec, home: Home) -> None:

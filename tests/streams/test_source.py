@@ -2,19 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import faust
 import pytest
 
 from schemas.codec import Codec
+from schemas.flow import Outcome
 from schemas.registry import LocalRegistry
 from streams.agents.detect import stage
 from streams.app import DEFECT, NAMED_TWICE, OUT_OF_STEP, STUCK, status_of
 from streams.exactly_once import source as subject
 from streams.exactly_once.errors import NamedTwice, OutOfStep, Retake, StepFailed, Stuck
 from streams.exactly_once.session import Home
-from streams.exactly_once.source import Source
+from streams.exactly_once.source import Batch, Source
 from streams.settings import Settings
 
 
@@ -83,6 +85,47 @@ async def test_a_commit_that_fails_fails_the_round(
     with pytest.raises(StepFailed):
         await source.commit(None, [])  # type: ignore[arg-type]  # it is not looked at
     source.thread.shutdown()
+
+
+def work(state: object) -> Any:
+    """As much of a task's share of a round as a step is given."""
+    task = SimpleNamespace(state=state, partition=3, ends={})
+    read = SimpleNamespace(inputs=[])
+    return SimpleNamespace(task=task, read=read, policy=None, moment=None, ends={}, outcome=None)
+
+
+async def test_a_step_that_takes_long_holds_up_nobody_else(source: Source) -> None:
+    freed = threading.Event()
+    batch = Batch(work("before"), source)
+    source.waiting, source.round = 1, asyncio.get_running_loop().create_future()
+
+    def step(_policy: Any, state: Any, _inputs: Any, _moment: Any) -> Any:
+        assert freed.wait(5)
+        return Outcome(state + ", after")
+
+    stepping = asyncio.ensure_future(batch.commit(step))
+    await asyncio.sleep(0.01)
+    freed.set()  # nobody could, if the step ran in this thread
+    await stepping
+    await batch.commit(step)
+    source.thread.shutdown()
+
+    assert Outcome("before, after") == batch.work.outcome
+    assert source.round.done()
+    assert 0 == source.waiting
+
+
+async def test_a_step_that_raises_fails_the_round_and_says_where(source: Source) -> None:
+    source.waiting, source.round = 1, asyncio.get_running_loop().create_future()
+
+    def step(*_: Any) -> Any:
+        raise KeyError("gone")
+
+    await Batch(work(None), source).commit(step)
+    source.thread.shutdown()
+
+    with pytest.raises(StepFailed, match=r"detect\[3\] raised KeyError: 'gone'"):
+        source.round.result()
 
 
 @pytest.mark.parametrize(
