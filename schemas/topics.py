@@ -95,7 +95,7 @@ FLOORS = Topic(
 )
 AGGREGATES = Topic(
     name="llmopt.aggregates.v1",
-    holds="windows of 1 min to 7 days, open and closed, by revision",
+    holds="windows of 1 min to 7 days and those declared, open and closed, by revision",
     key="scope",
     record=WindowAggregate,
     retention_ms=30 * DAY,
@@ -156,7 +156,7 @@ COMMANDS = Topic(
 )
 CATALOG = Topic(
     name="llmopt.catalog.v1",
-    holds="models, prices, objectives, rules, constraints, strategies",
+    holds="models, prices, objectives, rules, constraints, strategies, windows",
     key="kind/id",
     record=Entry,  # type: ignore[arg-type]  # a union; the key's kind picks the member
     partitions="one",

@@ -10,7 +10,10 @@ from streams.cli.failure import explained
 from streams.cli.help import example
 
 COMMANDS = {  # name -> where it is, imported when it is asked for, and what it does
-    "catalog": ("catalog", "Declare models, prices, objectives, rules, constraints, strategies."),
+    "catalog": (
+        "catalog",
+        "Declare models, prices, objectives, rules, constraints, strategies, windows.",
+    ),
     "config": ("config", "See and change what applications are served."),
     "decisions": ("decisions", "See what was decided, and why."),
     "deployments": ("deployments", "See rollouts, step by step."),

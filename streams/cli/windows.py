@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import click
 
+from schemas.shape import hint
+from schemas.span import called, span
 from schemas.topics import ENRICHED
 from schemas.window import SIZES, EnrichedWindow, MetricSummary
 from streams.cli import home, show
 from streams.cli.help import example
+from streams.declared import declared
 from streams.reading import records
 from streams.settings import Settings, duration
 
 
 @click.command()
 @click.argument("scope", required=False)
-@click.option("--size", type=click.Choice(list(SIZES)), default="1m", show_default=True)
+@click.option(
+    "--size",
+    default="1m",
+    show_default=True,
+    help=f"One of {', '.join(SIZES)}, or what windows are called in the catalog.",
+)
 @click.option("--last", default="1h", show_default=True, help="How far back; like 90s, 10m, 7d.")
 @click.option("--keys", is_flag=True, help="Each model, version and cohort, not their sum.")
 @show.as_json
@@ -22,22 +30,24 @@ from streams.settings import Settings, duration
 def windows(scope: str | None, *, size: str, last: str, keys: bool, machine: bool) -> None:
     """See what happened in SCOPE, or everywhere, window by window, newest first.
 
-    A window is closed when no more events are expected; late ones revise it. Longer windows are
-    shown while they are open, too.
+    A window is closed when no more events are expected; late ones revise it. Longer windows and
+    sessions are shown while they are open, too; hopping windows when they close.
     """
     try:
         length = duration(last)
     except ValueError as error:
         raise click.BadParameter(f"{last!r} {error}.", param_hint="--last") from None
     settings = home.reached()
+    name = _name(settings, size)
     since = home.now() - length
     found = [
         each
         for each in _newest(settings, since)
         if scope in (None, each.window.scope)
-        and each.window.window == size
+        and each.window.window == name
         and each.window.end > since
         and each.window.pooled != keys
+        and not each.window.void
     ]
     if machine:
         show.document(found)
@@ -45,12 +55,23 @@ def windows(scope: str | None, *, size: str, last: str, keys: bool, machine: boo
     names = ("model", "version", "cohort") if keys else ()
     show.table(
         (
-            *("start", "scope", *names, "requests", "errors", "p95 ms", "quality", "cost USD"),
-            *("revision", ""),
+            *("start", *_end("end", size), "scope", *names),
+            *("requests", "errors", "p95 ms", "quality", "cost USD", "revision", ""),
         ),
-        [(*_names(each, keys=keys), *_figures(each)) for each in found],
+        [(*_names(each, size, keys=keys), *_figures(each)) for each in found],
         empty=f"No window of {size} that ended within {last}: has a worker read any events?",
     )
+
+
+def _name(settings: Settings, size: str) -> str:
+    """What the windows of *size* are called on the topics."""
+    if size in SIZES or called(size) is not None:
+        return size
+    known = declared(settings).catalog.windows
+    if size in known:
+        return span(known[size]).name
+    said = f"{size!r} is no length, and no windows of the catalog are called so"
+    raise click.BadParameter(f"{said}; {hint(size, [*SIZES, *known])}", param_hint="--size")
 
 
 def _newest(settings: Settings, since: int) -> list[EnrichedWindow]:
@@ -65,9 +86,14 @@ def _newest(settings: Settings, since: int) -> list[EnrichedWindow]:
     return sorted(newest.values(), key=lambda e: (-e.window.start, e.window.record_id))
 
 
-def _names(each: EnrichedWindow, *, keys: bool) -> tuple[object, ...]:
+def _end(end: object, size: str) -> tuple[object, ...]:
+    """What is said of a window's end: nothing where its start and its size do."""
+    return () if size in SIZES else (end,)
+
+
+def _names(each: EnrichedWindow, size: str, *, keys: bool) -> tuple[object, ...]:
     window = each.window
-    named = (show.moment(window.start), window.scope)
+    named = (show.moment(window.start), *_end(show.moment(window.end), size), window.scope)
     if not keys:
         return named
     model = f"{window.provider}/{window.model}"
