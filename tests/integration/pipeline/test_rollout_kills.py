@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
 PARTITIONS, MINUTES, REQUESTS = 4, 34, 2_000
 KILLS = (1, 1, 2, 1)  # workers at once
-T0 = (int(time.time() * 1_000) // MINUTE - 120) * MINUTE
+T0 = (int(time.time() * 1_000) // (15 * MINUTE) - 8) * 15 * MINUTE  # windows of both lengths fit
 OLD = versioned(LlmConfig(version="", provider="openai", model="gpt-4"))
 NEW = versioned(LlmConfig(version="", provider="openai", model="gpt-4o-mini"))
 UNITS = {"latency_ms": 1_000, "quality": 1_000, "cost_usd": 1_000_000_000}
