@@ -25,11 +25,14 @@ class Verdict(IntEnum):
     FAIL = 2
 
 
+GUARDRAILS = ("errors", "latency", "quality", "cost")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guardrail:
     """One guardrail's evidence so far."""
 
-    metric: str  # errors, latency, quality, cost
+    metric: str  # one of GUARDRAILS
     verdict: Verdict
     log_e: float  # natural log of the e-value against "not worse"
     limit: float  # natural log of 1/α: at or above it the guardrail fails

@@ -32,6 +32,26 @@ def reserved(service: str, *others: str) -> str | None:
     return None
 
 
+def misnamed(scope: str) -> str | None:
+    """Why no request can be in *scope*, nor in one that it stands for; None if one can.
+
+    An endpoint may be a path, with slashes of its own, as events may name it so.
+
+    >>> misnamed("search/answer"), misnamed("search//v1/answer"), misnamed("search"), misnamed("*")
+    (None, None, None, None)
+    >>> misnamed("search/")
+    "no endpoint follows the '/'"
+    """
+    if scope == ALL:
+        return None
+    service, slash, endpoint = scope.partition("/")
+    if not service.strip():
+        return "it names no service"
+    if slash and not endpoint.strip():
+        return "no endpoint follows the '/'"
+    return reserved(service, *([endpoint] if slash else []))
+
+
 def murmur2(data: bytes) -> int:
     """Kafka's default key hash (murmur2, seed 0x9747b28c), as an unsigned 32-bit integer.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date
@@ -17,9 +18,12 @@ from schemas.catalog import (
     PriceEntry,
     Rule,
     Sla,
+    Step,
     Strategy,
     WindowPolicy,
 )
+from schemas.rollout import GUARDRAILS
+from schemas.scope import BUCKETS, misnamed
 from schemas.shape import hint, refuse
 from schemas.span import problem, span
 
@@ -53,7 +57,10 @@ BOUNDS: Mapping[type, Mapping[str, Bounds]] = {
         "quality_margin": SHARE,
         "min_samples": POSITIVE,
     },
+    Step: {"share": (1 / BUCKETS, 1.0, "a share from 0.01 % to 100 %")},
 }
+NAME = re.compile(r"[^\s|*]{1,256}")
+"""What a provider or a model may be called."""
 JUDGED = ("p95_latency_ms", "error_rate", "cost_per_request_usd", "quality")
 """The metrics that the detector judges, which an anomaly condition may name."""
 
@@ -69,6 +76,14 @@ def validate(where: str, entry: Entry) -> None:
         InvalidCatalog: with a sentence that names the entry, the field and what to change.
     """
     _numbers(where, entry)
+    match entry:
+        case Model() | PriceEntry():
+            _called(where, "provider", entry.provider)
+            _called(where, "model", entry.model)
+        case Sla() | Constraints():
+            _scope(f"{where}, scope", entry.scope)
+        case _:
+            pass
     match entry:
         case PriceEntry():
             _day(f"{where}, effective", entry.effective)
@@ -110,8 +125,22 @@ def _names(where: str, scopes: tuple[str, ...]) -> None:
     if not scopes:
         raise refuse(f"{where}, scopes", 'the list is empty, so it would never apply; write ["*"]')
     for scope in scopes:
-        if not scope or scope.count("/") > 1:
-            raise refuse(f"{where}, scopes", f'{scope!r}: write service/endpoint, service or "*"')
+        _scope(f"{where}, scopes", scope)
+
+
+def _scope(where: str, scope: str) -> None:
+    why = misnamed(scope)
+    if why is not None:
+        raise refuse(where, f'{scope!r}: {why}; write service/endpoint, service or "*"')
+
+
+def _called(where: str, part: str, name: str) -> None:
+    if NAME.fullmatch(name) is None or not name.isprintable():
+        raise refuse(
+            f"{where}, {part}",
+            f"{name!r} is no name; write it as events do: 1 to 256 characters, without spaces, "
+            "'|' and '*'",
+        )
 
 
 def _ladder(where: str, strategy: Strategy) -> None:
@@ -120,12 +149,24 @@ def _ladder(where: str, strategy: Strategy) -> None:
     shares = [step.share for step in strategy.steps]
     for n, step in enumerate(strategy.steps, 1):
         _numbers(f"{where}, steps {n}", step)
-    if shares[0] <= 0 or any(later <= earlier for earlier, later in pairwise(shares)):
+    buckets = [round(share * BUCKETS) for share in shares]
+    if any(later <= earlier for earlier, later in pairwise(buckets)):
         raise refuse(
-            f"{where}, steps", f"the shares {shares} do not rise; order them upwards from 0"
+            f"{where}, steps",
+            f"the shares {shares} do not rise by 0.01 % or more; order them upwards",
         )
     if shares[-1] != 1:
         raise refuse(f"{where}, steps", f"the last share is {shares[-1]:g}; end the ladder at 100%")
+    _required(f"{where}, required", strategy.required)
+
+
+def _required(where: str, names: tuple[str, ...]) -> None:
+    if not names:
+        known = ", ".join(GUARDRAILS)
+        raise refuse(where, f"the list is empty, so nothing would be judged; name some of {known}")
+    for name in names:
+        if name not in GUARDRAILS:
+            raise refuse(where, f"{name!r} is no guardrail; {hint(name, GUARDRAILS)}")
 
 
 def _window(where: str, policy: WindowPolicy) -> None:

@@ -55,7 +55,7 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
     elif not served:
         worst = max(worst, Verdict.INCONCLUSIVE)
     enough = evidence.candidate_requests >= strategy.min_samples
-    compared = all(g.stable_n and g.candidate_n for g in required)
+    compared = bool(required) and all(g.stable_n and g.candidate_n for g in required)
     return Judgement(
         verdict=worst,
         guardrails=guardrails,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.catalog import (
@@ -22,8 +22,10 @@ from schemas.catalog import (
 )
 from schemas.declare import check, declare, gather
 from schemas.errors import InvalidCatalog
+from schemas.scope import reserved, scope_of
 
 DEFAULT = Path(__file__).parents[2] / "infra" / "catalog" / "default.yaml"
+NAMES = st.text(min_size=1).filter(lambda name: name.strip() and reserved("", name) is None)
 LADDER = {"steps": [{"share": "5%", "hold": "5m"}, {"share": 1, "hold": 0}]}
 
 
@@ -117,7 +119,20 @@ def test_conditions_nest() -> None:
         ({"models": {"openai/x": {"enabled": "yes"}}}, "neither true nor false"),
         ({"models": {"openai/x": {"scopes": []}}}, "the list is empty"),
         ({"models": {"openai/x": {"scopes": "*"}}}, "'*' is not a list"),
-        ({"models": {"openai/x": {"scopes": ["a/b/c"]}}}, "write service/endpoint"),
+        ({"models": {"openai/x": {"scopes": ["a/"]}}}, "no endpoint follows the '/'; write"),
+        ({"models": {"openai/x": {"scopes": ["*/b"]}}}, "which stands for all of them; write"),
+        ({"models": {"open ai/x": {}}}, "model/open ai/x, provider: 'open ai' is no name"),
+        ({"models": {"openai/x y": {}}}, "model/openai/x y, model: 'x y' is no name"),
+        ({"models": {"openai/x\u200b": {}}}, "is no name"),
+        (
+            {"prices": {"openai/x y": {"input_per_mtok": 1, "output_per_mtok": 1}}},
+            "price/openai/x y, model: 'x y' is no name",
+        ),
+        (rule(scopes=["a/"]), "rule/spike, scopes: 'a/': no endpoint follows"),
+        (rule(scopes=[""]), "rule/spike, scopes: '': it names no service"),
+        ({"slas": {"": None}}, "sla/, scope: '': it names no service; write service/endpoint"),
+        ({"slas": {"a|b": None}}, "sla/a|b, scope: 'a|b': a dimension holds '|'"),
+        ({"constraints": {"/b": None}}, "constraints//b, scope: '/b': it names no service"),
         ({"models": {"openai/x": {"release_date": "May"}}}, "write it as 2026-01-31"),
         ({"models": {1: {}}}, "the name 1 is not a text"),
         ({"models": ["openai/x"]}, "is not a mapping"),
@@ -211,6 +226,26 @@ def test_conditions_nest() -> None:
             },
             "do not rise",
         ),
+        (
+            {"strategies": {"x": {"steps": [{"share": 0.00001, "hold": 0}]}}},
+            "strategy/x, steps 1, share: 1e-05 is not possible; write a share from 0.01 %",
+        ),
+        (
+            {
+                "strategies": {
+                    "x": {"steps": [{"share": 0.99999, "hold": 0}, {"share": 1, "hold": 0}]}
+                }
+            },
+            "do not rise by 0.01 % or more",
+        ),
+        (
+            {"strategies": {"x": LADDER | {"required": []}}},
+            "strategy/x, required: the list is empty, so nothing would be judged",
+        ),
+        (
+            {"strategies": {"x": LADDER | {"required": ["errors", "latncy"]}}},
+            "strategy/x, required: 'latncy' is no guardrail; did you mean 'latency'?",
+        ),
         ({"strategies": {"x": {"steps": [{"share": 0.5, "hold": 0}]}}}, "end the ladder at 100%"),
         (
             {"strategies": {"x": LADDER | {"alpha": 0}}},
@@ -222,6 +257,16 @@ def test_a_wrong_entry_is_refused_with_what_to_change(
     document: dict[str, Any], sentence: str
 ) -> None:
     assert sentence in refused(document)
+
+
+@settings(deadline=None)
+@given(NAMES.filter(lambda name: "/" not in name), NAMES)
+def test_every_scope_that_an_event_may_have_can_be_declared(service: str, endpoint: str) -> None:
+    scope = scope_of(service, endpoint)
+
+    assert [f"constraints/{scope}"] == list(declare({"constraints": {scope: None}}))
+    assert [f"sla/{service}"] == list(declare({"slas": {service: None}}))
+    assert ["rule/spike"] == list(declare(rule(scopes=[scope, service, "*"])))
 
 
 def test_a_document_may_refer_to_what_is_in_force() -> None:

@@ -205,6 +205,18 @@ def test_a_candidate_that_goes_silent_is_held(bench: ModuleType) -> None:
     assert Verdict.INCONCLUSIVE is judge(bench.STRATEGY, silent).verdict
 
 
+@pytest.mark.parametrize("required", [(), ("foo",)])
+def test_where_nothing_required_is_compared_nothing_climbs(
+    bench: ModuleType, required: tuple[str, ...]
+) -> None:
+    strategy = replace(bench.STRATEGY, required=required)
+    judgement = last(bench, HALF, strategy, **PLAIN, dearer=0.5, slower=0.9)
+
+    assert Verdict.INCONCLUSIVE is judgement.verdict
+    assert not judgement.sampled
+    assert not judgement.ready
+
+
 def test_a_unit_that_fails_every_minute_is_one_event(bench: ModuleType) -> None:
     found, past = minutes(bench, 30)
     row = found[0][1][0]
