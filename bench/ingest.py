@@ -287,10 +287,9 @@ def servers(*, keep: bool = False) -> Iterator[Servers]:
     """A broker and a registry with all topics, on two cores, in a folder of their own."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     folder = Path(tempfile.mkdtemp(prefix="llmopt-bench-"))
-    given = {"LLMOPT_DATABASE_URL": "-"}
     try:
         with Environment.start(
-            folder, lambda line: print(line, file=sys.stderr), given=given
+            folder, lambda line: print(line, file=sys.stderr), database=False
         ) as env:
             settings = Settings(
                 bootstrap_servers=env.bootstrap_servers, schema_registry_url=env.registry_url

@@ -32,11 +32,12 @@ class Environment:
         given: Variables that name running parts: `LLMOPT_BOOTSTRAP_SERVERS`,
             `LLMOPT_SCHEMA_REGISTRY_URL`,
             `LLMOPT_DATABASE_URL`. Others are passed over.
+        database: Whether a Postgres is started where none was given.
 
     Attributes:
         broker: The started broker; None when one was given.
         registry: The started registry; None when one was given.
-        postgres: The started Postgres; None when one was given.
+        postgres: The started Postgres; None when one was given, or none is wanted.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Environment:
         say: Callable[[str], None] = print,
         *,
         given: Mapping[str, str] | None = None,
+        database: bool = True,
     ) -> None:
         self._given = {name: value for name, value in (given or {}).items() if value}
         self._say = say
@@ -55,7 +57,7 @@ class Environment:
             self.broker = Broker(folder / "kafka", say=say)
         if SCHEMA_REGISTRY_URL not in self._given:
             self.registry = Registry(folder / "registry", self.bootstrap_servers)
-        if DATABASE_URL not in self._given:
+        if database and DATABASE_URL not in self._given:
             self.postgres = Postgres(folder / "postgres")
 
     @classmethod
@@ -66,6 +68,7 @@ class Environment:
         *,
         detached: bool = False,
         given: Mapping[str, str] | None = None,
+        database: bool = True,
     ) -> Self:
         """Start what is not given and wait until all of it answers.
 
@@ -74,24 +77,32 @@ class Environment:
             say: As for the class.
             detached: Let the started parts go on when this process ends.
             given: As for the class.
+            database: As for the class.
+
+        Raises:
+            InfraError: As `begin`.
+        """
+        environment = cls(folder, say, given=given, database=database)
+        environment.begin()
+        if detached:
+            environment.release()
+        return environment
+
+    def begin(self) -> None:
+        """Start what is not running: Postgres beside Kafka, the registry after it.
 
         Raises:
             MissingTool: Java or Maven is needed and missing.
             InstallFailed: Kafka could not be fetched.
             StartFailed: A part did not start. The others are stopped again.
         """
-        environment = cls(folder, say, given=given)
         try:
-            environment.begin()
-            if detached:
-                environment.release()
+            self._begin_all()
         except BaseException:
-            environment.stop()
+            self.stop()
             raise
-        return environment
 
-    def begin(self) -> None:
-        """Start what is not running: Postgres beside Kafka, the registry after it."""
+    def _begin_all(self) -> None:
         waiting = [part for part in self.parts if not part.alive]
         if waiting:
             self._say(f"Starting {', '.join(part.name for part in waiting)} …")
@@ -125,8 +136,8 @@ class Environment:
 
     @property
     def database_url(self) -> str:
-        """Where Postgres is, with its password."""
-        return self._given[DATABASE_URL] if self.postgres is None else self.postgres.dsn
+        """Where Postgres is, with its password; empty where none is wanted."""
+        return self._given.get(DATABASE_URL, "") if self.postgres is None else self.postgres.dsn
 
     @property
     def parts(self) -> list[Service]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.environment import Environment
+from infra.environment import BOOTSTRAP_SERVERS, Environment
 from schemas.anomaly import Anomaly, Severity
 from schemas.rollout import Deployment, Phase, Verdict
 from schemas.window import WindowAggregate
@@ -95,6 +95,13 @@ def window(**changes: Any) -> WindowAggregate:
 def records() -> ModuleType:
     """Builders of records that several folders need: `anomaly`, `deployment`, `window`."""
     return sys.modules[__name__]
+
+
+@pytest.fixture(scope="session")
+def own_servers() -> None:
+    """Leaves a test out that starts servers, or Kafka's tools, where servers of yours are named."""
+    if os.environ.get(BOOTSTRAP_SERVERS):
+        pytest.skip(f"starts servers of its own, and {BOOTSTRAP_SERVERS} names yours")
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,9 @@ def requests(windows: str) -> list[int]:
 
 
 @pytest.fixture
-def tree() -> Iterator[Path]:
+def tree(
+    own_servers: None,  # noqa: ARG001 - nothing is started where a Kafka is named
+) -> Iterator[Path]:
     """A copy of this tree, set up, whose `make up` is nobody else's."""
     install(lambda _: None)
     folder = Path(tempfile.mkdtemp(prefix="llmopt-readme-"))

@@ -13,7 +13,7 @@ from infra.kafka.broker import Broker
 from llmopt_client import Client, Config
 from schemas.topics import CONFIG, CONFIG_ACK, METRICS
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("own_servers")]
 DEFAULT = Config(provider="p", model="m")
 
 

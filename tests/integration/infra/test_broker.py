@@ -15,7 +15,7 @@ from infra.errors import NotRunning, StartFailed
 from infra.kafka.broker import Broker
 from infra.kafka.install import install
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("own_servers")]
 QUIET = {"log_level": 0, "reconnect.backoff.max.ms": 500}
 
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psycopg
@@ -17,8 +17,9 @@ from confluent_kafka.admin import AdminClient
 from infra import environment as subject
 from infra.environment import DATABASE_URL, STATE, Environment, down, running, up
 from infra.process import birth
+from streams.settings import Settings
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("own_servers")]
 
 
 @pytest.fixture
@@ -166,11 +167,26 @@ def test_a_given_kafka_gets_a_registry_and_a_database(
     assert ["Starting registry, postgres …"] == heard
 
 
-def test_when_one_part_fails_the_others_are_stopped(folder: Path) -> None:
+def entered(folder: Path, say: Callable[[str], None], given: Mapping[str, str]) -> None:
+    with Environment(folder, say, given=given):
+        pytest.fail("a registry started in a folder that is a file")
+
+
+@pytest.mark.parametrize("start", [up, Environment.start, entered])
+def test_when_one_part_fails_the_others_are_stopped(
+    folder: Path, start: Callable[..., object]
+) -> None:
     (folder / "registry").write_text("in the way")
 
     with pytest.raises(OSError, match="registry"):
-        up(folder, say=lambda _: None)
+        start(folder, lambda _: None, given={subject.BOOTSTRAP_SERVERS: "127.0.0.1:1"})
 
     assert vanish(folder, [])
     assert running(folder) is None
+
+
+def test_where_no_database_is_wanted_none_is_started(folder: Path) -> None:
+    servers = {subject.BOOTSTRAP_SERVERS: "127.0.0.1:1", subject.SCHEMA_REGISTRY_URL: "http://r"}
+    with Environment(folder, say=pytest.fail, given=servers, database=False) as env:
+        assert [] == env.parts
+        assert "" == Settings.read(env.env()).database_url

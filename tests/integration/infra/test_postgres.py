@@ -13,7 +13,7 @@ import pytest
 
 from infra.postgres.server import Postgres
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("own_servers")]
 
 
 @pytest.fixture(scope="module")

@@ -115,6 +115,7 @@ def test_a_killed_registry_comes_back_with_the_same_ids(
         assert number < fresh.register_schema(f"other-{subject}", record(B))
 
 
+@pytest.mark.usefixtures("own_servers")
 def test_two_registries_on_one_kafka_never_give_one_id_twice(
     environment: Environment, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from infra.environment import BOOTSTRAP_SERVERS, Environment
 from infra.kafka.install import HERE
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("own_servers")]
 
 
 def tool(name: str, *arguments: str, servers: str = "", said: str = "") -> str:

@@ -31,7 +31,6 @@ from streams.stages import make
 
 T = TypeVar("T")
 CATALOG = Path(__file__).parents[3] / "demo" / "catalog.yaml"
-NO_DATABASE = {"LLMOPT_DATABASE_URL": "-"}  # what is given is not started
 
 
 class Pipeline:
@@ -42,7 +41,7 @@ class Pipeline:
         self.folder = folder
         self.codec = Codec(registry)
         own = {name: value for name, value in os.environ.items() if not name.startswith("LLMOPT_")}
-        self.env = own | cluster.env() | {"LLMOPT_DATABASE_URL": ""}
+        self.env = own | cluster.env()
         self.workers = Workers(folder, self.env)
 
     @property
@@ -157,12 +156,14 @@ class Pipeline:
 
 
 @pytest.fixture(scope="module")
-def pipeline() -> Iterator[Pipeline]:
+def pipeline(
+    own_servers: None,  # noqa: ARG001 - nothing is started where a Kafka is named
+) -> Iterator[Pipeline]:
     """Topics, schemas and the demo's catalog on a cluster that no other module sees."""
     folder = Path(tempfile.mkdtemp(prefix="llmopt-test-"))
     try:
         with (
-            Environment.start(folder, say=lambda _: None, given=NO_DATABASE) as cluster,
+            Environment.start(folder, say=lambda _: None, database=False) as cluster,
             RegistryClient(cluster.registry_url) as registry,
         ):
             made = Pipeline(cluster, folder, registry)

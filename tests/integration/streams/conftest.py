@@ -25,13 +25,13 @@ LEFT_WITHIN = 30.0  # seconds; a member that was killed is in its group for six
 
 
 @pytest.fixture(scope="session")
-def shared() -> Iterator[Environment]:
+def shared(
+    own_servers: None,  # noqa: ARG001 - nothing is started where a Kafka is named
+) -> Iterator[Environment]:
     """One broker for all tests of this folder that leave it alive."""
     folder = Path(tempfile.mkdtemp(prefix="llmopt-test-"))
     try:
-        with Environment.start(
-            folder, say=lambda _: None, given={"LLMOPT_DATABASE_URL": "-"}
-        ) as env:
+        with Environment.start(folder, say=lambda _: None, database=False) as env:
             yield env
     finally:
         shutil.rmtree(folder, ignore_errors=True)

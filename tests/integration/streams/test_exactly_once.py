@@ -35,9 +35,12 @@ TOTAL = 24_000
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Any:
+def cluster(
+    own_servers: None,  # noqa: ARG001 - nothing is started where a Kafka is named
+    tmp_path: Path,
+) -> Any:
     """A broker of its own, for it is killed."""
-    with Environment.start(tmp_path, say=lambda _: None, given={"LLMOPT_DATABASE_URL": "-"}) as env:
+    with Environment.start(tmp_path, say=lambda _: None, database=False) as env:
         apply(Settings(bootstrap_servers=env.bootstrap_servers))
         yield env
 
