@@ -138,10 +138,11 @@ def earliest(asked: Asked) -> int | None:
         with closing(whole(reader, recording.codec, stage.name, at, stretch)) as found:
             for kept in found:
                 try:
-                    ends = kept.position(stage, recording.codec).ends
+                    position = kept.position(stage, recording.codec)
                 except OutOfStep:
                     continue
-                there = all(ends.get(name, low) >= low for name, low in lows.items())
+                read = dict(position.ends) | dict(position.tail)  # a tail begins before the end
+                there = all(read.get(name, low) >= low for name, low in lows.items())
                 if there and kept.sequence >= oldest[1].sequence - 1:
                     return kept.at
     finally:
