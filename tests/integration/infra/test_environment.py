@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from infra import environment as subject
 from infra.environment import DATABASE_URL, STATE, Environment, down, running, up
+from infra.errors import StartFailed
 from infra.process import birth
 from streams.settings import Settings
 
@@ -169,16 +170,16 @@ def test_a_given_kafka_gets_a_registry_and_a_database(
 
 def entered(folder: Path, say: Callable[[str], None], given: Mapping[str, str]) -> None:
     with Environment(folder, say, given=given):
-        pytest.fail("a registry started in a folder that is a file")
+        pytest.fail("a registry started without a log")
 
 
 @pytest.mark.parametrize("start", [up, Environment.start, entered])
 def test_when_one_part_fails_the_others_are_stopped(
     folder: Path, start: Callable[..., object]
 ) -> None:
-    (folder / "registry").write_text("in the way")
+    (folder / "registry" / "registry.log").mkdir(parents=True)  # in the way
 
-    with pytest.raises(OSError, match="registry"):
+    with pytest.raises(StartFailed, match=r"registry\.log"):
         start(folder, lambda _: None, given={subject.BOOTSTRAP_SERVERS: "127.0.0.1:1"})
 
     assert vanish(folder, [])
