@@ -10,10 +10,14 @@ from pathlib import Path
 from types import FrameType
 
 import click
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from simulator.live import Live
 from simulator.scenario import InvalidScenario, read
 from simulator.trace import MINUTE
+
+ANSWERED_WITHIN = 10.0  # seconds
 
 
 @click.command(help="Run a fleet of simulated LLM applications that obeys configs.")
@@ -47,6 +51,7 @@ def main(
         fleet = read(Path(scenario), seed=seed, start=begin, rate=rate)
     except InvalidScenario as error:
         raise click.ClickException(str(error)) from error
+    await_kafka(bootstrap_servers)
     live = Live(fleet, bootstrap_servers, speed=speed, minutes=minutes, say=_say)
 
     def stop(_: int, __: FrameType | None) -> None:
@@ -61,9 +66,28 @@ def main(
     summary = live.summary()
     if as_json:
         click.echo(json.dumps(summary))
-        return
-    for name, value in summary.items():
-        click.echo(f"{name}: {value}")
+    else:
+        for name, value in summary.items():
+            click.echo(f"{name}: {value}")
+    if summary["clients"]["reported"] and not summary["clients"]["delivered"]:
+        raise click.ClickException(f"None of the reports arrived at {bootstrap_servers}.")
+
+
+def await_kafka(servers: str) -> None:
+    """Have a broker answer, before a fleet reports to nobody.
+
+    Raises:
+        click.ClickException: None does.
+    """
+    try:
+        AdminClient({"bootstrap.servers": servers, "log_level": 0}).list_topics(
+            timeout=ANSWERED_WITHIN
+        )
+    except KafkaException as error:
+        raise click.ClickException(
+            f"No Kafka broker answers at {servers}: give --bootstrap-servers as host:port, such as "
+            "the one that `make up` starts."
+        ) from error
 
 
 def _say(line: str) -> None:

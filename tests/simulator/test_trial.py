@@ -10,7 +10,7 @@ from schemas.catalog import Step, Strategy
 from schemas.rollout import Phase
 from simulator.faults import Fault, Kind
 from simulator.fleet import Endpoint, Fleet
-from simulator.trial import trial
+from simulator.trial import BEFORE, trial
 
 HOUR = 1_700_002_800_000  # a full one
 LADDER = Strategy(
@@ -52,6 +52,35 @@ def test_each_harm_is_taken_back_within_its_minutes_and_for_its_own_reason(seed:
         ending.minute <= minutes for ending, minutes in zip(worse, WITHIN.values(), strict=True)
     )
     assert Phase.RAMPING is same.phase
+
+
+@pytest.mark.parametrize(
+    ("kind", "strength", "harm"),
+    [
+        (Kind.OUTAGE, 0.5, "errors"),
+        (Kind.SLOW, 1.5, "latency"),
+        (Kind.QUALITY, 0.08, "quality"),
+    ],
+)
+def test_a_fault_of_the_candidate_takes_it_back_once_it_has_begun_and_nowhere_else(
+    kind: Kind, strength: float, harm: str
+) -> None:
+    elsewhere = replace(SAME, endpoint="elsewhere")
+    minute = 10  # of the rollout
+    begun = Fault(
+        kind=kind,
+        strength=strength,
+        start=BEFORE + minute,
+        endpoint="same",
+        provider="anthropic",
+        model=CANDIDATE[10:],
+    )
+    fleet = Fleet(endpoints=(SAME, elsewhere), faults=(begun,), seed=1, start=HOUR)
+    hit, spared = trial(fleet, LADDER, minute + WITHIN[harm], CANDIDATE)
+
+    assert (Phase.ROLLED_BACK, (harm,)) == (hit.phase, hit.failed)
+    assert minute < hit.minute <= minute + WITHIN[harm]
+    assert Phase.RAMPING is spared.phase
 
 
 def test_tokens_that_cost_more_are_found_where_nobody_reports_the_cost() -> None:
