@@ -1,16 +1,16 @@
 """How often rollouts are taken back wrongly, and how soon rightly: one JSON line.
 
 Rollouts are simulated request by request: sessions of 1 to 20 requests whose unit is slow or
-unlucky as a whole, bursts, common slow spells and outages, resampled latencies and tokens of real
-LLM traffic where `--data` has them. Each minute goes through `observe` and `judge`, as live.
+unlucky as a whole, bursts, common slow spells and outages, resampled tokens of real LLM traffic,
+and real latencies where `--data` names measurements of one provider. Each minute goes through
+`observe` and `judge`, as live.
 
-    python -m bench.verdicts [--rollouts 100] [--minutes 1000] [--data ../shared/data]
+    python -m bench.verdicts [--rollouts 100] [--minutes 1000] [--data FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 import time
@@ -36,6 +36,7 @@ from schemas.window import (
     MetricSummary,
     WindowAggregate,
 )
+from simulator.trace import azure
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -286,22 +287,20 @@ def reach(world: World, metric: str, seeds: Sequence[int], minutes: int = 60) ->
     return statistics.median(found)
 
 
-def real(data: Path) -> dict[str, Any]:
-    """Latencies and tokens to draw from, of the files that are there."""
-    found: dict[str, Any] = {}
-    latency = data / "traces/provider-latency/bedrock_13b.json"
-    if latency.exists():
-        rows = json.loads(latency.read_text())
+def real(latencies: Path | None = None) -> dict[str, Any]:
+    """Tokens of the simulator's trace to draw from, and latencies where a file has them.
+
+    Args:
+        latencies: A JSON array of objects with `end_to_end_latency_s`.
+    """
+    trace = azure()
+    pairs = zip(trace.context.tolist(), trace.generated.tolist(), strict=True)
+    found: dict[str, Any] = {"tokens": tuple((float(i), float(o)) for i, o in pairs)}
+    if latencies is not None:
+        rows = json.loads(latencies.read_text())
         found["latencies"] = tuple(
             1000.0 * r["end_to_end_latency_s"] for r in rows if r.get("end_to_end_latency_s")
         )
-    trace = data / "traces/AzureLLMInferenceTrace_code.csv"
-    if trace.exists():
-        with trace.open() as lines:
-            found["tokens"] = tuple(
-                (float(r["ContextTokens"]), float(r["GeneratedTokens"]))
-                for r in csv.DictReader(lines)
-            )
     return found
 
 
@@ -331,11 +330,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rollouts", type=int, default=100)
     parser.add_argument("--minutes", type=int, default=1_000)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path)
     options = parser.parse_args()
     found = real(options.data)
-    if len(found) < 2:
-        print(f"no traces in {options.data}: latencies and tokens are drawn from lognormals")
+    if options.data is None:
+        print("no --data: latencies are drawn from a lognormal")
     world = World(**found)
     begun = time.process_time()
     wrong: dict[str, int] = {}

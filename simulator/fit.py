@@ -1,6 +1,9 @@
 """Fit the numbers of profiles.py from measurements, and print them.
 
-python -m simulator.fit ../shared/data
+python -m simulator.fit FOLDER
+
+FOLDER has traces/provider-latency/*.json, routing/routerbench_dev.csv and
+routing/aider_polyglot_leaderboard.yml.
 
 Nothing of the data is kept but the printed numbers. Sources: ray-project/llmperf-leaderboard
 (about 150 requests per provider: time to first token, time per token), Aider-AI/aider (pass rate
@@ -65,8 +68,11 @@ def tail(providers: list[Floats]) -> tuple[float, float]:
     return len(beyond) / len(scaled), float(1 / np.mean(np.log(beyond / TAIL)))
 
 
-def main(folder: Path) -> int:
+def main(folder: Path | None = None) -> int:
     """Print every fitted number; 0, also when there is nothing to fit from."""
+    if folder is None:
+        print("Skipped: name the folder of the measurements, which are not in the repository.")  # noqa: T201
+        return 0
     latency = sorted((folder / "traces" / "provider-latency").glob("*.json"))
     router = folder / "routing" / "routerbench_dev.csv"
     aider = folder / "routing" / "aider_polyglot_leaderboard.yml"
@@ -90,4 +96,4 @@ def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data")))
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else None))

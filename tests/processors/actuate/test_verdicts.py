@@ -73,10 +73,7 @@ def test_harm_is_found_in_good_time(
 
 
 def test_a_cost_rise_on_real_tokens_is_found_within_600_requests(bench: ModuleType) -> None:
-    found = bench.real(Path(__file__).parents[4] / "shared" / "data")
-    if "tokens" not in found:
-        pytest.skip("AzureLLMInferenceTrace_code.csv is not there: no real tokens to draw from")
-    median = bench.reach(bench.World(**PLAIN, **found, dearer=1.15), "cost", range(15))
+    median = bench.reach(bench.World(**PLAIN, **bench.real(), dearer=1.15), "cost", range(15))
 
     assert median <= 600
 
