@@ -268,6 +268,59 @@ def test_a_file_of_another_cluster_does_not_hold_back_its_revisions(tmp_path: Pa
     assert "model-2" == served(second).model
 
 
+def test_another_cluster_begins_its_revisions_anew_while_the_application_lives() -> None:
+    them = following(record("shop/answer", 40, 9), record("shop", 41, 9), record("*", 42, 9))
+    seen: list[Change] = []
+    them.subscribe(seen.append)
+    them.began()
+    them.heard(None, record("shop/answer", 1, share=5_000))
+    them.heard(None, record("shop/answer", 2))
+    them.heard(None, record("*", 43, 1))
+
+    assert "model-40" == served(them).model
+
+    them.caught_up("another")
+
+    assert "model-2" == served(them).model
+    assert {"shop/answer": 2, "*": 43} == {k: v.revision for k, v in them.table.states.items()}
+    assert {("shop/answer", 2, False), ("*", 43, False), ("shop", 41, True)} == {
+        (change.scope, change.revision, change.deleted) for change in seen
+    }
+    assert them.whole.is_set()
+
+    them.heard(None, record("shop/answer", 3))
+    them.heard(None, record("shop/answer", 3))
+
+    assert "model-3" == served(them).model
+    assert 1 == them.counts()["stale"]
+
+
+def test_an_empty_cluster_leaves_the_configs_in_force_until_it_was_read() -> None:
+    them = following(record(revision=40))
+    them.began()
+    them.paused()
+
+    assert "model-40" == served(them).model
+
+    them.caught_up("another")
+
+    assert "own-model" == served(them).model
+
+
+def test_reading_the_same_cluster_again_changes_only_what_changed() -> None:
+    them = following(record("shop/answer", 4), record("shop", 5), record("*", 6))
+    seen: list[Change] = []
+    them.subscribe(seen.append)
+    them.began()
+    for again in (record("shop/answer", 3), record("shop/answer", 4), record("*", 7)):
+        them.heard(None, again)
+    them.caught_up("cluster")
+
+    assert {"shop/answer": 4, "*": 7} == {k: v.revision for k, v in them.table.states.items()}
+    assert {("*", False), ("shop", True)} == {(change.scope, change.deleted) for change in seen}
+    assert 0 == them.counts()["stale"]
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "foreign"])
 def test_a_damaged_file_is_ignored(tmp_path: Path, damage: str) -> None:
     first = scopes(tmp_path)

@@ -62,7 +62,8 @@ def consumer_settings(bootstrap_servers: str, app: str, more: Settings) -> Setti
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",
+        # it is read from its beginning; a place that is gone means another topic, to begin anew
+        "auto.offset.reset": "error",
         "isolation.level": "read_committed",
         "fetch.wait.max.ms": 100,
         "fetch.error.backoff.ms": 50,

@@ -36,7 +36,7 @@ class Change:
 class Scopes:
     """What the follower tells becomes the table that applications read.
 
-    While the topic is read for the first time, changes are told only at its end, so that nobody
+    While the topic is read from its beginning, changes are told only at its end, so that nobody
     hears of states that are long gone.
 
     Args:
@@ -64,12 +64,19 @@ class Scopes:
         memory = (load(self._file) if self._file else None) or Memory()
         self._cluster = memory.cluster
         self._states = dict(memory.states)
-        self._remembered = dict(memory.states)  # from the file, not yet seen on the topic
-        self._topic: dict[str, ScopeState] = {}  # newest of the topic while it is read first
+        self._reading = True  # from the topic's beginning
+        self._remembered = dict(memory.states)  # known before that
+        self._topic: dict[str, ScopeState] = {}  # newest of the topic since it began
         self._untold: dict[str, Change] = {}
         self._unserved: set[str] = set()
         self._unsaved_since: float | None = None
         self.table = Table(self._states)
+
+    def began(self) -> None:
+        """The topic is read from its beginning: what is known stays in force until its end."""
+        self._reading = True
+        self._remembered = dict(self._states)
+        self._topic.clear()
 
     def heard(self, key: str | None, value: bytes | None) -> None:
         """Apply a record of the config topic; an older or unusable one is counted and left."""
@@ -85,30 +92,31 @@ class Scopes:
             return
         if self._services is not None and state.scope.split("/", 1)[0] not in self._services:
             return
-        if not self.whole.is_set():
+        if self._reading:
             before = self._topic.get(state.scope)
             if before is None or state.follows(before):
                 self._topic[state.scope] = state
         known = self._states.get(state.scope)
         if known is not None and not state.follows(known):
-            same = (state.epoch, state.revision) == (known.epoch, known.revision)
-            self._counts["stale"] += 0 if same and state.scope in self._remembered else 1
+            again = self._reading and state.scope in self._remembered
+            self._counts["stale"] += 0 if again else 1
             return
         self._apply(state)
 
     def caught_up(self, cluster: str | None) -> None:
         """The topic was read whole: what it does not have any more is gone."""
-        if not self.whole.is_set():
+        if self._reading:
             if cluster != self._cluster:
-                # another cluster counts its revisions anew: the file says nothing about them
+                # another cluster counts its revisions anew: what was known says nothing about them
                 for state in self._topic.values():
-                    if state.scope in self._remembered:
+                    if self._states.get(state.scope) is not state:
                         self._apply(state)
             for scope in self._remembered.keys() - self._topic.keys():
                 self._delete(scope)
             self._cluster = cluster
             self._remembered.clear()
             self._topic.clear()
+            self._reading = False
             self.whole.set()
         self._tell()
 
@@ -188,7 +196,7 @@ class Scopes:
         self._unserved.add(change.scope)
         if self._unsaved_since is None:
             self._unsaved_since = time.monotonic()
-        if self.whole.is_set():
+        if not self._reading:
             self._tell()
 
     def _serve(self) -> None:
