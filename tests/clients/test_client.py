@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import pickle
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +32,7 @@ def client() -> Iterator[Client]:
 
 def reported(client: Client) -> list[dict[str, Any]]:
     """What waits, or has been waiting; read before the thread takes it."""
-    return [
-        dict(fields) for _, _, fields in client._outbox._waiting if not isinstance(fields, bytes)
-    ]
+    return [dict(fields) for _, _, fields in client._outbox._waiting]
 
 
 @pytest.fixture
@@ -79,6 +79,98 @@ def test_no_argument_makes_the_client_raise(client: Client, odd: object) -> None
     client.report_quality(any_odd, service=any_odd, endpoint=any_odd)
     with client.track_request(any_odd, any_odd, unit=any_odd) as request:
         request.tokens(any_odd, any_odd)
+    with client.track_request("s", "e", config=any_odd, default=any_odd, request_id=any_odd) as it:
+        assert isinstance(it.config, Config)
+        it.quality(any_odd)
+    assert isinstance(client.get_config("s", "e", None, any_odd), Config)
+
+
+def test_further_fields_may_have_any_name(held: Client) -> None:
+    fields = {"service": "other", "endpoint": "other", "overall": 1.0, "self": 1}
+    held.report(**fields)
+    held.report_quality(80.0, **{**fields, "service": "s", "endpoint": "e"})
+    with held.track_request("s", "e", **fields) as request:
+        request.quality(90.0, **fields, config=None, unit="x", request_id="x")
+    _, one, another, event = reported(held)
+
+    assert [("s", "e")] * 3 == [(row["service"], row["endpoint"]) for row in (one, another, event)]
+    assert (80.0, 90.0) == (one["overall"], another["overall"])
+    assert request.request_id == another["request_id"]
+
+
+def test_what_has_a_place_may_come_by_name(held: Client) -> None:
+    with held.track_request(service="s", endpoint="e") as request:
+        request.quality(overall=90.0)
+    held.report_quality(overall=80.0, service="s", endpoint="e")
+    rows = reported(held)
+
+    assert [("s", "e")] * 3 == [(row["service"], row["endpoint"]) for row in rows]
+    assert [90.0, None, 80.0] == [row.get("overall") for row in rows]
+
+
+def test_one_odd_event_of_many_is_invalid_alone(client: Client) -> None:
+    good = {"timestamp": 1, "service": "s", "endpoint": "e", "model": "m", "provider": "p"}
+    odd: Any = [good, None, b"bytes", good]
+
+    assert 4 == client.report_many(odd)
+
+    client.close(0.5)
+
+    counts = client.counters()
+    assert (4, 2) == (counts["reported"], counts["invalid"])
+
+
+def test_a_clock_that_fails_is_counted() -> None:
+    def clock() -> int:
+        raise RuntimeError
+
+    with Client(NOWHERE, "app", clock=clock) as client:
+        assert not client.report(service="s")
+        assert 1 == client.counters()["troubles"]
+
+
+def test_an_equal_default_is_no_other_default(client: Client) -> None:
+    def default(model: str = "m") -> Config:
+        return Config(provider="p", model=model, parameters={"a": "1"})
+
+    served = {id(client.get_config("s", "e", None, default())) for _ in range(100)}
+
+    assert 1 == len(served)
+    assert 1 == len(client._scopes.table.plans)
+    assert "other" == client.get_config("s", "e", None, default("other")).model
+    assert default() == client.get_config("s", "e", None, default())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Config(parameters={"a": "1"}), Config(parameters={"a": "2"})),
+        (Config(temperature=0.1), Config(temperature=0.2)),
+        (Config(top_k=1), Config(max_tokens=1)),
+    ],
+)
+def test_defaults_that_differ_are_served_apart(client: Client, one: Config, other: Config) -> None:
+    for _ in range(2):
+        assert one == client.get_config("s", "e", None, one)
+        assert other == client.get_config("s", "e", None, other)
+
+
+def test_a_default_for_every_request_does_not_fill_the_memory(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmopt_client.table.PLANS", 10)
+    for n in range(100):
+        assert n == client.get_config("s", "e", "u", Config(max_tokens=n)).max_tokens
+
+    assert 10 >= len(client._scopes.table.plans)
+
+
+def test_a_config_is_copied_and_pickled_as_a_value() -> None:
+    config = Config(provider="p", parameters={"a": "1"})
+    same = pickle.loads(pickle.dumps(config))
+
+    assert (config, hash(config)) == (same, hash(same))
+    assert hash(config) != hash(replace(config, model="m"))
 
 
 def test_arguments_that_can_never_work_are_told_at_once() -> None:
@@ -175,6 +267,24 @@ class ReadTimeout(Exception):
     pass
 
 
+class UnreadError(Exception):
+    """As HTTP clients have them: no response yet, and asking for it raises."""
+
+    @property
+    def response(self) -> object:
+        raise RuntimeError
+
+
+class UnreadableError(UnreadError):
+    @property
+    def status_code(self) -> int:
+        raise RuntimeError
+
+
+class AnsweredError(UnreadError):
+    status_code = 429
+
+
 @pytest.mark.parametrize(
     ("error", "status", "name"),
     [
@@ -182,6 +292,9 @@ class ReadTimeout(Exception):
         (ReadTimeout(), 504, "timeout"),
         (RateLimitError(), 429, "RateLimitError"),
         (ValueError("x"), 500, "ValueError"),
+        (UnreadError(), 500, "UnreadError"),
+        (UnreadableError(), 500, "UnreadableError"),
+        (AnsweredError(), 429, "AnsweredError"),
         (asyncio.CancelledError(), 499, "cancelled"),
         (KeyboardInterrupt(), 499, "cancelled"),
     ],
@@ -195,6 +308,21 @@ def test_an_exception_is_reported_and_goes_on_unchanged(
 
     assert error is caught.value
     assert (status, name) == (event["status_code"], event["error_type"])
+
+
+def test_a_request_that_cannot_be_described_is_invalid_and_its_exception_goes_on(
+    client: Client,
+) -> None:
+    error = ValueError("x")
+    request = client.track_request("s", "e")
+    request.config = None  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="x") as caught, request:
+        raise error
+    client.close(0.5)
+
+    assert error is caught.value
+    assert error.__context__ is None
+    assert (1, 1) == ((counts := client.counters())["reported"], counts["invalid"])
 
 
 def test_an_error_without_an_exception_is_the_applications_to_name(held: Client) -> None:

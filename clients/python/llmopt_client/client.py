@@ -8,7 +8,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -31,8 +30,9 @@ class Client:
     """One application's line to the optimizer. Make one per process, after forking.
 
     No method waits for Kafka (except `ready` and `close`, which say how long) and none raises
-    into the application; what goes wrong is counted in `counters()` and logged by the logger
-    `llmopt_client`.
+    into the application, whatever values and further fields it is given; what goes wrong is counted
+    in `counters()` and logged by the logger `llmopt_client`. Only a call that does not fit its
+    signature (`get_config()`, one argument too many) is Python's own TypeError.
 
     Args:
         bootstrap_servers: Kafka, `host:port[,host:port…]`.
@@ -104,8 +104,8 @@ class Client:
             unit: Who is served (user, session, request): the same unit keeps its cohort while a
                 rollout grows. Without one the request is no part of a rollout and gets the stable
                 config.
-            default: The application's own settings; they fill what the optimizer leaves open. Keep
-                one object and pass it each time.
+            default: The application's own settings; they fill what the optimizer leaves open. Equal
+                ones are the same to the client; one object that is kept is found fastest.
 
         Returns:
             The config. It never raises: when anything is wrong it is *default*.
@@ -113,7 +113,7 @@ class Client:
         try:
             table = self._scopes.table
             try:
-                plan = table.plans[service, endpoint, id(default)]
+                plan = table.plans[service, endpoint, default]
             except KeyError:
                 plan = table.plan(service, endpoint, default)
             if unit is None or plan.candidate is None:
@@ -135,7 +135,7 @@ class Client:
         """
         return self._scopes.subscribe(callback)
 
-    def report(self, **fields: Any) -> bool:
+    def report(self, /, **fields: Any) -> bool:
         """Report one LLM request, by the fields of a metric event.
 
         Returns:
@@ -145,18 +145,19 @@ class Client:
 
     def report_many(self, events: Iterable[Mapping[str, Any]]) -> int:
         """Report several at once; how many were taken. Each must have its timestamp."""
-        with suppress(Exception):
-            return self._outbox.put_many(
-                kafka.METRICS, ((str(fields.get("service", "")), fields) for fields in events)
-            )
-        return 0
+        try:
+            return self._outbox.put_many(kafka.METRICS, [(key_of(one), one) for one in events])
+        except Exception as error:  # noqa: BLE001  # never into the application
+            self._scopes.trouble(error)
+            return 0
 
     def report_quality(
         self,
-        overall: float,
+        overall: float | None = None,
+        /,
         *,
-        service: str,
-        endpoint: str,
+        service: str = "",
+        endpoint: str = "",
         config: Config | None = None,
         unit: str | None = None,
         **more: Any,
@@ -170,23 +171,27 @@ class Client:
             config: What the request was served with; else give `model` and `provider`.
             unit: Who was served.
             **more: Further fields of a quality score: dimensions, confidence, method, request_id …
+                `overall` may come by name, too; the one given by position wins.
 
         Returns:
             False when it was dropped.
         """
-        fields: dict[str, Any] = {"service": service, "endpoint": endpoint, "overall": overall}
-        fields["unit_id"] = unit
-        if config is not None:
+        fields: dict[str, Any] = {"service": service, "endpoint": endpoint, "unit_id": unit}
+        if isinstance(config, Config):
             fields["model"] = config.model or "unknown"
             fields["provider"] = config.provider or "unknown"
             fields["config_version"] = config.version
             fields["cohort"] = config.cohort
-        return self._put(kafka.QUALITY, {**fields, **more})
+        fields |= more
+        if overall is not None:
+            fields["overall"] = overall
+        return self._put(kafka.QUALITY, fields)
 
     def track_request(
         self,
-        service: str,
-        endpoint: str,
+        service: str = "",
+        endpoint: str = "",
+        /,
         *,
         unit: str | None = None,
         config: Config | None = None,
@@ -195,15 +200,27 @@ class Client:
     ) -> TrackedRequest:
         """A context manager that measures one request and reports it.
 
-        Without a unit, the request is its own. Without a config, it is the one of `get_config`.
-        Further fields of a metric event (trace_id, region, tags …) are passed on.
+        Service and endpoint may come by position or by name; those by position win. Without them
+        the report is counted as invalid. Without a unit, the request is its own. Without a config,
+        it is the one of `get_config`. Further fields of a metric event (trace_id, region, tags …)
+        are passed on.
         """
-        request_id = str(more.pop("request_id", None) or new_id())
+        names = more.pop("service", ""), more.pop("endpoint", "")
+        service, endpoint = service or names[0], endpoint or names[1]
+        given = more.pop("request_id", None)
+        try:
+            request_id = str(given or new_id())
+            unit_or_request = unit or request_id
+        except Exception as error:  # noqa: BLE001  # never into the application
+            self._scopes.trouble(error)
+            request_id = unit_or_request = new_id()
+        if not isinstance(config, Config):
+            config = self.get_config(service, endpoint, unit_or_request, default)
         return TrackedRequest(
             service,
             endpoint,
             unit=unit,
-            config=config or self.get_config(service, endpoint, unit or request_id, default),
+            config=config,
             request_id=request_id,
             report=self.report,
             report_quality=self.report_quality,
@@ -240,11 +257,13 @@ class Client:
         self.close()
 
     def _put(self, topic: str, fields: dict[str, Any]) -> bool:
-        with suppress(Exception):
+        try:
             if fields.get("timestamp") is None:
                 fields["timestamp"] = self._clock()
-            return self._outbox.put(topic, str(fields.get("service", "")), fields)
-        return False
+            return self._outbox.put(topic, key_of(fields), fields)
+        except Exception as error:  # noqa: BLE001  # never into the application
+            self._scopes.trouble(error)
+            return False
 
     def _acknowledge(self, change: Change) -> None:
         ack = {
@@ -255,7 +274,15 @@ class Client:
             "applied_at": now_ms(),
             "updated_at": change.updated_at,
         }
-        self._outbox.put_raw(kafka.CONFIG_ACK, self._app, json.dumps(ack).encode())
+        self._outbox.acknowledge(self._app, json.dumps(ack).encode())
+
+
+def key_of(fields: Mapping[str, Any]) -> str:
+    """The service of an event, its key on the topic; empty for what is no event."""
+    try:
+        return str(fields.get("service", ""))
+    except Exception:  # noqa: BLE001  # it is counted as invalid when its turn comes
+        return ""
 
 
 def _close(client: weakref.ref[Client]) -> None:

@@ -8,14 +8,19 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from llmopt_client.batch import Batches
-from llmopt_client.kafka import METRICS, Settings, log
+from llmopt_client.kafka import CONFIG_ACK, METRICS, QUALITY, Seldom, Settings, log
 
 TICK_S = 0.05  # how long an event may wait before it is handed to librdkafka
+LEAVE_S = 0.2  # how long a producer that is given up may take to say what it held
+
+report_log = log.getChild("reports")
+report_log.addFilter(Seldom())
 
 Fields = Mapping[str, Any]
 NEEDED = ("timestamp", "service", "endpoint", "model", "provider")
@@ -35,7 +40,9 @@ class Outbox(threading.Thread):
         self._settings = settings
         self._capacity = capacity
         self._batches = batches
-        self._waiting: deque[tuple[str, str, Fields | bytes]] = deque()
+        self._waiting: deque[tuple[str, str, Fields]] = deque()
+        self._alone = 0  # of them, those at the head that no batch could take
+        self._acks: deque[tuple[str, bytes]] = deque(maxlen=max(1, capacity))  # the newest
         # Reentrant, since a signal handler may report while its own thread is reporting; held for
         # an append, never for any I/O.
         self._lock = threading.RLock()
@@ -66,11 +73,10 @@ class Outbox(threading.Thread):
             self._counts["dropped"] += len(rows) - len(taken)
         return len(taken)
 
-    def put_raw(self, topic: str, key: str, value: bytes) -> None:
-        """Take a message that is no report (an acknowledgement); it is counted nowhere."""
-        with self._lock:
-            if len(self._waiting) < self._capacity and not self._stopped.is_set():
-                self._waiting.append((topic, key, value))
+    def acknowledge(self, key: str, value: bytes) -> None:
+        """Take an acknowledgement of a config. It is no report, and counted nowhere."""
+        if not self._stopped.is_set():
+            self._acks.append((key, value))
 
     def counts(self) -> dict[str, int]:
         """Events so far, by what became of them.
@@ -88,11 +94,13 @@ class Outbox(threading.Thread):
                 if self._producer is not None:
                     self._producer.poll(0)
             except Exception as error:  # noqa: BLE001  # the thread must outlive whatever comes
-                self._start_again(error)
+                say("Reporting met an error, and goes on: %s", error)
+                if fatal(error):
+                    self._leave(0.0)
                 self._stopped.wait(0.5)
 
     def close(self, timeout: float) -> None:
-        """Send what waits, for at most *timeout* seconds; the rest is counted as failed."""
+        """Send what waits, for at most *timeout* seconds; the rest is dropped or has failed."""
         deadline = time.monotonic() + timeout
         self._stopped.set()
         if self.is_alive():
@@ -104,100 +112,139 @@ class Outbox(threading.Thread):
         with self._lock:
             self._counts["dropped"] += len(self._waiting)
             self._waiting.clear()
-        if self._producer is not None:
-            with suppress(Exception):
-                self._producer.flush(max(0.0, deadline - time.monotonic()))
-                self._producer.purge()
-                self._producer.flush(0.2)
-        self._producer = None
+        self._acks.clear()
+        self._leave(deadline - time.monotonic())
 
     def _drain(self, deadline: float | None) -> None:
         """Hand what waits to librdkafka; pause while its own queue is full."""
-        while self._waiting and (deadline is None or time.monotonic() < deadline):
+        while (self._waiting or self._acks) and (deadline is None or time.monotonic() < deadline):
             if deadline is None and self._stopped.is_set():
                 return
             if self._producer is None:
                 self._producer = Producer(self._settings)
-            if self._batches is not None and self._batches.ready():
-                self._drain_batch(self._batches)
+            if self._acks:
+                self._send_ack()
+            elif self._batches is not None and not self._alone and self._batches.ready():
+                self._send_batch(self._batches)
             else:
                 self._send_one()
 
-    def _send_one(self) -> None:
-        topic, key, fields = self._waiting[0]
-        if isinstance(fields, bytes):
-            if self._produce(topic, key, fields, 0):
-                self._waiting.popleft()
-            return
+    def _send_ack(self) -> None:
+        key, value = self._acks[0]
         try:
-            value = encode(topic, fields)
-        except (ValueError, TypeError) as error:
-            log.warning("An event was not reported: %s", error)
-            self._waiting.popleft()
-            self._count("invalid")
-            return
-        if self._produce(topic, key, value, 1):
-            self._waiting.popleft()
+            if not self._produce(CONFIG_ACK, key.encode(), value, 0):
+                return
+        except Exception as error:
+            if fatal(error):
+                raise
+            say("An acknowledgement was not sent: %s", error)
+        self._acks.popleft()
 
-    def _drain_batch(self, batches: Batches) -> None:
+    def _send_one(self) -> None:
+        """Send the event at the head. Whatever is wrong with it, the next one gets its turn."""
+        topic, key, fields = self._waiting[0]
+        try:
+            if self._produce(topic, key.encode(), encode(topic, fields), 1):
+                self._done(1, "sent")
+        except Exception as error:
+            if fatal(error):
+                raise
+            refused = isinstance(error, KafkaException)
+            self._done(1, *(("sent", "failed") if refused else ("invalid",)))
+            say("An event was not reported: %s", error)
+
+    def _send_batch(self, batches: Batches) -> None:
         """Send the metric events at the head in one message; what does not fit goes alone."""
+        with self._lock:
+            head = list(islice(self._waiting, batches.size))
         taken: list[Fields] = []
-        while self._waiting and len(taken) < batches.size:
-            topic, _, fields = self._waiting[0]
-            if topic != METRICS or isinstance(fields, bytes) or not batches.fits(fields):
+        for topic, _, fields in head:
+            if topic != METRICS or not batches.fits(fields):
                 break
             taken.append(fields)
-            self._waiting.popleft()
         if not taken:
             self._send_one()
             return
-        value = batches.pack(taken)
-        while not self._produce(METRICS, str(taken[0]["service"]), value, len(taken)):
-            if self._stopped.is_set():
-                self._count("sent", len(taken))
-                self._count("failed", len(taken))
-                return
+        try:
+            key, value = str(taken[0]["service"]).encode(), batches.pack(taken)
+            while not self._produce(METRICS, key, value, len(taken)):
+                if self._stopped.is_set():
+                    return
+            self._done(len(taken), "sent")
+        except Exception as error:
+            if fatal(error):
+                raise
+            # one event of them, or their sum, is the reason: none shares the fate of another
+            say("A batch was not reported, its events go alone: %s", error)
+            self._alone = len(taken)
 
-    def _produce(self, topic: str, key: str, value: bytes, events: int) -> bool:
+    def _produce(self, topic: str, key: bytes, value: bytes, events: int) -> bool:
+        """Hand over one message of so many events; False while librdkafka's queue is full.
+
+        Raises:
+            KafkaException: It is refused, or the producer cannot go on.
+        """
+
         def delivered(error: object, _: object) -> None:
             self._count("failed" if error else "delivered", events)
 
         try:
             self._producer.produce(topic, value, key, on_delivery=delivered)
         except BufferError:
-            self._producer.poll(0.05)
+            # what an application's log handler raises in here is no fault of this message
+            with suppress(Exception):
+                self._producer.poll(TICK_S)
             return False
-        except KafkaException as error:
-            if error.args[0].fatal():
-                raise
-            log.warning("A report was refused: %s", error)
-            self._count("failed", events)
-        self._count("sent", events)
         return True
+
+    def _done(self, events: int, *counters: str) -> None:
+        """Take events from the head and say what became of them, both at once."""
+        self._alone = max(0, self._alone - events)
+        with self._lock:
+            for _ in range(events):
+                self._waiting.popleft()
+            for name in counters:
+                self._counts[name] += events
 
     def _count(self, name: str, by: int = 1) -> None:
         with self._lock:
             self._counts[name] += by
 
-    def _start_again(self, error: Exception) -> None:
-        """Leave a producer that cannot go on; what it held is counted as failed."""
-        log.warning("Reporting starts again: %s", error)
+    def _leave(self, seconds: float) -> None:
+        """Give the producer *seconds* to end; what it still holds then is counted as failed."""
         producer, self._producer = self._producer, None
-        if producer is not None and isinstance(error, KafkaException):
+        if producer is not None:
+            with suppress(Exception):
+                producer.flush(max(0.0, seconds))
             with suppress(Exception):
                 producer.purge()
-                producer.poll(0)
+                producer.flush(LEAVE_S)
+        with self._lock:  # nobody is left to hear of the others
+            self._counts["failed"] = self._counts["sent"] - self._counts["delivered"]
+
+
+def fatal(error: Exception) -> bool:
+    """Whether the producer that raised this can never send again."""
+    cause = error.args[0] if isinstance(error, KafkaException) and error.args else None
+    return isinstance(cause, KafkaError) and cause.fatal()
+
+
+def say(text: str, error: Exception) -> None:
+    """Log, whatever the error's own text or the application's handlers raise."""
+    with suppress(Exception):
+        report_log.warning(text, error)
 
 
 def encode(topic: str, fields: Fields) -> bytes:
-    """One event as JSON, without the fields that are None.
+    """One event as JSON in UTF-8, without the fields that are None.
 
     Raises:
-        ValueError: A required field is missing, or a number is not finite.
+        ValueError: A required field is missing, a number is not finite, or a text is no Unicode.
         TypeError: A value is nothing that JSON has.
+        Exception: Whatever an odd value raises when it is looked at.
     """
-    for name in NEEDED:
-        if fields.get(name) is None:
+    for name in (*NEEDED, "overall") if topic == QUALITY else NEEDED:
+        if fields.get(name) in {None, ""}:
             raise ValueError(f"{name} is missing in an event for {topic}")
     present = {name: value for name, value in fields.items() if value is not None}
-    return json.dumps(present, separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(present, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode()

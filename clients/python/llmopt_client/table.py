@@ -21,12 +21,10 @@ class Plan:
     be assigned at random cannot be compared.
     """
 
-    __slots__ = ("_assigned", "_salt", "_share", "alone", "candidate", "control", "default")
+    __slots__ = ("_assigned", "_salt", "_share", "alone", "candidate", "control")
 
     def __init__(self, state: ScopeState | None, default: Config | None) -> None:
-        own = default or EMPTY
-        # held, so that the id it is remembered by stays its own
-        self.default = default
+        own = default if isinstance(default, Config) else EMPTY
         base = own if state is None or state.stable is None else state.stable.over(own)
         self.alone = base
         self.control = base
@@ -62,7 +60,7 @@ class Table:
 
     def __init__(self, states: Mapping[str, ScopeState]) -> None:
         self.states = states
-        self.plans: dict[tuple[str, str, int], Plan] = {}
+        self.plans: dict[tuple[str, str, Config | None], Plan] = {}
 
     def without(self, scopes: AbstractSet[str]) -> Table:
         """A table that works out anew what any of *scopes* has a say in."""
@@ -80,7 +78,7 @@ class Table:
         plan = Plan(self._state(service, endpoint), default)
         if len(self.plans) >= PLANS:
             self.plans.clear()
-        self.plans[service, endpoint, id(default)] = plan
+        self.plans[service, endpoint, default] = plan
         return plan
 
     def _state(self, service: str, endpoint: str) -> ScopeState | None:

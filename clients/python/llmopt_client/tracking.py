@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -68,6 +69,16 @@ class TrackedRequest:
     ) -> None:
         """Report; an exception goes on."""
         latency = (time.perf_counter() - self._began) * 1_000
+        try:
+            self._report(**self._fields(latency, kind, error))
+        except Exception:  # noqa: BLE001  # whatever this met, the application goes on
+            with suppress(Exception):  # it lacks what could not be read: counted as invalid
+                self._report(service=self.service, endpoint=self.endpoint)
+
+    def _fields(
+        self, latency: float, kind: type[BaseException] | None, error: BaseException | None
+    ) -> dict[str, Any]:
+        """What to report of a request that took *latency* ms."""
         status, name = self._status or (500 if self._error else 200), self._error
         if kind is not None and name is None:
             status, name = outcome(kind, error)
@@ -91,7 +102,7 @@ class TrackedRequest:
             "time_to_first_token_ms": self._first,
             "cached_tokens": self._cached,
         }
-        self._report(**{**fields, **self._more})
+        return {**fields, **self._more}
 
     def tokens(self, input: int, output: int, cached: int | None = None) -> None:  # noqa: A002
         """How many tokens went in and came out; *cached* of the input were read from a cache."""
@@ -114,17 +125,19 @@ class TrackedRequest:
         """It failed without an exception, or with one that this names better."""
         self._error, self._status = type, status
 
-    def quality(self, overall: float, **more: Any) -> None:
-        """Report how good the answer was, 0 to 100, for the config that gave it."""
-        self._report_quality(
-            overall,
-            service=self.service,
-            endpoint=self.endpoint,
-            config=self.config,
-            request_id=self.request_id,
-            unit=self._unit,
-            **more,
-        )
+    def quality(self, overall: float | None = None, /, **more: Any) -> None:
+        """Report how good the answer was, 0 to 100, for the config that gave it.
+
+        What the request knows of itself (service, endpoint, config, unit, request_id) stays.
+        """
+        own = {
+            "service": self.service,
+            "endpoint": self.endpoint,
+            "config": self.config,
+            "request_id": self.request_id,
+            "unit": self._unit,
+        }
+        self._report_quality(overall, **{**more, **own})
 
 
 def outcome(kind: type[BaseException], error: BaseException | None) -> tuple[int, str]:
@@ -132,18 +145,27 @@ def outcome(kind: type[BaseException], error: BaseException | None) -> tuple[int
 
     Returns:
         (504, "timeout") for time-outs, (499, "cancelled") for what stopped the caller itself,
-        the exception's own status where it has one, else 500, with the exception's name.
+        the exception's own status where it has one that can be read, else 500, with the
+        exception's name.
     """
     if issubclass(kind, TimeoutError) or "timeout" in kind.__name__.lower():
         return 504, "timeout"
     if issubclass(kind, asyncio.CancelledError) or not issubclass(kind, Exception):
         return 499, "cancelled"
-    for holder in (error, getattr(error, "response", None)):
+    for holder in (error, peek(error, "response")):
         for name in ("status_code", "http_status", "status"):
-            status = getattr(holder, name, None)
+            status = peek(holder, name)
             if isinstance(status, int) and 400 <= status <= 599:
                 return status, kind.__name__
     return 500, kind.__name__
+
+
+def peek(holder: object, name: str) -> object:
+    """An attribute, or None where there is none, or where looking at it raises."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:  # noqa: BLE001  # the application's property, while its own error is on its way
+        return None
 
 
 def new_id() -> str:
