@@ -129,6 +129,21 @@ def test_a_late_minute_opens_a_session_again_that_may_go_on(
     ]
 
 
+def test_a_session_that_is_open_again_is_so_for_all_its_keys(
+    make_events: Making, make_partial: Telling
+) -> None:
+    span, other = Session("visits", 5 * MINUTE, 1_440 * MINUTE), (*KEY[:2], "small", *KEY[3:])
+    task = Task(span, grace=30)
+    for i, (reached, key) in enumerate([(1, KEY), (1, other), (6, None), (7, KEY), (8, None)]):
+        at = [START + (0 if i < 2 else 4) * MINUTE] if key else []
+        found = make_events(at, 1, (key or KEY,))
+        task.take(make_partial(i, watermark=START + reached * MINUTE, found=found))
+    newest = {row.model: row for row in task.rows if row.window == span.name}
+
+    assert {"large", "small", "*"} == newest.keys()
+    assert {(10, False)} == {(minute(row.end), row.closed) for row in newest.values()}
+
+
 def test_a_busy_scope_has_sessions_of_the_greatest_length_cut_where_windows_are(
     make_events: Making, make_partial: Telling
 ) -> None:
