@@ -45,7 +45,7 @@ from streams.settings import Settings
 BENCH = "ingest"
 BAR = 100_000  # events a second
 CORES = 2
-WARM_UP = 15.0  # seconds before anything is measured
+WARM_UP = 30.0  # seconds before anything is measured: the broker compiles itself meanwhile
 DRAINED_WITHIN = 60.0  # seconds
 GROWTH = 0.01  # of the rate, that the lag may grow by and still count as flat
 

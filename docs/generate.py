@@ -54,9 +54,7 @@ def topics() -> str:
                 topic.key,
                 "as it came" if topic.record is None else topic.wire,
                 {"one": "1"}.get(topic.partitions, topic.partitions),
-                "newest per key"
-                if topic.retention_ms is None
-                else f"{topic.retention_ms // DAY} d",
+                _kept(topic.retention_ms),
             )
             for topic in every
         ],
