@@ -13,13 +13,16 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
+from demo.before import check
 from demo.evidence import gather
 from demo.promises import judge
 from demo.report import show
 from demo.run import PIPELINE, DemoFailed, run, workers
 from infra.environment import Environment
 from infra.errors import InfraError
+from streams.cli.failure import explained
 
 WIDE = 118  # columns
 
@@ -39,6 +42,7 @@ def main(*, minutes: int, speed: float, keep: bool, as_json: bool) -> None:
 
     folder = Path(tempfile.mkdtemp(prefix="llmopt-demo-"))
     try:
+        check(os.environ)
         say("Starting a real Kafka, a schema registry and a real Postgres.")
         with Environment.start(folder, say, given=os.environ) as env:
             ran = run(env, folder, os.environ, minutes=minutes, speed=speed, say=say)
@@ -50,8 +54,14 @@ def main(*, minutes: int, speed: float, keep: bool, as_json: bool) -> None:
                 evidence = gather(ran, environment)
         promises = judge(evidence)
     except (DemoFailed, InfraError) as error:
-        console.print(f"[red]The demo failed:[/] {error}")
+        console.print(f"[red]The demo failed:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
+    except Exception as error:
+        known = explained(error)
+        if known is None:
+            raise
+        console.print(f"[red]The demo failed:[/] {escape(known.message)}", soft_wrap=True)
+        sys.exit(known.exit_code)
     finally:
         if keep:
             say(f"The data is kept in {folder}.")

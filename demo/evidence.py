@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from demo.promises import Ending, Evidence, Held, Sent
 from demo.recompute import compare
-from demo.run import DemoFailed, Ran, command
+from demo.run import SCENARIO, DemoFailed, Ran, command
 from demo.stored import COPIED, Key, Row, compare_tables, expected
 from schemas.codec import Codec
 from schemas.journal import JournalRecord
 from schemas.registry import RegistryClient
-from schemas.rollout import Deployment, Phase
+from schemas.rollout import Deployment, Phase, Verdict
+from schemas.scope import ALL, scope_of
 from schemas.topics import (
     AGGREGATES,
     CONFIG,
@@ -25,6 +26,8 @@ from schemas.topics import (
     Topic,
     journal,
 )
+from simulator.fleet import Fleet
+from simulator.scenario import read
 from streams.reading import records
 
 ENDED = (Phase.PROMOTED, Phase.ROLLED_BACK)
@@ -56,9 +59,10 @@ def gather(ran: Ran, env: Mapping[str, str]) -> Evidence:
         sent=sent(ran.summary),
         counts=sum((Counter(line.counts) for line in lines), Counter()),
         endings=endings(found[DEPLOYMENTS.name]),
+        worse=worse(read(SCENARIO)),
         killed_pid=ran.killed_pid,
         dropped=dropped,
-        commits_after_kill=taken_over(lines, ran.killed_at),
+        commits_after_kill=taken_over(lines, ran.killed_at, ran.killed_had),
         windows_compared=compared,
         windows_wrong=wrong,
         revisions=revisions,
@@ -68,17 +72,42 @@ def gather(ran: Ran, env: Mapping[str, str]) -> Evidence:
     )
 
 
-def taken_over(lines: Sequence[JournalRecord], killed_at: int) -> int:
-    """Commits of partitions whose owner changed after *killed_at*, by their new owners."""
+def taken_over(
+    lines: Sequence[JournalRecord], killed_at: int, had: Collection[int]
+) -> dict[int, int]:
+    """Commits of the partitions that *had* another owner from *killed_at* on, by their new owners.
+
+    Args:
+        lines: The journal of a stage.
+        killed_at: ms since the epoch.
+        had: The partitions of who was killed.
+    """
     before: dict[int, int] = {}
     for line in lines:
         if line.now <= killed_at:
             before[line.partition] = max(line.epoch, before.get(line.partition, 0))
-    return sum(line.epoch > before.get(line.partition, line.epoch) for line in lines)
+    since = Counter(
+        line.partition for line in lines if line.epoch > before.get(line.partition, line.epoch)
+    )
+    return {partition: since[partition] for partition in sorted(had)}
+
+
+def worse(fleet: Fleet) -> dict[str, frozenset[str]]:
+    """For each scope the models whose answers are truly worse there than those of most."""
+    found = {}
+    for one in fleet.endpoints:
+        usual = one.truth.get(ALL, {}).get("quality", 0.0)
+        found[scope_of(one.service, one.endpoint)] = frozenset(
+            model for model, truth in one.truth.items() if truth.get("quality", usual) < usual
+        )
+    return found
 
 
 def sent(summary: Mapping[str, Any]) -> Sent | None:
     """What the fleet says, None when it says that some of it never arrived."""
+    clients = summary["clients"]
+    if summary["garbage_failed"] or any(clients[name] for name in ("dropped", "invalid", "failed")):
+        return None
     services = summary["services"].values()
     return Sent(
         metrics=summary["messages"],
@@ -105,6 +134,7 @@ def endings(deployments: Sequence[Deployment]) -> list[Ending]:
                     stable_model=each.stable_model or "",
                     candidate_model=each.candidate_model,
                     reason=each.reason,
+                    failed=tuple(g.metric for g in each.guardrails if g.verdict is Verdict.FAIL),
                     minutes=(each.at - began.get(each.id, each.at)) / 60_000,
                 )
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,6 +25,7 @@ class Ending:
     stable_model: str
     candidate_model: str
     reason: str
+    failed: tuple[str, ...]  # the guardrails that took it back: errors, latency, cost, quality
     minutes: float  # from its first step
 
 
@@ -61,8 +62,9 @@ class Evidence:
     counts: Mapping[str, int]  # of collect's journal
     dropped: int  # events that merge found too late, though collect had summed them
     endings: Sequence[Ending]
+    worse: Mapping[str, Collection[str]]  # scope -> models whose answers are truly worse there
     killed_pid: int | None
-    commits_after_kill: int  # of the partitions that had another owner from then on
+    commits_after_kill: Mapping[int, int]  # of collect's partitions that the killed worker had
     windows_compared: int
     windows_wrong: Sequence[str]  # record ids
     revisions: Mapping[str, Sequence[int]]  # scope -> revisions in the order of the topic
@@ -74,8 +76,8 @@ class Evidence:
 def judge(evidence: Evidence) -> list[Promise]:
     """Every promise, in the order in which the demo tells them."""
     return [
-        moved(evidence.endings, evidence.sent),
-        taken_back(evidence.endings),
+        moved(evidence.endings, evidence.worse, evidence.sent),
+        taken_back(evidence.endings, evidence.worse),
         survived(evidence.killed_pid, evidence.commits_after_kill),
         accounted(evidence.sent, evidence.counts, evidence.dropped),
         exact(evidence.windows_compared, evidence.windows_wrong),
@@ -85,38 +87,67 @@ def judge(evidence: Evidence) -> list[Promise]:
     ]
 
 
-def moved(endings: Sequence[Ending], sent: Sent | None) -> Promise:
-    """At least two scopes serve a cheaper model now, and it saved money."""
+def moved(
+    endings: Sequence[Ending], worse: Mapping[str, Collection[str]], sent: Sent | None
+) -> Promise:
+    """At least two scopes serve a cheaper model now that is no worse there, and it saved money."""
     name = "moved to a cheaper model"
-    won = sorted({each.scope for each in endings if each.phase == "promoted"})
+    won = sorted(
+        {
+            each.scope
+            for each in endings
+            if each.phase == "promoted"
+            and each.candidate_model != each.stable_model
+            and each.candidate_model not in worse.get(each.scope, ())
+        }
+    )
     if sent is None or sent.default_usd <= 0:
-        return Promise(name, kept=False, sentence="the fleet did not say what it cost")
+        return Promise(
+            name,
+            kept=False,
+            sentence="the fleet did not say what it cost, or some of its reports never arrived",
+        )
     saved = sent.default_usd - sent.cost_usd
     share = saved / sent.default_usd
     sentence = f"{len(won)} scopes ({', '.join(won) or 'none'}), ${saved:,.2f} saved ({share:.0%})"
     return Promise(name, kept=len(won) >= 2 and saved > 0, sentence=sentence)
 
 
-def taken_back(endings: Sequence[Ending]) -> Promise:
-    """A candidate that was worse is gone again."""
-    lost = [each for each in endings if each.phase == "rolled_back"]
+def taken_back(endings: Sequence[Ending], worse: Mapping[str, Collection[str]]) -> Promise:
+    """A candidate that is truly worse was taken back for its quality, and none of them won."""
+    name = "took a bad candidate back"
+    bad = [each for each in endings if each.candidate_model in worse.get(each.scope, ())]
+    won = [each for each in bad if each.phase == "promoted"]
+    if won:
+        told = f"{won[0].scope} was moved to {won[0].candidate_model}, which is worse there"
+        return Promise(name, kept=False, sentence=told)
+    lost = [each for each in bad if each.phase == "rolled_back" and "quality" in each.failed]
     told = "; ".join(f"{each.scope}: {each.candidate_model}" for each in lost)
-    return Promise("took a bad candidate back", bool(lost), told or "no rollout was taken back")
+    return Promise(name, bool(lost), told or "no worse candidate was taken back for its quality")
 
 
-def survived(pid: int | None, commits: int) -> Promise:
-    """A worker was killed, and its partitions were served again."""
+def survived(pid: int | None, commits: Mapping[int, int]) -> Promise:
+    """A worker was killed, and each of its partitions was served again."""
     name = "survived a killed worker"
-    if pid is None:
-        return Promise(name, kept=False, sentence="no worker was killed")
-    sentence = f"process {pid} was killed; its partitions had {commits:,} commits since"
-    return Promise(name, commits > 0, sentence)
+    if pid is None or not commits:
+        return Promise(name, kept=False, sentence="no worker that had partitions was killed")
+    sentence = (
+        f"process {pid} was killed; its {len(commits)} partitions of collect had "
+        f"{sum(commits.values()):,} commits since"
+    )
+    idle = sorted(partition for partition, n in commits.items() if not n)
+    if idle:
+        sentence += f", but none of partition {idle[0]}"
+    return Promise(name, not idle, sentence)
 
 
 def accounted(sent: Sent | None, counts: Mapping[str, int], dropped: int) -> Promise:
     """Everything sent was read once and became exactly one thing."""
     name = "every event accounted for"
-    if sent is None or not counts:
+    if sent is None:
+        told = "the fleet did not say what it sent, or some of that never arrived"
+        return Promise(name, kept=False, sentence=told)
+    if not counts:
         return Promise(name, kept=False, sentence="nothing was counted")
     read = counts.get("read", 0)
     became = {

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,7 @@ class Ran:
     truth: Path
     killed_pid: int | None
     killed_at: int  # ms
+    killed_had: Collection[int]  # partitions of collect
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -140,13 +141,14 @@ def run(
         )
         truth = folder / "truth.npz"
         fleet, clock = simulate(settings, truth, minutes, speed), time.monotonic()
-        killed_pid, killed_at = None, 0
+        killed_pid, killed_at, killed_had = None, 0, frozenset[int]()
         try:
             while fleet.poll() is None:
                 crew.check()
                 time.sleep(0.2)
                 gone = time.monotonic() - clock
                 if killed_pid is None and gone > 0.45 * minutes * 60 / speed:
+                    killed_had = owned(settings, "worker-2")
                     killed_at = time.time_ns() // 1_000_000
                     killed_pid = crew.kill("worker-2")
                     say(f"Killed worker-2 (process {killed_pid}) with SIGKILL; starting it again.")
@@ -158,7 +160,7 @@ def run(
                 fleet.wait(10)
         say("The fleet has ended; waiting for the last windows.")
         drain(settings, crew, environment)
-    return Ran(settings, summary, truth, killed_pid, killed_at)
+    return Ran(settings, summary, truth, killed_pid, killed_at, killed_had)
 
 
 def command(env: Mapping[str, str], *words: str) -> str:
@@ -221,6 +223,18 @@ def await_groups(settings: Settings, crew: Workers, within: float = 60.0) -> Non
             return
         time.sleep(0.2)
     raise DemoFailed(f"not every stage had its workers within {within:.0f} s")
+
+
+def owned(settings: Settings, worker: str) -> frozenset[int]:
+    """The partitions of collect that *worker* has."""
+    admin = kafka.admin(settings.bootstrap_servers)
+    group = admin.describe_consumer_groups(["llmopt.collect"])["llmopt.collect"].result(10)
+    return frozenset(
+        at.partition
+        for member in group.members
+        if member.client_id.startswith(f"collect-{worker}{kafka.BORN}")
+        for at in member.assignment.topic_partitions
+    )
 
 
 def lag(settings: Settings, group: str, topics: tuple[str, ...]) -> int:

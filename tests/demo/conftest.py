@@ -17,20 +17,22 @@ GOOD = Evidence(
     endings=(
         Ending(
             scope="search/answer", phase="promoted", stable_model="openai/gpt-4",
-            candidate_model="openai/gpt-4o-mini", reason="it was as good", minutes=31.0,
+            candidate_model="openai/gpt-4o-mini", reason="it was as good", failed=(), minutes=31.0,
         ),
         Ending(
             scope="support/chat", phase="promoted", stable_model="openai/gpt-4",
-            candidate_model="openai/gpt-4o-mini", reason="it was as good", minutes=31.0,
+            candidate_model="openai/gpt-4o-mini", reason="it was as good", failed=(), minutes=31.0,
         ),
         Ending(
             scope="support/summarize", phase="rolled_back", stable_model="openai/gpt-4",
-            candidate_model="openai/gpt-4o-mini", reason="quality was worse", minutes=9.0,
+            candidate_model="openai/gpt-4o-mini", reason="quality was worse",
+            failed=("quality",), minutes=9.0,
         ),
     ),
+    worse={"support/summarize": {"openai/gpt-4o-mini"}, "search/answer": ()},
     dropped=0,
     killed_pid=42,
-    commits_after_kill=7,
+    commits_after_kill={2: 7, 3: 4},
     windows_compared=500,
     windows_wrong=(),
     revisions={"search/answer": (1, 2, 3), "support/chat": (1, 4)},
@@ -38,6 +40,8 @@ GOOD = Evidence(
     replayed={"collect": 10, "merge": 10},
     replay_difference=None,
 )  # fmt: skip
+LOST = GOOD.endings[2]
+SAME = replace(GOOD.endings[1], candidate_model=GOOD.endings[1].stable_model)
 
 BREAKS: Mapping[str, tuple[Evidence, ...]] = {
     "moved to a cheaper model": (
@@ -45,11 +49,22 @@ BREAKS: Mapping[str, tuple[Evidence, ...]] = {
         replace(GOOD, endings=GOOD.endings[2:]),
         replace(GOOD, sent=None),
         replace(GOOD, sent=replace(GOOD.sent, cost_usd=100.0)),
+        # A second scope was "moved" to the model that it has.
+        replace(GOOD, endings=(GOOD.endings[0], SAME, GOOD.endings[2])),
     ),
-    "took a bad candidate back": (replace(GOOD, endings=GOOD.endings[:2]),),
+    "took a bad candidate back": (
+        replace(GOOD, endings=GOOD.endings[:2]),
+        # One was taken back that is as good, and none that is worse.
+        replace(GOOD, endings=(*GOOD.endings[:2], replace(LOST, scope="coder/complete"))),
+        # For another reason than its quality.
+        replace(GOOD, endings=(*GOOD.endings[:2], replace(LOST, failed=("latency",)))),
+        # It was tried again, and won.
+        replace(GOOD, endings=(*GOOD.endings, replace(LOST, phase="promoted", failed=()))),
+    ),
     "survived a killed worker": (
         replace(GOOD, killed_pid=None),
-        replace(GOOD, commits_after_kill=0),
+        replace(GOOD, commits_after_kill={}),
+        replace(GOOD, commits_after_kill={2: 7, 3: 0}),
     ),
     "every event accounted for": (
         replace(GOOD, sent=None),

@@ -29,6 +29,13 @@ def test_evidence_against_a_promise_breaks_it_and_no_other(against: tuple[str, E
     assert {name} == set(failed) or evidence.sent is None
 
 
+def test_a_worse_candidate_that_won_is_no_move_to_a_cheaper_model(good: Evidence) -> None:
+    first, _, lost = good.endings
+    found = replace(good, endings=(first, replace(lost, phase="promoted", failed=())))
+
+    assert ["moved to a cheaper model", "took a bad candidate back"] == broken(found)
+
+
 def test_a_broken_promise_says_what_was_found(good: Evidence) -> None:
     found = replace(good, counts={**good.counts, "read": 1_104})
     told = {each.name: each.sentence for each in judge(found)}

@@ -8,10 +8,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from confluent_kafka.admin import NewTopic
 
+from demo import before
 from demo.evidence import gather
 from demo.promises import Evidence, judge
-from demo.run import Ran
+from demo.run import DemoFailed, Ran, owned
 from infra.postgres.server import Postgres
 from schemas.metric import MetricEvent
 from schemas.quality import QualityScore
@@ -27,6 +29,8 @@ FLEET = {
     "duplicates": TWICE,
     "quality": SCORES,
     "garbage": 1,
+    "garbage_failed": 0,
+    "clients": {"dropped": 0, "invalid": 0, "failed": 0},
     "services": {"search": {"cost_usd": 3.0, "default_cost_usd": 8.0}},
 }
 
@@ -39,6 +43,7 @@ def ran(pipeline: Any) -> Iterator[Ran]:
         pipeline.start("worker-1", "worker-2", database_url=server.dsn, commit_interval="100ms")
         produce(pipeline, began, range(EVENTS // 2))
         pipeline.until(lambda: not pipeline.unread("collect"), 60, "the first half is read")
+        had = owned(pipeline.settings, "worker-2")
         killed_at, pid = int(time.time() * 1_000), pipeline.workers.kill("worker-2")
         pipeline.start("worker-2")
         words = ("--provider", "openai", "--model", "gpt-4o-mini", "--by", "ada")
@@ -52,7 +57,7 @@ def ran(pipeline: Any) -> Iterator[Ran]:
         assert [0, 0] == pipeline.stop()
         pipeline.workers.start("store", "--stages", "store")
         truth = pipeline.folder / "truth.npz"
-        yield Ran(pipeline.settings, FLEET, truth, killed_pid=pid, killed_at=killed_at)
+        yield Ran(pipeline.settings, FLEET, truth, pid, killed_at, had)
 
         assert [0] == pipeline.stop()
 
@@ -96,7 +101,8 @@ def test_all_that_happened_is_gathered(pipeline: Any, ran: Ran) -> None:
         found.counts[name] for name in ("aggregated", "duplicates", "dead_lettered")
     )
     assert ({"search/answer": [1]}, 0) == (found.revisions, found.dropped)
-    assert (ran.killed_pid, True) == (found.killed_pid, found.commits_after_kill > 0)
+    assert (ran.killed_pid, 2) == (found.killed_pid, len(found.commits_after_kill))
+    assert all(found.commits_after_kill.values())
     assert (True, []) == (found.windows_compared > 10, list(found.windows_wrong))
     assert [("search/answer", "promoted")] == [(e.scope, e.phase) for e in found.endings]
     assert (set(STAGES), None) == (found.replayed.keys(), found.replay_difference)
@@ -104,6 +110,32 @@ def test_all_that_happened_is_gathered(pipeline: Any, ran: Ran) -> None:
         assert (least <= found.stored[table].records, ()) == (True, found.stored[table].wrong)
     # One config was set by hand: that is neither of the two promises about rollouts.
     assert {"moved to a cheaper model", "took a bad candidate back"} == broken(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("LLMOPT_BOOTSTRAP_SERVERS", r"^llmopt\.\S+ at \S+ has records already"),
+        ("LLMOPT_DATABASE_URL", "holds rows of another Kafka's topics: name an empty one"),
+    ],
+)
+@pytest.mark.usefixtures("ran")
+def test_the_demo_refuses_servers_that_were_used_before(
+    pipeline: Any, name: str, told: str
+) -> None:
+    with pytest.raises(DemoFailed, match=told):
+        before.check({name: pipeline.env[name]})
+
+
+def test_topics_without_records_are_no_hindrance_to_the_demo(
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = pipeline.cluster.bootstrap_servers
+    admin = kafka.admin(servers)
+    admin.create_topics([NewTopic("unused.1", 2)])["unused.1"].result(10)
+    monkeypatch.setattr(before, "OURS", "unused.")
+
+    before.check({"LLMOPT_BOOTSTRAP_SERVERS": servers})
 
 
 def broken(found: Evidence) -> set[str]:
