@@ -35,9 +35,21 @@ def ends(servers: str, topic: str) -> dict[int, int]:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "reader", "log_level": 0})
     try:
         found = consumer.list_topics(topic, 10).topics[topic].partitions
-        return {p: consumer.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in found}
+        return {p: end(consumer, TopicPartition(topic, p)) for p in found}
     finally:
         consumer.close()
+
+
+def end(consumer: Consumer, at: TopicPartition, within: float = 10.0) -> int:
+    """The next offset; a partition that was made just now may have no leader yet."""
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(at, within)[1])
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def since(servers: str, topic: str, begin: dict[int, int]) -> list[tuple[str, bytes]]:
