@@ -147,7 +147,7 @@ CONFIG_ACK = Topic(
 )
 COMMANDS = Topic(
     name="llmopt.commands.v1",
-    holds="pause, resume, emergency stop, set, rollback, trigger",
+    holds="pause, resume, emergency stop, set, rollback, promote, abort, trigger",
     key="scope or *",
     record=Command,
     retention_ms=400 * DAY,

@@ -112,8 +112,16 @@ async def work(
     name: str,
     stages: Sequence[tuple[Stage[Any, Any], Agent]],
     store: Store | None = None,
+    tell: Callable[[int, str], None] | None = None,
 ) -> int:
     """Run *stages*, and the store beside them, in this event loop until a signal or a defect.
+
+    Args:
+        settings: Where the brokers are.
+        name: Of the worker.
+        stages: With their agents.
+        store: The copy to Postgres, if wanted.
+        tell: Told the exit status and why, once, even if a library hangs in its shutdown.
 
     Returns:
         The exit status: 0 after a signal, else DEFECT, OUT_OF_STEP, STUCK or NAMED_TWICE.
@@ -139,7 +147,15 @@ async def work(
         ends.append(asyncio.create_task(store.done.wait()))
     signalled = asyncio.create_task(told.wait())
     await asyncio.wait([signalled, *ends], return_when=asyncio.FIRST_COMPLETED)
-    _die_at_last(STOP_WITHIN, lambda: status_of(sources, store))
+    over = threading.Lock()
+
+    def last() -> int:
+        status = status_of(sources, store)
+        if tell is not None and over.acquire(blocking=False):
+            tell(status, reason_of(sources, store))
+        return status
+
+    _die_at_last(STOP_WITHIN, last)
     await asyncio.gather(
         asyncio.to_thread(snapshots.stop),
         *(source.stop() for source in sources),
@@ -151,7 +167,7 @@ async def work(
         await asyncio.wait_for(app.stop(), STOP_WITHIN / 3)
     for task in (starting, signalled, *ends):
         task.cancel()
-    return status_of(sources, store)
+    return last()
 
 
 async def _agents_started(app: faust.App, starting: asyncio.Task[None]) -> None:
@@ -169,9 +185,7 @@ async def _agents_started(app: faust.App, starting: asyncio.Task[None]) -> None:
 
 def status_of(sources: Sequence[Source], store: Store | None = None) -> int:
     """What the process should answer, from how its sources and its store ended."""
-    reasons = [source.crash_reason for source in sources if source.crash_reason is not None]
-    if store is not None and store.failure is not None:
-        reasons.append(store.failure)
+    reasons = _reasons(sources, store)
     if not reasons:
         return 0
     if any(isinstance(each, OutOfStep) for each in reasons):
@@ -181,6 +195,19 @@ def status_of(sources: Sequence[Source], store: Store | None = None) -> int:
     # Whoever loses the name may have commits under way that no longer end.
     twice = all(isinstance(each, NamedTwice | Stuck) for each in reasons)
     return NAMED_TWICE if twice else DEFECT
+
+
+def reason_of(sources: Sequence[Source], store: Store | None = None) -> str:
+    """Why the process ends, in words."""
+    words = dict.fromkeys(str(each) or type(each).__name__ for each in _reasons(sources, store))
+    return "; ".join(words) or "told to stop"
+
+
+def _reasons(sources: Sequence[Source], store: Store | None) -> list[BaseException]:
+    reasons = [source.crash_reason for source in sources if source.crash_reason is not None]
+    if store is not None and store.failure is not None:
+        reasons.append(store.failure)
+    return reasons
 
 
 def _die_at_last(seconds: float, status: Callable[[], int]) -> None:

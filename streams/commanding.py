@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from processors.actuate.decision import name
 from schemas.codec import Codec
 from schemas.command import Command, CommandKind
+from schemas.errors import RegistryUnavailable
+from schemas.journal import JournalRecord
 from schemas.rollout import Deployment, Phase
-from schemas.scope import ALL
-from schemas.topics import COMMANDS, DEPLOYMENTS
+from schemas.scope import ALL, partition_of
+from schemas.topics import COMMANDS, CONFIG, DEPLOYMENTS, ENRICHED, journal
 from streams import kafka
-from streams.reading import Seen, Watch
+from streams.reading import Seen, Unreachable, Watch, read_all
 from streams.settings import Settings
 
-ANSWERED = (CommandKind.SET, CommandKind.ROLLBACK)  # the actuator tells what it made of them
+HOLDS = (CommandKind.PAUSE, CommandKind.RESUME, CommandKind.STOP)  # no answer of their own
+ENDS = {  # the actuator tells what it made of them, as it does of SET
+    CommandKind.ROLLBACK: Phase.ROLLED_BACK,
+    CommandKind.ABORT: Phase.ROLLED_BACK,
+    CommandKind.PROMOTE: Phase.PROMOTED,
+}
+JOURNAL = journal("actuate")
+GROUP = "llmopt.actuate"
+LOOK = 2.0  # seconds without an answer after which to look whether anybody could give one
+RECENT = 3_600_000  # ms in which a scope that is served has windows
+TROUBLE = (KafkaException, Unreachable, RegistryUnavailable)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the actuator made of a command; `event` None: no word of it in time."""
+    """What the actuator made of a command; `event` None: no word of it in time.
+
+    `obeyed`: every task that the command concerns has committed what it made of it. `running`:
+    some worker ran the actuator when it was last looked at.
+    """
 
     command: Command
     event: Deployment | None
+    obeyed: bool = False
+    running: bool = True
 
     @property
     def refused(self) -> bool:
@@ -33,17 +52,27 @@ class Answer:
         return self.event is not None and self.event.phase is Phase.REJECTED
 
 
-def send(settings: Settings, codec: Codec, command: Command) -> None:
+class Unseen(Exception):
+    """A command is sent, but what became of it could not be looked at; the cause says why."""
+
+
+def send(settings: Settings, codec: Codec, command: Command) -> int:
     """Put *command* on its topic; it is there for good when this returns.
+
+    Returns:
+        Its offset.
 
     Raises:
         KafkaException: No broker took it.
     """
     failures: list[KafkaError] = []
+    offsets: list[int] = []
 
-    def written(error: KafkaError | None, _: object) -> None:
+    def written(error: KafkaError | None, message: Message) -> None:
         if error is not None:
             failures.append(error)
+        else:
+            offsets.append(message.offset())
 
     producer = kafka.producer(settings.bootstrap_servers, message_timeout_ms=10_000)
     value = codec.encode(COMMANDS, command)
@@ -52,29 +81,90 @@ def send(settings: Settings, codec: Codec, command: Command) -> None:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  # its public name
     if failures:
         raise KafkaException(failures[0])
+    return offsets[0]
 
 
 def ask(settings: Settings, codec: Codec, command: Command, timeout: float) -> Answer:
-    """Send *command* and wait for its effect or its refusal.
+    """Send *command* and wait for its effect or its refusal, or until nobody is there to obey.
 
     Args:
         settings: Where the brokers are.
         codec: Writes the command and reads the answer.
-        command: One of ANSWERED.
+        command: One of HOLDS, which is sent even if its effect cannot be watched, SET or of ENDS.
         timeout: Seconds to wait.
 
     Raises:
-        KafkaException: No broker answers.
-        Unreachable: A topic is missing.
-        RegistryUnavailable: The schema registry does not answer.
+        Unseen: It is sent, but what became of it cannot be seen.
+        KafkaException: No broker answers; it is not sent.
+        Unreachable: A topic is missing; it is not sent.
     """
-    watch = Watch(settings, codec, [DEPLOYMENTS])
+    holds = command.kind in HOLDS
     try:
+        watch = Watch(settings, codec, [JOURNAL if holds else DEPLOYMENTS])
+    except TROUBLE as error:
+        if not holds:
+            raise
         send(settings, codec, command)
-        seen = watch.until(answers(command), timeout)
+        raise Unseen from error
+    try:
+        offset = send(settings, codec, command)
+        width = watch.width(JOURNAL)
+        wanted = obeyed(command, offset, width) if holds else answers(command)
+        try:
+            seen, alive = _wait(settings, watch, wanted, timeout)
+        except TROUBLE as error:
+            raise Unseen from error
     finally:
         watch.close()
-    return Answer(command, None if seen is None else seen.value)
+    event = None if holds or seen is None else seen.value
+    return Answer(command, event, obeyed=seen is not None, running=alive)
+
+
+def _wait(
+    settings: Settings, watch: Watch, wanted: Callable[[Seen], bool], timeout: float
+) -> tuple[Seen | None, bool]:
+    """What is *wanted*, None after *timeout* seconds; and False if nobody is there to obey."""
+    deadline = time.monotonic() + timeout
+    while True:
+        seen = watch.until(wanted, min(LOOK, deadline - time.monotonic()))
+        alive = seen is not None or running(settings)
+        if seen is not None or not alive or time.monotonic() >= deadline:
+            return seen, alive
+
+
+def running(settings: Settings) -> bool:
+    """Whether any worker runs the actuator, as its group knows.
+
+    Raises:
+        KafkaException: No broker answers.
+    """
+    admin = kafka.admin(settings.bootstrap_servers)
+    group = admin.describe_consumer_groups([GROUP])[GROUP].result(10)
+    return bool(group.members)
+
+
+def obeyed(command: Command, offset: int, width: int) -> Callable[[Seen], bool]:
+    """Whether, with this record, all tasks that *command* concerns have committed it.
+
+    A hold in a scope without a rollout has no event, but each task tells the commands that it
+    has read in its journal, in the transaction of their effects.
+
+    Args:
+        command: For a scope, which one task has, or for `*`, which all have.
+        offset: Of the command on its topic.
+        width: How many tasks there are.
+    """
+    left = set(range(width)) if command.scope == ALL else {partition_of(command.scope, width)}
+
+    def told(seen: Seen) -> bool:
+        line = seen.value
+        if isinstance(line, JournalRecord) and any(
+            each.topic == COMMANDS.name and each.start <= offset < each.end for each in line.ranges
+        ):
+            left.discard(line.partition)
+        return not left
+
+    return told
 
 
 def answers(command: Command) -> Callable[[Seen], bool]:
@@ -89,10 +179,33 @@ def answers(command: Command) -> Callable[[Seen], bool]:
         event = seen.value
         if not isinstance(event, Deployment) or event.scope != command.scope:
             return False
-        ended = event.phase is Phase.ROLLED_BACK and event.by == command.by
-        return event.id == own or (ended and command.kind is CommandKind.ROLLBACK)
+        return event.id == own or (event.phase is ENDS.get(command.kind) and event.by == command.by)
 
     return told
+
+
+def known(settings: Settings, scope: str, now: int) -> tuple[bool, set[str]]:
+    """Whether anything has ever been served or rolled out in *scope*, or is served now.
+
+    Args:
+        settings: Where the brokers are.
+        scope: A scope, not `*`.
+        now: ms since the epoch.
+
+    Returns:
+        That, and the scopes of which it was found.
+
+    Raises:
+        KafkaException: No broker answers.
+        Unreachable: A topic is missing.
+    """
+    found: set[str] = set()
+    for topic, since in ((CONFIG, None), (DEPLOYMENTS, None), (ENRICHED, now - RECENT)):
+        messages = read_all(settings, topic, since=since)  # their keys are scopes
+        found |= {(each.key() or b"").decode(errors="replace") for each in messages}
+        if scope in found:
+            return True, found
+    return False, found - {ALL}
 
 
 def held(commands: Iterable[Command]) -> dict[str, Command]:

@@ -67,6 +67,19 @@ def count_outcome(stage: str, counts: Mapping[str, int]) -> None:
         EVENTS.labels(stage, outcome).inc(number)
 
 
+class PortTaken(Exception):
+    """Nothing can be answered at a port; the sentence says why. Choose another."""
+
+
 def serve(port: int) -> None:
-    """Answer Prometheus on *port*."""
-    start_http_server(port)
+    """Answer Prometheus on *port*.
+
+    Raises:
+        PortTaken: something else answers there, or it needs rights that the worker lacks.
+    """
+    try:
+        start_http_server(port)
+    except OSError as error:
+        why = error.strerror or str(error)
+        said = f"--metrics-port {port} cannot be used ({why}): choose another"
+        raise PortTaken(said) from error

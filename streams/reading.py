@@ -154,6 +154,10 @@ class Watch:
             self._reader.close()
             raise
 
+    def width(self, topic: Topic) -> int:
+        """How many partitions *topic* has, one of those watched."""
+        return sum(name == topic.name for name, _ in self._from)
+
     def until(self, wanted: Callable[[Seen], bool], timeout: float) -> Seen | None:
         """The first record that is *wanted*; None when none came within *timeout* seconds."""
         deadline = time.monotonic() + timeout

@@ -71,7 +71,12 @@ def _dsn(text: str) -> str:
     return text
 
 
-def _name(text: str) -> str:
+def worker_name(text: str) -> str:
+    """The name of a worker.
+
+    Raises:
+        ValueError: *text* cannot be one.
+    """
     if re.fullmatch(r"[A-Za-z0-9._-]{1,100}", text) is None:
         raise ValueError("is not a name: use 1 to 100 letters, digits, dots, dashes or underscores")
     return text
@@ -147,7 +152,7 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "LLMOPT_IDLE_AFTER": ("idle_after_ms", _at_least(100)),
     "LLMOPT_SESSION_TIMEOUT": ("session_timeout_ms", _at_least(1_000)),
     "LLMOPT_SNAPSHOT_INTERVAL": ("snapshot_interval_ms", _at_least(1_000)),
-    "LLMOPT_WORKER_NAME": ("worker_name", _name),
+    "LLMOPT_WORKER_NAME": ("worker_name", worker_name),
     "LLMOPT_LOG_LEVEL": ("log_level", _level),
 }
 SERVERS = ("LLMOPT_BOOTSTRAP_SERVERS", "LLMOPT_SCHEMA_REGISTRY_URL", "LLMOPT_DATABASE_URL")
@@ -155,8 +160,12 @@ SECRET = ("database_url", "schema_registry_url")  # not shown in an error either
 
 
 def _unknown(variable: str) -> str:
-    near = difflib.get_close_matches(variable, VARIABLES, n=1, cutoff=0.0)[0]
-    return f"{variable} is not a setting: did you mean {near}? Otherwise unset it."
+    # Without the prefix, which every name shares.
+    names = [name.removeprefix(PREFIX) for name in VARIABLES]
+    near = difflib.get_close_matches(variable.removeprefix(PREFIX), names, n=1, cutoff=0.6)
+    if near:
+        return f"{variable} is not a setting: did you mean {PREFIX}{near[0]}? Otherwise unset it."
+    return f"{variable} is not a setting: unset it. There are {', '.join(sorted(VARIABLES))}."
 
 
 def named(env: Mapping[str, str] = os.environ) -> dict[str, str]:

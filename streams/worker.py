@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from schemas.topics import AGGREGATES, METRICS
 from streams import metrics
@@ -19,12 +19,27 @@ STORE = "store"  # the stage that copies to Postgres; it runs beside the engine,
 
 
 def run(
-    settings: Settings, stages: Sequence[str], name: str, metrics_port: int | None = None
+    settings: Settings,
+    stages: Sequence[str],
+    name: str,
+    metrics_port: int | None = None,
+    tell: Callable[[int, str], None] | None = None,
 ) -> int:
     """Work until SIGTERM or SIGINT, or until a defect.
 
+    Args:
+        settings: Where everything is.
+        stages: Which to run; `STORE` is one.
+        name: Of the worker.
+        metrics_port: Where to answer Prometheus; None: nowhere.
+        tell: Told the exit status and why, at the end.
+
     Returns:
         The exit status: 0 after a signal, else DEFECT, OUT_OF_STEP, STUCK or NAMED_TWICE.
+
+    Raises:
+        PortTaken: nothing can be answered at *metrics_port*.
+        NotReady: topics are missing, or differ where they must not.
     """
     set_up(settings.log_level)
     if metrics_port is not None:
@@ -35,7 +50,7 @@ def run(
     # Each message is an object that the garbage collector looks at. Without this it would look at
     # all modules as well, once per round: more work than to read the messages.
     gc.freeze()
-    status = asyncio.run(work(settings, name, engine, store))
+    status = asyncio.run(work(settings, name, engine, store, tell))
     log.info("stopped", worker=name, status=status)
     return status
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from processors.actuate.breaker import open_circuit
 from processors.actuate.ledger import changes_of_a_day
 from processors.actuate.policy import ActuatePolicy
+from processors.actuate.rollout import by_hand
 from processors.actuate.state import Failure, ScopeState, hold_over, under_way
 from processors.actuate.version import model_key, versioned
 from schemas.catalog import Catalog
@@ -43,7 +44,7 @@ def refusal(
     if hold is not None:
         return f"Nothing starts while {hold.mode.value} by {hold.by}: resume first."
     if entry.rollout is not None:
-        return f"Rollout {entry.rollout.id} is active here: promote or abort it first."
+        return f"Rollout {entry.rollout.id} is active here. {by_hand(entry.rollout.id)}"
     if chosen is None:
         return "The decision names no config to deploy."
     if stable is None:

@@ -128,7 +128,7 @@ def rest(
         return roll_back(rollout, f"Gave up {where}: inconclusive, {silence}.", at)
     return Advance(
         replace(rollout, overdue=True, quiet=at - heard >= longest),
-        f"Still held {where}: inconclusive, {silence}. Promote or abort it.",
+        f"Still held {where}: inconclusive, {silence}. {by_hand(rollout.id)}",
     )
 
 
@@ -173,6 +173,11 @@ def roll_back(rollout: Rollout, reason: str, at: int) -> Advance:
     return Advance(replace(rollout, phase=Phase.ROLLED_BACK, share=0), reason)
 
 
+def by_hand(id_: str) -> str:
+    """How a person ends the rollout *id_*, one way or the other."""
+    return f"Promote or abort it: `llmopt deployments promote|abort {id_}`."
+
+
 def percent(share: int) -> str:
     """A share for people.
 
@@ -194,7 +199,7 @@ def _wait(
     where = f"at {percent(rollout.share)}"
     if rollout.waiting_since is None:
         why = (
-            f"{strategy.name} ends there: promote or abort it."
+            f"{strategy.name} ends there. {by_hand(rollout.id)}"
             if enough
             else "the evidence is not conclusive yet. " + _open_questions(judgement)
         )
@@ -207,7 +212,7 @@ def _wait(
         return roll_back(rollout, f"Gave up: {waited}. {_open_questions(judgement)}".rstrip(), at)
     return Advance(
         replace(rollout, overdue=True),
-        f"Still held: {waited}. Promote or abort it. {_open_questions(judgement)}".rstrip(),
+        f"Still held: {waited}. {by_hand(rollout.id)} {_open_questions(judgement)}".rstrip(),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 from collections.abc import Sequence
 
 import click
@@ -15,17 +14,15 @@ from schemas.config import LlmConfig, ScopeConfig
 from schemas.rollout import Deployment, Phase
 from schemas.scope import ALL
 from schemas.topics import CONFIG, DEPLOYMENTS
-from streams.cli import home, show
+from streams.cli import give, home, show
 from streams.cli.failure import USAGE, Failure, not_found
+from streams.cli.give import because, someone
 from streams.cli.help import example
-from streams.commanding import Answer, ask, send
+from streams.commanding import Answer, send
 from streams.declared import declared
 from streams.reading import newest, records
 from streams.settings import Settings
 
-WAIT = 15.0  # seconds for the actuator to say what became of a command
-reasoned = click.option("--reason", default="", help="Why, for whoever reads it later.")
-someone = click.option("--by", default=None, help="Who changes it; your user name otherwise.")
 waiting = click.option(
     "--wait/--no-wait", "wait", default=True, help="Wait until it is served or refused."
 )
@@ -74,7 +71,13 @@ def get(scope: str, *, machine: bool) -> None:
 
 @config.command()
 @click.argument("scope")
-@click.option("--limit", default=20, show_default=True, help="How many changes, newest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="How many changes, newest first.",
+)
 @show.as_json
 @example("llmopt config history search/answer")
 def history(scope: str, *, limit: int, machine: bool) -> None:
@@ -101,7 +104,7 @@ def history(scope: str, *, limit: int, machine: bool) -> None:
 
 
 @config.command("set")
-@click.argument("scope")
+@click.argument("scope", callback=give.scope)
 @click.option("--provider", required=True, help="As the catalog spells it, such as openai.")
 @click.option("--model", required=True, help="As the catalog spells it, such as gpt-4o-mini.")
 @click.option("--temperature", type=click.FloatRange(0, 2), help="0 to 2.")
@@ -110,7 +113,7 @@ def history(scope: str, *, limit: int, machine: bool) -> None:
 @click.option("--max-tokens", type=click.IntRange(1), help="Of an answer.")
 @click.option("--streaming/--no-streaming", default=None, help="Whether answers are streamed.")
 @click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Any other.")
-@reasoned
+@because
 @someone
 @waiting
 @show.as_json
@@ -154,14 +157,14 @@ def set_(
     refusal = unusable(declared(settings).catalog, scope, wanted)
     if refusal is not None:
         raise Failure(refusal)
-    command = _command(CommandKind.SET, scope, reason, by, config=wanted)
+    command = give.command(CommandKind.SET, scope, reason, by, config=wanted)
     _give(settings, command, wait=wait, machine=machine)
 
 
 @config.command()
-@click.argument("scope")
+@click.argument("scope", callback=give.scope)
 @click.option("--to", "version", help="A version that was stable here; the one before otherwise.")
-@reasoned
+@because
 @someone
 @waiting
 @show.as_json
@@ -171,29 +174,8 @@ def rollback(
 ) -> None:
     """Take the rollout of SCOPE back, or its stable config back to an earlier one."""
     settings = home.reached()
-    command = _command(CommandKind.ROLLBACK, scope, reason, by, version=version)
+    command = give.command(CommandKind.ROLLBACK, scope, reason, by, version=version)
     _give(settings, command, wait=wait, machine=machine)
-
-
-def _command(
-    kind: CommandKind,
-    scope: str,
-    reason: str,
-    by: str | None,
-    *,
-    config: LlmConfig | None = None,
-    version: str | None = None,
-) -> Command:
-    return Command(
-        id=secrets.token_hex(8),
-        kind=kind,
-        scope=scope,
-        at=home.now(),
-        by=by or home.person(),
-        reason=reason,
-        config=config,
-        version=version,
-    )
 
 
 def _give(settings: Settings, command: Command, *, wait: bool, machine: bool) -> None:
@@ -203,15 +185,11 @@ def _give(settings: Settings, command: Command, *, wait: bool, machine: bool) ->
             send(settings, codec, command)
             answer = Answer(command, None)
         else:
-            answer = ask(settings, codec, command, WAIT)
+            answer = give.asked(settings, codec, command)
     event = answer.event
-    if wait and event is None:
-        raise Failure(
-            f"The command is sent, but nothing obeyed it within {WAIT:g} s: start a worker with "
-            "the actuate stage, it will obey then. See `llmopt status`."
-        )
-    if event is not None and answer.refused:
-        raise Failure(event.reason)
+    unanswered = give.unanswered(answer)
+    if wait and unanswered is not None:
+        raise Failure(unanswered)
     if machine:
         show.document({"command": command, "event": event})
     elif event is None:

@@ -22,7 +22,13 @@ def decisions() -> None:
 
 @decisions.command("list")
 @click.option("--scope", help="Only of this scope.")
-@click.option("--limit", default=20, show_default=True, help="How many, newest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="How many, newest first.",
+)
 @show.as_json
 @example("llmopt decisions list --limit 5")
 def list_(scope: str | None, *, limit: int, machine: bool) -> None:

@@ -1,13 +1,15 @@
-"""llmopt deployments: rollouts, step by step, with the evidence of each."""
+"""llmopt deployments: rollouts, step by step, with the evidence of each; and a person's word."""
 
 from __future__ import annotations
 
 import click
 
+from schemas.command import CommandKind
 from schemas.rollout import Deployment, Phase
 from schemas.topics import DEPLOYMENTS
-from streams.cli import home, show
-from streams.cli.failure import not_found
+from streams.cli import give, home, show
+from streams.cli.failure import Failure, not_found
+from streams.cli.give import because, someone
 from streams.cli.help import example
 from streams.reading import records
 from streams.settings import Settings
@@ -16,18 +18,27 @@ from streams.settings import Settings
 @click.group()
 @example("llmopt deployments list --active")
 def deployments() -> None:
-    """See rollouts, step by step."""
+    """See rollouts, step by step; promote or abort them."""
+
+
+GOING = (Phase.PENDING, Phase.RAMPING, Phase.PAUSED)
+one = click.argument("which", metavar="SCOPE_OR_ID")
 
 
 @deployments.command("list")
 @click.option("--scope", help="Only of this scope.")
 @click.option("--active", is_flag=True, help="Only those that are not over.")
-@click.option("--limit", default=20, show_default=True, help="How many, newest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="How many, newest first.",
+)
 @show.as_json
 @example("llmopt deployments list --scope search/answer")
 def list_(scope: str | None, *, active: bool, limit: int, machine: bool) -> None:
     """List rollouts and manual changes, each as it stands, newest first."""
-    going = (Phase.PENDING, Phase.RAMPING, Phase.PAUSED)
     newest: dict[str, Deployment] = {}
     for each in _all(home.reached()):
         newest.pop(each.id, None)  # so that the order is that of the last event
@@ -35,7 +46,7 @@ def list_(scope: str | None, *, active: bool, limit: int, machine: bool) -> None
     found = [
         each
         for each in reversed(newest.values())
-        if scope in (None, each.scope) and (not active or each.phase in going)
+        if scope in (None, each.scope) and (not active or each.phase in GOING)
     ][:limit]
     if machine:
         show.document(found)
@@ -115,6 +126,61 @@ def show_(id_: str, *, machine: bool) -> None:
             ],
             empty="",
         )
+
+
+@deployments.command()
+@one
+@because
+@someone
+@show.as_json
+@example('llmopt deployments promote search/answer --reason "good enough"')
+def promote(which: str, *, reason: str, by: str | None, machine: bool) -> None:
+    """Make the candidate of a rollout stable now, whatever its guardrails say.
+
+    Of the rollout with this ID, or of the one that is active in this SCOPE.
+    """
+    _end(CommandKind.PROMOTE, which, reason, by, machine=machine)
+
+
+@deployments.command()
+@one
+@because
+@someone
+@show.as_json
+@example('llmopt deployments abort search/answer --reason "wrong model"')
+def abort(which: str, *, reason: str, by: str | None, machine: bool) -> None:
+    """End a rollout; the stable config serves everything again.
+
+    The rollout with this ID, or the one that is active in this SCOPE.
+    """
+    _end(CommandKind.ABORT, which, reason, by, machine=machine)
+
+
+def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine: bool) -> None:
+    """Send the word of a person about a rollout that is not over, and say what became of it."""
+    settings = home.reached()
+    newest = {each.id: each for each in _all(settings)}
+    going = {each.scope: each for each in newest.values() if each.phase in GOING}
+    meant = newest[which].scope if which in newest else which
+    rollout = going.get(meant)
+    if rollout is None or (which in newest and rollout.id != which):
+        over = f"{which} is over" if which in newest else f"No rollout is active in {which}"
+        raise not_found(f"{over}: see `llmopt deployments list --active`.")
+    command = give.command(kind, rollout.scope, reason, by)
+    with home.codec(settings) as codec:
+        answer = give.asked(settings, codec, command)
+    event = answer.event
+    if event is None:
+        raise Failure(give.unanswered(answer) or "")
+    if machine:
+        show.document({"command": command, "event": event})
+        return
+    promoted = event.phase is Phase.PROMOTED
+    serves = event.candidate_model if promoted else event.stable_model
+    version = event.candidate_version if promoted else event.stable_version
+    click.echo(
+        f"{event.scope} is served {serves} {version} (revision {event.revision}). {event.reason}"
+    )
 
 
 def _all(settings: Settings) -> list[Deployment]:

@@ -7,8 +7,10 @@ import pytest
 from processors.actuate.decision import name
 from schemas.command import Command, CommandKind
 from schemas.config import ScopeConfig
+from schemas.journal import JournalRecord, Range
 from schemas.rollout import Deployment, Phase, Verdict
-from streams.commanding import Answer, answers, held
+from schemas.scope import partition_of
+from streams.commanding import Answer, answers, held, obeyed
 from streams.reading import Seen
 
 SCOPE = "search/answer"
@@ -65,6 +67,60 @@ def test_a_rollback_is_answered_by_the_end_of_the_rollout_that_it_ended() -> Non
 
     assert answers(rollback)(seen(ended))
     assert not answers(rollback)(seen(replace(ended, by="optimizer")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "phase", "other"),
+    [
+        (CommandKind.PROMOTE, Phase.PROMOTED, Phase.ROLLED_BACK),
+        (CommandKind.ABORT, Phase.ROLLED_BACK, Phase.PROMOTED),
+    ],
+)
+def test_the_end_of_a_rollout_by_hand_is_answered_by_the_end_that_was_asked_for(
+    kind: CommandKind, phase: Phase, other: Phase
+) -> None:
+    command = replace(SET, kind=kind)
+    ended = replace(EVENT, id="r-1", phase=phase)
+
+    assert answers(command)(seen(ended))
+    assert answers(command)(seen(replace(EVENT, phase=Phase.REJECTED)))
+    assert not answers(command)(seen(replace(ended, by="optimizer")))
+    assert not answers(command)(seen(replace(ended, phase=other)))
+
+
+def line(partition: int, start: int, end: int, topic: str = "llmopt.commands.v1") -> Seen:
+    """A commit of one task of the actuator."""
+    return seen(
+        JournalRecord(
+            stage="actuate",
+            partition=partition,
+            sequence=1,
+            epoch=1,
+            now=0,
+            seed=0,
+            ranges=(Range(topic=topic, partition=0, start=start, end=end),),
+            catalog=0,
+            policy="",
+            watermark=None,
+        )
+    )
+
+
+def test_a_hold_is_obeyed_when_the_task_of_its_scope_has_read_it() -> None:
+    told = obeyed(replace(SET, kind=CommandKind.STOP), 7, 4)
+    mine = partition_of(SCOPE, 4)
+
+    assert not told(line((mine + 1) % 4, 0, 8))
+    assert not told(line(mine, 0, 7))
+    assert not told(line(mine, 8, 9))
+    assert not told(line(mine, 0, 8, "llmopt.decisions.v1"))
+    assert told(line(mine, 7, 8))
+
+
+def test_a_stop_of_all_is_obeyed_when_every_task_has_read_it() -> None:
+    told = obeyed(replace(SET, kind=CommandKind.STOP, scope="*"), 7, 3)
+
+    assert [False, False, False, True] == [told(line(each, 5, 9)) for each in (0, 2, 2, 1)]
 
 
 def test_a_rejection_is_a_refusal_and_silence_is_not() -> None:

@@ -61,6 +61,14 @@ def test_a_misspelt_variable_is_refused_with_the_nearest_name() -> None:
         Settings.read({"LLMOPT_BOOTSTRAP_SERVER": "127.0.0.1:9092"})
 
 
+def test_a_variable_like_no_other_is_refused_with_all_names() -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        Settings.read({"LLMOPT_NOPE": "1"})
+
+    assert "did you mean" not in str(refused.value)
+    assert all(name in str(refused.value) for name in VARIABLES)
+
+
 def test_no_password_is_shown() -> None:
     url = "postgresql://optimizer:hunter2@db:5432/llmopt"
 

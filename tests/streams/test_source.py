@@ -12,7 +12,7 @@ from schemas.codec import Codec
 from schemas.flow import Outcome
 from schemas.registry import LocalRegistry
 from streams.agents.detect import stage
-from streams.app import DEFECT, NAMED_TWICE, OUT_OF_STEP, STUCK, status_of
+from streams.app import DEFECT, NAMED_TWICE, OUT_OF_STEP, STUCK, reason_of, status_of
 from streams.exactly_once import source as subject
 from streams.exactly_once.errors import NamedTwice, OutOfStep, Retake, StepFailed, Stuck
 from streams.exactly_once.session import Home
@@ -128,6 +128,11 @@ async def test_a_step_that_raises_fails_the_round_and_says_where(source: Source)
         source.round.result()
 
 
+class Ended:
+    def __init__(self, reason: Exception) -> None:
+        self.crash_reason = reason
+
+
 @pytest.mark.parametrize(
     ("reasons", "status"),
     [
@@ -142,8 +147,11 @@ async def test_a_step_that_raises_fails_the_round_and_says_where(source: Source)
 def test_the_exit_status_tells_a_supervisor_what_to_do(
     reasons: list[Exception], status: int
 ) -> None:
-    class Ended:
-        def __init__(self, reason: Exception) -> None:
-            self.crash_reason = reason
-
     assert status == status_of([Ended(each) for each in reasons])  # type: ignore[misc]
+
+
+def test_the_reason_of_an_end_is_told_in_words_each_once() -> None:
+    reasons = [NamedTwice("two of w1"), NamedTwice("two of w1"), Stuck()]
+
+    assert "told to stop" == reason_of([])
+    assert "two of w1; Stuck" == reason_of([Ended(each) for each in reasons])  # type: ignore[misc]

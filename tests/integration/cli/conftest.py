@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,3 +56,16 @@ class Llmopt:
 def llmopt(settings: Settings) -> Iterator[Llmopt]:
     with RegistryClient(settings.schema_registry_url) as registry:
         yield Llmopt(settings, Codec(registry))
+
+
+@pytest.fixture
+def scope() -> str:
+    """A scope of its own for each test."""
+    return f"test/{secrets.token_hex(4)}"
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """The actuator is a thread of the test, in no group that could be asked for it."""
+    if "nobody" not in request.node.name:
+        monkeypatch.setattr("streams.commanding.running", lambda _: True)

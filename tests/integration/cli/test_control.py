@@ -14,7 +14,7 @@ import pytest
 from processors.actuate.decision import name
 from processors.actuate.version import versioned
 from schemas.command import Command, CommandKind
-from schemas.config import LlmConfig, ScopeConfig, Split
+from schemas.config import LlmConfig, ScopeConfig
 from schemas.decision import Action, Decision
 from schemas.rollout import Deployment, Guardrail, Phase, Verdict
 from schemas.topics import COMMANDS, CONFIG, DECISIONS, DEPLOYMENTS
@@ -47,15 +47,11 @@ EVENT = Deployment(
 )
 
 
-@pytest.fixture
-def scope() -> str:
-    """A scope of its own for each test."""
-    return f"test/{secrets.token_hex(4)}"
-
-
 @contextmanager
-def actuator(llmopt: Any, phase: Phase, reason: str) -> Iterator[list[Command]]:
-    """Answers the next command as the actuate stage would."""
+def actuator(
+    llmopt: Any, phase: Phase, reason: str, rollout: str | None = None
+) -> Iterator[list[Command]]:
+    """Answers the next command as the actuate stage would, with an event of *rollout* if given."""
     obeyed: list[Command] = []
     watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
 
@@ -67,8 +63,9 @@ def actuator(llmopt: Any, phase: Phase, reason: str) -> Iterator[list[Command]]:
         model = None if command.config is None else f"test/{command.config.model}"
         event = replace(
             EVENT,
-            id=name("m", command.scope, command.id),
+            id=rollout or name("m", command.scope, command.id),
             scope=command.scope,
+            by=command.by,
             phase=phase,
             reason=reason,
             candidate_model=model,
@@ -82,6 +79,47 @@ def actuator(llmopt: Any, phase: Phase, reason: str) -> Iterator[list[Command]]:
     finally:
         thread.join(40)
         watch.close()
+
+
+@pytest.fixture
+def served(llmopt: Any, scope: str) -> str:
+    """A scope in which a candidate is rolled out; the id of that."""
+    id_ = f"r-{scope}"
+    event = replace(EVENT, id=id_, scope=scope, phase=Phase.RAMPING, share=500, steps=4)
+    llmopt.produce(DEPLOYMENTS.name, scope, replace(event, candidate_model="openai/small"))
+    return id_
+
+
+@pytest.mark.parametrize(
+    ("word", "phase"), [("promote", Phase.PROMOTED), ("abort", Phase.ROLLED_BACK)]
+)
+@pytest.mark.parametrize("by_id", [True, False])
+def test_a_rollout_is_ended_by_hand(
+    llmopt: Any, scope: str, served: str, word: str, phase: Phase, *, by_id: bool
+) -> None:
+    with actuator(llmopt, phase, "Ended by ada.", served) as obeyed:
+        done = llmopt.json("deployments", word, served if by_id else scope, "--by", "ada")
+
+    assert [(word, scope)] == [(each.kind.value, each.scope) for each in obeyed]
+    assert (served, phase.value) == (done["event"]["id"], done["event"]["phase"])
+
+
+@pytest.mark.parametrize("word", ["promote", "abort"])
+def test_what_is_not_being_rolled_out_is_neither_promoted_nor_aborted(
+    llmopt: Any, scope: str, served: str, word: str
+) -> None:
+    end = replace(EVENT, id=served, scope=scope, sequence=2, phase=Phase.ROLLED_BACK)
+    llmopt.produce(DEPLOYMENTS.name, scope, end)
+
+    assert "is over" in llmopt("deployments", word, served, expect=3).stderr
+    assert "No rollout is active in" in llmopt("deployments", word, scope, expect=3).stderr
+
+
+def test_a_promotion_is_refused_as_the_actuator_says(llmopt: Any, served: str) -> None:
+    with actuator(llmopt, Phase.REJECTED, "There is no rollout to promote here."):
+        answer = llmopt("deployments", "promote", served, expect=1)
+
+    assert "llmopt: There is no rollout to promote here.\n" == answer.stderr
 
 
 def test_a_config_that_is_set_is_served_when_the_command_returns(llmopt: Any, scope: str) -> None:
@@ -123,9 +161,12 @@ def test_a_model_that_is_not_in_the_catalog_is_refused_before_it_is_sent(
 def test_a_command_that_nobody_obeys_says_which_worker_is_missing(
     llmopt: Any, scope: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.cli.config.WAIT", 0.5)
+    monkeypatch.setattr("streams.cli.give.WAIT", 0.5)
 
-    assert "actuate stage" in llmopt("config", "rollback", scope, expect=1).stderr
+    assert (
+        "no actuator is running: start a worker"
+        in llmopt("config", "rollback", scope, expect=1).stderr
+    )
     assert "Sent." in llmopt("config", "rollback", scope, "--no-wait").stdout
 
 
@@ -212,26 +253,6 @@ def test_a_decision_is_listed_and_explained(llmopt: Any, scope: str) -> None:
     assert decision.id in llmopt("decisions", "list", "--scope", scope).stdout
     assert "No candidate is cheaper by 10 %." in llmopt("decisions", "show", decision.id).stdout
     assert "cost" == llmopt.json("decisions", "show", decision.id)["rule"]
-
-
-def test_holds_and_rollouts_are_seen_in_the_status(llmopt: Any, scope: str) -> None:
-    split = Split(rollout_id="r-1", salt="s", share=2_500)
-    config = ScopeConfig(
-        scope=scope, revision=1, epoch=1, stable=STABLE, candidate=STABLE, split=split
-    )
-    llmopt.produce(CONFIG.name, scope, config)
-    llmopt("pause", scope, "--by", "ada", "--reason", "holiday")
-    llmopt("stop", "--by", "eve", "--reason", "incident")
-    stopped = llmopt.json("status")
-    shown = llmopt("status").stdout
-    llmopt("resume")
-
-    assert "stopped" == stopped["mode"]
-    assert ("pause", "holiday") == tuple(stopped["holds"][scope][k] for k in ("kind", "reason"))
-    assert 2_500 == next(r for r in stopped["rollouts"] if r["scope"] == scope)["split"]["share"]
-    assert "stop of all scopes by eve: incident" in shown
-    assert "25 %" in shown
-    assert ("running", {}) == tuple(llmopt.json("status")[key] for key in ("mode", "holds"))
 
 
 def test_stages_that_never_ran_have_no_lag(llmopt: Any) -> None:

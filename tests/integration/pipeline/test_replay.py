@@ -81,8 +81,12 @@ def tell(pipeline: Any) -> None:
     words = ("--provider", "openai", "--model", "gpt-3.5-turbo", "--by", "ada")
     pipeline.llmopt("config", "set", "mailer/draft", *words)
     pipeline.llmopt("config", "rollback", "coder/complete", "--by", "ada", expect=None)
-    pipeline.llmopt("pause", "search", "--by", "ada", "--reason", "look")
-    pipeline.llmopt("resume", "search", "--by", "ada")
+    pipeline.llmopt("pause", "search/answer", "--by", "ada", "--reason", "look")
+    pipeline.llmopt("resume", "search/answer", "--by", "ada")
+    paused = pipeline.json("pause", "--reason", "drill")
+    pipeline.llmopt("resume")
+
+    assert (True, "drill") == (paused["obeyed"], paused["hold"]["reason"])
 
 
 def end(process: subprocess.Popen[str]) -> None:

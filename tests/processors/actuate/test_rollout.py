@@ -140,7 +140,10 @@ def test_a_ladder_that_ends_below_everything_waits_for_a_person() -> None:
     half = replace(LADDER, steps=LADDER.steps[:2], when_waiting="rollback")
     held = advance(half, SECOND, PASSED, 900_000)
 
-    assert held.reason == "Held at 25 %: balanced ends there: promote or abort it."
+    assert held.reason == (
+        "Held at 25 %: balanced ends there. "
+        "Promote or abort it: `llmopt deployments promote|abort r`."
+    )
     assert Advance(held.rollout) == advance(half, held.rollout, PASSED, 10**9)
 
 

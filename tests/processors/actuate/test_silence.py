@@ -92,7 +92,9 @@ def test_where_the_strategy_says_hold_it_is_held_but_takes_no_place(
 
     assert refused.reason == "1 rollouts are active in this task, and max_rollouts is its limit."
     assert told.reason.startswith("Still held at 5 %: inconclusive, no request was served")
-    assert told.reason.endswith("Promote or abort it.")
+    assert told.reason.endswith(
+        f"Promote or abort it: `llmopt deployments promote|abort {told.id}`."
+    )
     assert (Phase.RAMPING, 500) == (told.phase, told.share)
     assert ("mail/draft", Phase.PENDING) == (play.last.scope, play.last.phase)
     assert [] == silences(play)[way](10)

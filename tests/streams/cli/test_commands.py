@@ -61,11 +61,7 @@ def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [
-        words
-        for words, command in ALL
-        if not isinstance(command, click.Group) and words[0] != "worker"
-    ],
+    [words for words, command in ALL if not isinstance(command, click.Group)],
     ids=" ".join,
 )
 def test_every_command_can_answer_in_json(words: tuple[str, ...]) -> None:
@@ -111,6 +107,18 @@ def test_a_broken_setting_is_wrong_usage() -> None:
         ("reset", "nothing"),
         ("catalog", "apply", "/no/such/file.yaml"),
         ("worker", "--stages", "collect,nothing"),
+        ("worker", "--name", "a b"),
+        ("worker", "--metrics-port", "70000"),
+        ("worker", "--metrics-port", "0"),
+        ("decisions", "list", "--limit", "0"),
+        ("deployments", "list", "--limit", "-1"),
+        ("config", "history", "a/b", "--limit", "0"),
+        ("dlq", "show", "llmopt.metrics.v1", "--limit", "-1"),
+        ("stop", "search/"),
+        ("stop", ""),
+        ("pause", "search"),
+        ("resume", "*/answer"),
+        ("config", "rollback", "/answer"),
     ],
     ids=" ".join,
 )

@@ -1,0 +1,149 @@
+# `llmopt` is a fixture whose type lies in a conftest
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from processors.actuate.version import versioned
+from schemas.command import Command, CommandKind
+from schemas.config import LlmConfig, ScopeConfig, Split
+from schemas.journal import JournalRecord, Range
+from schemas.topics import COMMANDS, CONFIG, journal
+from streams.reading import Unreachable, Watch
+
+pytestmark = pytest.mark.integration
+
+STABLE = versioned(LlmConfig(version="", provider="openai", model="gpt-4o"))
+LINE = JournalRecord(
+    stage="actuate",
+    partition=0,
+    sequence=1,
+    epoch=1,
+    now=0,
+    seed=0,
+    ranges=(),
+    catalog=0,
+    policy="",
+    watermark=None,
+)
+
+
+@contextmanager
+def reader(llmopt: Any) -> Iterator[list[Command]]:
+    """Tells the next command as read in the journal of every task of the actuate stage."""
+    read: list[Command] = []
+    watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
+
+    def work() -> None:
+        seen = watch.until(lambda _: True, 30)
+        assert seen is not None
+        read.append(seen.value)
+        told = Range(topic=COMMANDS.name, partition=0, start=seen.offset, end=seen.offset + 1)
+        for partition in range(llmopt.settings.partitions_derived):
+            line = replace(LINE, partition=partition, ranges=(told,))
+            llmopt.produce(journal("actuate").name, str(partition), line)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield read
+    finally:
+        thread.join(40)
+        watch.close()
+
+
+@pytest.fixture
+def served(llmopt: Any, scope: str) -> str:
+    """A scope that is served."""
+    llmopt.produce(CONFIG.name, scope, ScopeConfig(scope=scope, revision=1, epoch=1, stable=STABLE))
+    return scope
+
+
+def test_a_stop_says_stopped_once_every_task_has_read_it(llmopt: Any, served: str) -> None:
+    with reader(llmopt) as read:
+        said = llmopt.json("stop", served, "--by", "ada")
+    with reader(llmopt):
+        assert "Resumed: " + served in llmopt("resume", served).stdout
+
+    assert [CommandKind.STOP] == [each.kind for each in read]
+    assert (True, "stop") == (said["obeyed"], said["hold"]["kind"])
+
+
+@pytest.mark.parametrize("kind", ["pause", "resume", "stop"])
+def test_a_hold_that_nobody_obeys_is_sent_and_says_so(llmopt: Any, served: str, kind: str) -> None:
+    watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
+    try:
+        answer = llmopt(kind, served, expect=1)
+        sent = watch.until(lambda seen: seen.key == served, 10)
+    finally:
+        watch.close()
+
+    assert sent is not None
+    assert kind == sent.value.kind.value
+    assert "" == answer.stdout
+    assert f"The {kind} of {served} is sent, but no actuator is running" in answer.stderr
+    assert "Nothing has been served" not in answer.stderr
+
+
+def test_a_hold_in_a_scope_where_nothing_is_served_says_which_may_be_meant(
+    llmopt: Any, served: str
+) -> None:
+    with reader(llmopt) as read:
+        answer = llmopt("stop", f"{served}x", expect=1)
+    with reader(llmopt):
+        assert "Resumed" in llmopt("resume", f"{served}x").stdout
+
+    assert [f"{served}x"] == [each.scope for each in read]
+    assert "is sent and obeyed." in answer.stderr
+    assert f"did you mean '{served}'?" in answer.stderr
+
+
+def test_a_stop_is_sent_even_when_nothing_can_be_watched(
+    llmopt: Any, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> Watch:
+        raise Unreachable("There is no topic")
+
+    monkeypatch.setattr("streams.commanding.Watch", missing)
+    watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
+    try:
+        answer = llmopt("stop", scope, expect=1)
+        sent = watch.until(lambda seen: seen.key == scope, 10)
+    finally:
+        watch.close()
+
+    assert sent is not None
+    assert "is sent, but what became of it cannot be seen. There is no topic." in answer.stderr
+
+
+def test_holds_and_rollouts_are_seen_in_the_status(llmopt: Any, scope: str) -> None:
+    split = Split(rollout_id="r-1", salt="s", share=2_500)
+    config = ScopeConfig(
+        scope=scope, revision=1, epoch=1, stable=STABLE, candidate=STABLE, split=split
+    )
+    llmopt.produce(CONFIG.name, scope, config)
+    with reader(llmopt):
+        llmopt("pause", scope, "--by", "ada", "--reason", "holiday")
+    with reader(llmopt):
+        llmopt("stop", "--by", "eve", "--reason", "incident")
+    stopped = llmopt.json("status")
+    shown = llmopt("status").stdout
+    with reader(llmopt):
+        assert "still held by the stop of all" in llmopt("resume", scope, expect=1).stderr
+    with reader(llmopt):
+        llmopt("pause", scope, "--by", "ada", "--reason", "holiday")
+    with reader(llmopt):
+        assert "stop" == llmopt.json("status")["holds"]["*"]["kind"]
+        llmopt("resume")
+
+    assert "stopped" == stopped["mode"]
+    assert ("pause", "holiday") == tuple(stopped["holds"][scope][k] for k in ("kind", "reason"))
+    assert 2_500 == next(r for r in stopped["rollouts"] if r["scope"] == scope)["split"]["share"]
+    assert "stop of all scopes by eve: incident" in shown
+    assert "25 %" in shown
+    assert ("running", {}) == tuple(llmopt.json("status")[key] for key in ("mode", "holds"))
