@@ -19,6 +19,7 @@ from simulator.truth import read as read_truth
 
 pytestmark = pytest.mark.integration
 
+PARTITIONS = 4
 SCENARIO = """
 endpoints:
   - {{service: {name}, endpoint: answer, rate: 600, default: openai/gpt-4}}
@@ -31,25 +32,21 @@ faults:
 """
 
 
-def ends(servers: str, topic: str) -> dict[int, int]:
+def ends(servers: str, topic: str, within: float = 20.0) -> dict[int, int]:
+    """The next offset of each partition; one made just now may lack some, or leaders."""
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "reader", "log_level": 0})
+    deadline = time.monotonic() + within
     try:
-        found = consumer.list_topics(topic, 10).topics[topic].partitions
-        return {p: end(consumer, TopicPartition(topic, p)) for p in found}
+        while True:
+            with suppress(KafkaException):
+                found = consumer.list_topics(topic, 10).topics[topic].partitions
+                if len(found) >= PARTITIONS:
+                    ats = [TopicPartition(topic, p) for p in found]
+                    return {at.partition: consumer.get_watermark_offsets(at, 10)[1] for at in ats}
+            assert time.monotonic() < deadline, topic
+            time.sleep(0.05)
     finally:
         consumer.close()
-
-
-def end(consumer: Consumer, at: TopicPartition, within: float = 10.0) -> int:
-    """The next offset; a partition that was made just now may have no leader yet."""
-    deadline = time.monotonic() + within
-    while True:
-        try:
-            return int(consumer.get_watermark_offsets(at, within)[1])
-        except KafkaException:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def since(servers: str, topic: str, begin: dict[int, int]) -> list[tuple[str, bytes]]:
@@ -73,7 +70,7 @@ def test_a_run_sends_what_its_truth_says(environment: Environment, tmp_path: Pat
     servers, name = environment.bootstrap_servers, f"sim{time.time_ns()}"
     admin = AdminClient({"bootstrap.servers": servers})
     for topic in (CONFIG, CONFIG_ACK, METRICS, QUALITY):
-        made = admin.create_topics([NewTopic(topic.name, 4, config=topic.config())])
+        made = admin.create_topics([NewTopic(topic.name, PARTITIONS, config=topic.config())])
         with suppress(KafkaException):  # another test was first; reading it says otherwise
             made[topic.name].result(10)
     begin = {topic.name: ends(servers, topic.name) for topic in (METRICS, QUALITY)}
