@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FETCH, PYTEST, TABLES = "-m infra.kafka.install", "-m pytest", "docs/generate.py"
+FETCH, TABLES = "-m infra.kafka.install", "docs/generate.py"
+PYTEST = "-m pytest --numprocesses 2 --dist loadfile"
 OURS = ("LLMOPT_", "MAKE", "MFLAGS")
 Make = Callable[..., tuple[int, list[str]]]
 

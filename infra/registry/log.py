@@ -26,7 +26,7 @@ from infra.registry.subjects import Record
 
 TOPIC = "_schemas"
 WRITER = "llmopt-schema-registry"
-PATIENCE = 15.0  # seconds that a read or a write may take
+PATIENCE = 25.0  # seconds that a read or a write may take: a broker is back by then
 
 
 class SchemaLog:

@@ -49,9 +49,11 @@ def processes(folder: Path) -> list[str]:
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from infra.environment import Environment
+# A program that a shell has started in the background would not be interrupted.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 environment = Environment.start(Path(sys.argv[1]), say=lambda _: None)
 print(*(part.pid for part in environment.parts), flush=True)
 time.sleep(300)
@@ -92,7 +94,7 @@ def test_nothing_is_left_behind_by_a_program_that_ends(folder: Path, number: int
         assert processes(folder)
 
         parent.send_signal(number)
-        parent.wait(10)
+        parent.wait(30)
 
     assert vanish(folder, pids)
 
