@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import faulthandler
 import gc
 from collections.abc import Callable, Sequence
 
@@ -42,6 +43,7 @@ def run(
         NotReady: topics are missing, or differ where they must not.
     """
     set_up(settings.log_level)
+    faulthandler.enable()  # a library that crashes says where
     if metrics_port is not None:
         metrics.serve(metrics_port)
     settings = at_width(settings)
