@@ -20,11 +20,12 @@ from schemas.datum import writer
 from schemas.errors import Reason, Undecodable
 from schemas.metrictable import MetricRow
 from schemas.registry import Registry
-from schemas.topics import CATALOG, Topic
+from schemas.topics import CATALOG, TOPICS, Topic
 from schemas.windowrows import RECORDS, windows
 
 T = TypeVar("T")
 
+KNOWN: set[type] = set()
 FRAME = struct.Struct(">bI")  # magic byte 0, id of the writer's schema
 BROKEN: Mapping[type[Exception], str] = {
     EOFError: "the datum ends too early",
@@ -48,6 +49,8 @@ class Codec:
     """
 
     def __init__(self, registry: Registry) -> None:
+        of_topics = (record for topic in TOPICS.values() for record in avsc.records(topic))
+        make_known(*KINDS.values(), *of_topics)
         self.registry = registry
 
     def encode(self, topic: Topic, value: Any) -> bytes:  # any record
@@ -159,6 +162,18 @@ def _fits(plain: Any) -> None:
             _fits(each)
     elif isinstance(plain, int) and not -(1 << 63) <= plain < 1 << 63:
         raise Undecodable(Reason.OUT_OF_RANGE, f"{plain} does not fit 64 bits")
+
+
+def make_known(*types: type) -> None:
+    """Let msgspec look at *types* before there are threads that use them.
+
+    It does so at a type's first use, and shows other threads what is half done meanwhile: a second
+    one that uses the type then ends the process with a segmentation fault.
+    """
+    for each in types:
+        if each not in KNOWN:
+            msgspec.msgpack.Decoder(each)
+            KNOWN.add(each)
 
 
 def schema_id(data: bytes) -> int:

@@ -13,7 +13,8 @@ from typing import Any
 import faust
 from faust.types import StreamT
 
-from schemas.codec import Codec
+from schemas.codec import Codec, make_known
+from schemas.journal import Position
 from schemas.registry import RegistryClient
 from schemas.topics import TOPICS
 from streams import kafka
@@ -93,6 +94,7 @@ def assemble(
     )
     acks.follow(app)
     codec = Codec(RegistryClient(settings.schema_registry_url))
+    make_known(Position, *(stage.entry for stage, _ in stages if stage.entry is not None))
     home = Home(
         brokers=settings.bootstrap_servers,
         worker=worker,
