@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from processors.merge.policy import MergePolicy
 from processors.merge.state import MergeMark, MergeState, Source, boundary
-from processors.merge.window import admit
+from processors.merge.window import Window, admit
 from processors.summary.combine import combine
 from processors.summary.pack import unpack
 from processors.summary.table import COUNT, Summary, by_start, select
@@ -76,7 +76,7 @@ def add(
     if not len(rows):
         return state, lost
     firsts = dict.fromkeys(np.unique(rows.start).tolist(), offset) | dict(state.firsts)
-    pending = _compacted(policy, (*state.pending, rows), spill(moment))
+    pending = _compacted(policy, state.windows, (*state.pending, rows), spill(moment))
     return replace(state, pending=pending, firsts=firsts), lost
 
 
@@ -111,13 +111,30 @@ def split(pieces: Iterable[Summary], end: int) -> tuple[list[Summary], tuple[Sum
     return before, tuple(after)
 
 
-def _compacted(policy: MergePolicy, pieces: tuple[Summary, ...], spilt: Key) -> tuple[Summary, ...]:
-    """The same rows in one piece once there are many, with each minute's keys limited."""
+def _compacted(
+    policy: MergePolicy,
+    windows: Mapping[tuple[int, int], Window],
+    pieces: tuple[Summary, ...],
+    spilt: Key,
+) -> tuple[Summary, ...]:
+    """The same rows in one piece once there are many, with each minute's keys limited.
+
+    Late rows are limited beside the keys that their window has. These are the same until the rows
+    go into it, so that when it is done, which differs after a restart, changes nothing.
+    """
     if len(pieces) <= policy.max_pieces:
         return pieces
     whole = combine(pieces)
     if len(whole.keys) > policy.max_live_keys:
-        most = policy.max_live_keys
-        minutes = by_start(whole).values()
-        whole = combine([admit(minute, (), most, spilt, MINUTE) for minute in minutes])
+        whole = combine(
+            [
+                admit(rows, _held(windows, start), policy.max_live_keys, spilt, MINUTE)
+                for start, rows in by_start(whole).items()
+            ]
+        )
     return (whole,)
+
+
+def _held(windows: Mapping[tuple[int, int], Window], start: int) -> Sequence[Key]:
+    window = windows.get((MINUTE, start))
+    return () if window is None else window.summary.keys

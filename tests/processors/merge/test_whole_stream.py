@@ -8,7 +8,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from processors.merge import (
@@ -193,6 +193,7 @@ def test_how_partials_are_batched_changes_nothing(
 
 
 @given(shape=shapes, limit=st.sampled_from([2, 100]), part=st.floats(0, 1))
+@example(shape=(24791, 4, 28, 300_000), limit=2, part=0.25)  # late rows of a window that is full
 @unlimited
 def test_a_restarted_task_goes_on_as_if_nothing_had_happened(
     make_stream: Streaming, shape: tuple[int, int, int, int], limit: int, part: float
