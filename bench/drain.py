@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import click
 
-from bench.ingest import Servers, await_first, check_counts, child, partials, servers, tail
+from bench.ingest import await_first, check_counts, partials
 from bench.line import report
+from bench.servers import Servers, servers
 from bench.watch import Commits, Lag, cpu_seconds
-from infra.environment import Environment
 from streams import kafka
 
 BENCH = "drain"
@@ -37,40 +37,31 @@ class Drained:
 
 def drain(at: Servers, events: int) -> Drained:
     """Fill the topic, then start the worker and watch it until nothing is left."""
-    env, settings, folder, codec = at
-    where = {name: value for name, value in settings.environment().items() if value}
+    brokers, width = at.settings.bootstrap_servers, at.settings.partitions_ingest
     load = ["bench.load", f"--rate={10**9}", f"--seconds={PATIENCE}", f"--most={events}"]
-    with child(folder, "load", load, where) as producer:
+    with at.child("load", *load) as producer:
         if not producer.wait(PATIENCE) or producer.exit_code:
-            raise SystemExit(f"The producer failed: {tail(folder / 'load.log')}")
-    sent = json.loads(tail(folder / "load.log"))["sent"]
-    reader = kafka.consumer(settings.bootstrap_servers, "llmopt.collect")
-    lag = Lag(reader, settings.partitions_ingest)
-    commits = Commits(settings.bootstrap_servers, codec, settings.partitions_ingest)
-    with child(
-        folder, "worker", ["streams", "worker", "--stages", "collect,merge"], where
-    ) as worker:
+            raise SystemExit(f"The producer failed: {at.last_words('load')}")
+    sent = json.loads(at.last_words("load"))["sent"]
+    reader = kafka.consumer(brokers, "llmopt.collect")
+    lag = Lag(reader, width)
+    commits = Commits(brokers, at.codec, width)
+    with at.child("worker", "streams", "worker", "--stages", "collect,merge") as worker:
         commits.start()
         await_first(commits, worker)
-        pids = (worker.pid, _pid(env))
+        pids = (worker.pid, at.broker)
         left, began, before = lag.look(), time.monotonic(), [cpu_seconds(pid) for pid in pids]
         while lag.look():
             if worker.wait(0.1) or time.monotonic() - began > PATIENCE:
-                raise SystemExit(f"The worker did not go on: {tail(folder / 'worker.log')}")
+                raise SystemExit(f"The worker did not go on: {at.last_words('worker')}")
         took = time.monotonic() - began
         used = [cpu_seconds(pid) - past for pid, past in zip(pids, before, strict=True)]
         commits.stop()
     reader.close()
     check_counts(sent, 0, commits.counts)
-    if (came := partials(settings, codec).total()) != sent:
+    if (came := partials(at).total()) != sent:
         raise SystemExit(f"{came} events are in partials, but {sent} were sent.")
     return Drained(took, left, *used)
-
-
-def _pid(env: Environment) -> int:
-    if env.broker is None:
-        raise SystemExit("The bench starts a broker of its own, to know its processor time.")
-    return env.broker.pid
 
 
 @click.command()

@@ -11,17 +11,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
-import signal
-import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import click
@@ -29,22 +22,17 @@ import numpy as np
 
 from bench.line import report
 from bench.load import KEYS, PER_BATCH
+from bench.servers import Servers, servers
 from bench.watch import Commits, Lag, busy_seconds, commit_seconds, cpu_seconds, percentile
 from infra import ports
-from infra.environment import Environment
-from infra.process import Command, Process
+from infra.process import Process
 from processors.summary.pack import unpack
-from schemas.codec import Codec
-from schemas.registry import RegistryClient
 from schemas.topics import AGGREGATES, PARTIALS, Topic
 from streams import kafka
 from streams.exactly_once.reading import end_of, read
-from streams.provision import apply, register
-from streams.settings import Settings
 
 BENCH = "ingest"
 BAR = 100_000  # events a second
-CORES = 2
 WARM_UP = 30.0  # seconds before anything is measured: the broker compiles itself meanwhile
 DRAINED_WITHIN = 60.0  # seconds
 GROWTH = 0.01  # of the rate, that the lag may grow by and still count as flat
@@ -81,26 +69,12 @@ class Measured:
         return float((last - first) / max(1.0, ended - began))
 
 
-@contextmanager
-def child(folder: Path, name: str, arguments: list[str], env: Mapping[str, str]) -> Iterator[Any]:
-    """A Python process of ours that ends with the block; its output is *name*.log."""
-    command = [sys.executable, "-m", *arguments]
-    process = Process(Command(command, Path.cwd(), folder / f"{name}.log", env))
-    try:
-        yield process
-    finally:
-        process.send(signal.SIGTERM)
-        if not process.wait(20):
-            process.send(signal.SIGKILL)
-            process.wait(10)
-
-
 @dataclass(frozen=True, slots=True)
 class Load:
     """What is sent."""
 
     rate: float  # events a second
-    seconds: float  # measured, after the warm-up
+    seconds: float = 60.0  # measured, after the warm-up
     garbage: float = 0.0  # share of the events
     form: str = "avro"
     keys: int = KEYS
@@ -123,29 +97,27 @@ class Load:
         return ["bench.load", *(f"--{name}={value}" for name, value in given.items())]
 
 
-def run(env: Environment, settings: Settings, folder: Path, codec: Codec, load: Load) -> Measured:
+def run(at: Servers, load: Load) -> Measured:
     """Send *load* after the warm-up; watch; wait for the last event."""
-    if env.broker is None:
-        raise SystemExit("The bench starts a broker of its own, to know its processor time.")
-    where = {name: value for name, value in settings.environment().items() if value}
-    port = ports.claim(folder, "metrics")
-    reader = kafka.consumer(settings.bootstrap_servers, "llmopt.collect")
-    lag = Lag(reader, settings.partitions_ingest, load.per_message)
-    commits = Commits(settings.bootstrap_servers, codec, settings.partitions_ingest)
+    brokers, width = at.settings.bootstrap_servers, at.settings.partitions_ingest
+    port = ports.claim(at.folder, "metrics")
+    reader = kafka.consumer(brokers, "llmopt.collect")
+    lag = Lag(reader, width, load.per_message)
+    commits = Commits(brokers, at.codec, width)
     stages = ["streams", "worker", "--stages", "collect,merge", "--metrics-port", str(port)]
-    with child(folder, "worker", stages, where) as worker:
+    with at.child("worker", *stages) as worker:
         commits.start()
         await_first(commits, worker)
-        with child(folder, "load", load.words, where) as producer:
+        with at.child("load", *load.words) as producer:
             await_first_event(lag, producer)
             time.sleep(WARM_UP)
-            pids = {"worker": worker.pid, "producer": producer.pid, "broker": env.broker.pid}
+            pids = {"worker": worker.pid, "producer": producer.pid, "broker": at.broker}
             measured = watch(pids, lag, port, load.seconds)
             if not producer.wait(60) or producer.exit_code:
-                raise SystemExit(f"The producer failed: {tail(folder / 'load.log')}")
-        told = json.loads(tail(folder / "load.log"))
+                raise SystemExit(f"The producer failed: {at.last_words('load')}")
+        told = json.loads(at.last_words("load"))
         measured.sent, measured.spoilt = told["sent"], told["spoilt"]
-        drain(lag, worker, folder)
+        drain(lag, worker, at)
         commits.stop()
         measured.fresh = commits.freshness(reader, measured.since, measured.since + load.seconds)
         measured.counts = commits.counts
@@ -190,19 +162,14 @@ def await_first_event(lag: Lag, producer: Process) -> None:
             raise SystemExit("The producer did not send anything within 60 s.")
 
 
-def drain(lag: Lag, worker: Process, folder: Path) -> None:
+def drain(lag: Lag, worker: Process, at: Servers) -> None:
     """Wait until every event is in a committed partial."""
     deadline = time.monotonic() + DRAINED_WITHIN
     while lag.look():
         if worker.wait(0.2):
-            raise SystemExit(f"The worker has ended: {tail(folder / 'worker.log')}")
+            raise SystemExit(f"The worker has ended: {at.last_words('worker')}")
         if time.monotonic() > deadline:
             raise SystemExit(f"{lag.look()} events were not read {DRAINED_WITHIN:.0f} s later.")
-
-
-def tail(log: Path) -> str:
-    """The last line of a log."""
-    return (log.read_text().splitlines() or ["it said nothing."])[-1]
 
 
 def check_counts(sent: int, spoilt: int, counts: Mapping[str, int]) -> None:
@@ -221,25 +188,25 @@ def check_counts(sent: int, spoilt: int, counts: Mapping[str, int]) -> None:
         raise SystemExit(f"Of {sent} events not all good ones are there: {dict(found)}.")
 
 
-def partials(settings: Settings, codec: Codec) -> Counter[Place]:
+def partials(at: Servers) -> Counter[Place]:
     """The requests of every minute, as collect wrote them."""
     came = Counter[Place]()
-    for partition, partial in everything(settings, codec, PARTIALS):
+    for partition, partial in everything(at, PARTIALS):
         rows = unpack(partial)
         for start, requests in zip(rows.start.tolist(), rows.counters[:, 0], strict=True):
             came[partition, start] += int(requests)
     return came
 
 
-def check_windows(settings: Settings, codec: Codec, sent: int) -> None:
+def check_windows(at: Servers, sent: int) -> None:
     """Every event that was sent is in one partial, and in one window if its minute is closed.
 
     Raises:
         SystemExit: One is not.
     """
-    came = partials(settings, codec)
+    came = partials(at)
     newest: dict[str, tuple[Place, int]] = {}  # by the last revision of each key's minute
-    for partition, row in everything(settings, codec, AGGREGATES):
+    for partition, row in everything(at, AGGREGATES):
         if row.window == "1m" and not row.pooled:
             newest[row.record_id] = ((partition, row.start), row.requests)
     closed = Counter[Place]()
@@ -253,15 +220,15 @@ def check_windows(settings: Settings, codec: Codec, sent: int) -> None:
         raise SystemExit(f"{came.total()} events are in partials, but {sent} were sent.")
 
 
-def everything(settings: Settings, codec: Codec, topic: Topic) -> Iterator[tuple[int, Any]]:
+def everything(at: Servers, topic: Topic) -> Iterator[tuple[int, Any]]:
     """All committed records of a topic, each with its partition."""
     reader = kafka.consumer(
-        settings.bootstrap_servers, "llmopt.bench.check", enable_partition_eof=True
+        at.settings.bootstrap_servers, "llmopt.bench.check", enable_partition_eof=True
     )
     try:
-        ats = [(topic.name, partition) for partition in range(settings.partitions_derived)]
-        for message in read(reader, {at: end_of(reader, at) for at in ats}):
-            yield message.partition(), codec.decode(topic, message.value())
+        places = [(topic.name, each) for each in range(at.settings.partitions_derived)]
+        for message in read(reader, {each: end_of(reader, each) for each in places}):
+            yield message.partition(), at.codec.decode(topic, message.value())
     finally:
         reader.close()
 
@@ -272,37 +239,11 @@ def measure(load: Load, *, keep: bool = False) -> Measured:
     Raises:
         SystemExit: An event is not where it must be, or something did not work.
     """
-    with servers(keep=keep) as (env, settings, folder, codec):
-        measured = run(env, settings, folder, codec, load)
+    with servers(keep=keep) as at:
+        measured = run(at, load)
         check_counts(measured.sent, measured.spoilt, measured.counts)
-        check_windows(settings, codec, measured.sent - measured.spoilt)
+        check_windows(at, measured.sent - measured.spoilt)
     return measured
-
-
-Servers = tuple[Environment, Settings, Path, Codec]
-
-
-@contextmanager
-def servers(*, keep: bool = False) -> Iterator[Servers]:
-    """A broker and a registry with all topics, on two cores, in a folder of their own."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    folder = Path(tempfile.mkdtemp(prefix="llmopt-bench-"))
-    try:
-        with Environment.start(
-            folder, lambda line: print(line, file=sys.stderr), database=False
-        ) as env:
-            settings = Settings(
-                bootstrap_servers=env.bootstrap_servers, schema_registry_url=env.registry_url
-            )
-            apply(settings)
-            register(settings)
-            with RegistryClient(env.registry_url) as registry:
-                yield env, settings, folder, Codec(registry)
-    finally:
-        if keep:
-            print(f"The data is kept in {folder}.", file=sys.stderr)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def show(name: str, measured: Measured, load: Load, bar: float) -> None:
@@ -338,14 +279,30 @@ def figures(measured: Measured, load: Load) -> dict[str, Any]:
     }
 
 
-@click.command()
-@click.option("--rate", default=110_000.0, show_default=True, help="Events a second.")
-@click.option("--seconds", default=60.0, show_default=True, help="How long to measure.")
-@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
-def main(*, rate: float, seconds: float, keep: bool) -> None:
-    """Measure how many events a second one worker keeps up with."""
-    load = Load(rate, seconds)
-    show(BENCH, measure(load, keep=keep), load, BAR)
+def command(name: str, what: str, load: Load, bar: float) -> click.Command:
+    """The command of a bench of this kind.
+
+    Args:
+        name: Of the bench.
+        what: It measures.
+        load: What it sends when it is not told otherwise.
+        bar: Events a second.
+    """
+
+    @click.command(help=what)
+    @click.option("--rate", default=load.rate, show_default=True, help="Events a second.")
+    @click.option("--seconds", default=load.seconds, show_default=True, help="How long to measure.")
+    @click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
+    def main(*, rate: float, seconds: float, keep: bool) -> None:
+        asked = replace(load, rate=rate, seconds=seconds)
+        show(name, measure(asked, keep=keep), asked, bar)
+
+    return main
+
+
+main = command(
+    BENCH, "Measure how many events a second one worker keeps up with.", Load(110_000.0), BAR
+)
 
 
 if __name__ == "__main__":

@@ -5,22 +5,17 @@ python -m bench ingest-batch
 
 from __future__ import annotations
 
-import click
-
-from bench.ingest import Load, measure, show
+from bench.ingest import Load, command
 
 BENCH = "ingest-batch"
 BAR = 1_000_000  # events a second
 
-
-@click.command()
-@click.option("--rate", default=1_050_000.0, show_default=True, help="Events a second.")
-@click.option("--seconds", default=60.0, show_default=True, help="How long to measure.")
-@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
-def main(*, rate: float, seconds: float, keep: bool) -> None:
-    """Measure how many events a second one worker keeps up with in columnar batches."""
-    load = Load(rate, seconds, form="batch")
-    show(BENCH, measure(load, keep=keep), load, BAR)
+main = command(
+    BENCH,
+    "Measure how many events a second one worker keeps up with in columnar batches.",
+    Load(1_050_000.0, form="batch"),
+    BAR,
+)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ import time
 
 import click
 
-from bench.ingest import Servers, child, servers, tail
 from bench.line import report
+from bench.servers import Servers, servers
 from bench.watch import megabytes
 
 BENCH = "memory"
@@ -24,18 +24,16 @@ KEYS = 10_000
 
 def measure(at: Servers, rate: float, seconds: float) -> tuple[float, float]:
     """MB of a worker that has nothing to do, and the most of one that has much."""
-    _, settings, folder, _ = at
-    where = {name: value for name, value in settings.environment().items() if value}
     load = ["bench.load", f"--rate={rate}", f"--seconds={seconds}", f"--keys={KEYS}"]
-    with child(folder, "worker", ["streams", "worker"], where) as worker:
+    with at.child("worker", "streams", "worker") as worker:
         time.sleep(30)
         idle = megabytes(worker.pid)
-        with child(folder, "load", load, where) as producer:
+        with at.child("load", *load) as producer:
             if not producer.wait(seconds + 60) or producer.exit_code:
-                raise SystemExit(f"The producer failed: {tail(folder / 'load.log')}")
+                raise SystemExit(f"The producer failed: {at.last_words('load')}")
         time.sleep(10)
         if worker.wait(0):
-            raise SystemExit(f"The worker has ended: {tail(folder / 'worker.log')}")
+            raise SystemExit(f"The worker has ended: {at.last_words('worker')}")
         return idle, megabytes(worker.pid, "VmHWM")
 
 

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
 
 import click
 
-from bench.ingest import Servers, child, servers, tail
 from bench.line import report
+from bench.servers import Servers, servers
 from bench.watch import Commits
 from infra.process import Process
 
@@ -31,18 +29,17 @@ PATIENCE = 90.0  # seconds
 
 def turns(at: Servers, rate: float, fill: float, count: int) -> list[float]:
     """Kill one of two workers so many times; the seconds until all was served again, each time."""
-    _, settings, folder, codec = at
-    where = {name: value for name, value in settings.environment().items() if value}
+    settings = at.settings
     widths = {"collect": settings.partitions_ingest, "merge": settings.partitions_derived}
     journals = [
-        Commits(settings.bootstrap_servers, codec, widths[stage], stage) for stage in STAGES
+        Commits(settings.bootstrap_servers, at.codec, widths[stage], stage) for stage in STAGES
     ]
     seconds = fill + count * (PATIENCE + 20)
     load = ["bench.load", f"--rate={rate}", f"--seconds={seconds}", f"--keys={KEYS}"]
     found = []
     with ExitStack() as stack:
-        workers = {name: stack.enter_context(worker(folder, name, where)) for name in "ab"}
-        stack.enter_context(child(folder, "load", load, where))
+        workers = {name: stack.enter_context(worker(at, name)) for name in "ab"}
+        stack.enter_context(at.child("load", *load))
         for each in journals:
             each.start()
             stack.callback(each.stop)
@@ -52,16 +49,16 @@ def turns(at: Servers, rate: float, fill: float, count: int) -> list[float]:
             before = [owners(each) for each in journals]
             workers[name].send(signal.SIGKILL)
             killed = time.time()
-            found.append(served(journals, before, killed, folder) - killed)
-            workers[name] = stack.enter_context(worker(folder, name, where))
-            settle(journals, [owners(each) for each in journals], folder)
+            found.append(served(journals, before, killed, at) - killed)
+            workers[name] = stack.enter_context(worker(at, name))
+            settle(journals, [owners(each) for each in journals], at)
     return found
 
 
-def worker(folder: Path, name: str, where: Mapping[str, str]) -> AbstractContextManager[Process]:
+def worker(at: Servers, name: str) -> AbstractContextManager[Process]:
     """A worker process with both stages."""
     words = ["streams", "worker", "--stages", ",".join(STAGES), "--name", name]
-    return child(folder, f"worker-{name}", words, where)
+    return at.child(f"worker-{name}", *words)
 
 
 def owners(commits: Commits) -> dict[int, int]:
@@ -73,15 +70,15 @@ def owners(commits: Commits) -> dict[int, int]:
 
 
 def served(
-    journals: list[Commits], before: list[dict[int, int]], since: float, folder: Path
+    journals: list[Commits], before: list[dict[int, int]], since: float, at: Servers
 ) -> float:
     """When the last partition had a commit of a later owner than *before*."""
     while time.time() - since < PATIENCE:
         times = [
             min(
                 (
-                    at
-                    for (p, epoch), at in list(each.owners.items())
+                    when
+                    for (p, epoch), when in list(each.owners.items())
                     if p == partition and epoch > e
                 ),
                 default=None,
@@ -90,14 +87,14 @@ def served(
             for partition, e in past.items()
         ]
         if None not in times:
-            return max(at for at in times if at is not None)
+            return max(when for when in times if when is not None)
         time.sleep(0.1)
-    raise SystemExit(f"Not all was served again: {tail(folder / 'worker-a.log')}")
+    raise SystemExit(f"Not all was served again: {at.last_words('worker-a')}")
 
 
-def settle(journals: list[Commits], before: list[dict[int, int]], folder: Path) -> None:
+def settle(journals: list[Commits], before: list[dict[int, int]], at: Servers) -> None:
     """Wait until the worker that came back has its share."""
-    served(journals, before, time.time(), folder)
+    served(journals, before, time.time(), at)
     time.sleep(5)
 
 
@@ -110,7 +107,7 @@ def main(*, rate: float, fill: float, count: int, keep: bool) -> None:
     """Measure how long the partitions of a killed worker wait."""
     with servers(keep=keep) as at:
         took = turns(at, rate, fill, count)
-    timeout = at[1].session_timeout_ms / 1_000
+    timeout = at.settings.session_timeout_ms / 1_000
     report(
         BENCH,
         round(max(took) - timeout, 2),

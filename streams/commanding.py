@@ -139,8 +139,7 @@ def running(settings: Settings) -> bool:
         KafkaException: No broker answers.
     """
     admin = kafka.admin(settings.bootstrap_servers)
-    group = admin.describe_consumer_groups([GROUP])[GROUP].result(10)
-    return bool(group.members)
+    return bool(kafka.group(admin, GROUP).members)
 
 
 def obeyed(command: Command, offset: int, width: int) -> Callable[[Seen], bool]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from schemas.catalog import Catalog, Entry
 from schemas.codec import Codec
 from schemas.declare import gather
-from schemas.errors import InvalidCatalog, Undecodable
+from schemas.errors import Undecodable
 from schemas.registry import RegistryClient
 from schemas.topics import CATALOG
+from streams.exactly_once.whole import Entries, key_of
 from streams.reading import read_all
 from streams.settings import Settings
 
@@ -36,22 +37,14 @@ def declared(settings: Settings) -> Declared:
         Unreachable: The topic is missing.
         KafkaException: No broker answers.
     """
-    entries: dict[str, Entry] = {}
     refused: dict[str, str] = {}
     with RegistryClient(settings.schema_registry_url) as registry:
-        codec = Codec(registry)
+        entries = Entries(Codec(registry))
         for message in sorted(read_all(settings, CATALOG), key=lambda m: m.offset()):
-            key = (message.key() or b"").decode(errors="replace")
+            key = key_of(message)
             refused.pop(key, None)
-            data = message.value()
-            if data is None:
-                entries.pop(key, None)
-                continue
             try:
-                entry = codec.decode(CATALOG, data, key=key)
-                gather({key: entry}, 0)
-            except (Undecodable, InvalidCatalog) as error:
+                entries.apply(message)
+            except Undecodable as error:
                 refused[key] = f"{key}: {error}"
-            else:
-                entries[key] = entry
-    return Declared(dict(sorted(entries.items())), tuple(refused.values()))
+    return Declared(dict(sorted(entries.by_key.items())), tuple(refused.values()))

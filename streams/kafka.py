@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
 BORN = "@"  # in a consumer's client id, between the worker and when it was started
 LARGEST_MESSAGE = 100_000_000  # before compression; what a topic takes is the topic's to say
@@ -116,6 +116,16 @@ def admin(brokers: str) -> AdminClient:
         {"bootstrap.servers": brokers, "log_level": 3, "socket.timeout.ms": 10_000},
         logger=client_log(),
     )
+
+
+def group(asked: AdminClient, name: str, patience: float = 10.0) -> ConsumerGroupDescription:
+    """Who is in a consumer group, and in what state that is.
+
+    Raises:
+        KafkaException: No broker answers within *patience* (seconds).
+        TimeoutError: the same.
+    """
+    return asked.describe_consumer_groups([name])[name].result(patience)
 
 
 # The broker is away or slow; librdkafka goes on by itself.

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 
 from streams import metrics
+from streams.exactly_once.session import now_ms
 from streams.exactly_once.snapshot import copy
 from streams.exactly_once.source import Source
 from streams.log import log
@@ -47,7 +48,7 @@ class Snapshots:
             for source in self.sources:
                 session = source.session
                 owned = [] if session is None else sorted(session.tasks)
-                for partition in self.due(source.stage.name, owned, time.time_ns() // 1_000_000):
+                for partition in self.due(source.stage.name, owned, now_ms()):
                     if not self.told.is_set():
                         self.copy(source, partition)
 
@@ -68,13 +69,7 @@ class Snapshots:
         """Copy one; what goes wrong is told, and hurts nobody now."""
         stage, started = source.stage.name, time.monotonic()
         try:
-            made = copy(
-                stage,
-                partition,
-                source.codec,
-                self.settings.bootstrap_servers,
-                time.time_ns() // 1_000_000,
-            )
+            made = copy(stage, partition, source.codec, self.settings.bootstrap_servers, now_ms())
         except Exception as error:  # noqa: BLE001  # no failure of it may end the worker
             log.warning("state not copied", stage=stage, partition=partition, why=str(error))
             return

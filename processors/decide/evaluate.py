@@ -16,7 +16,6 @@ from schemas.catalog import Condition, Rule
 from schemas.decision import Action, Decision
 
 DAY_MS = 86_400_000
-EFFECTS = (Action.DEPLOY, Action.ROLLBACK, Action.ALERT)
 
 
 @dataclass(frozen=True, slots=True)

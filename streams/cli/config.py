@@ -71,13 +71,7 @@ def get(scope: str, *, machine: bool) -> None:
 
 @config.command()
 @click.argument("scope")
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=20,
-    show_default=True,
-    help="How many changes, newest first.",
-)
+@show.newest
 @show.as_json
 @example("llmopt config history search/answer")
 def history(scope: str, *, limit: int, machine: bool) -> None:

@@ -22,13 +22,7 @@ def decisions() -> None:
 
 @decisions.command("list")
 @click.option("--scope", help="Only of this scope.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=20,
-    show_default=True,
-    help="How many, newest first.",
-)
+@show.newest
 @show.as_json
 @example("llmopt decisions list --limit 5")
 def list_(scope: str | None, *, limit: int, machine: bool) -> None:

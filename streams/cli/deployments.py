@@ -28,13 +28,7 @@ one = click.argument("which", metavar="SCOPE_OR_ID")
 @deployments.command("list")
 @click.option("--scope", help="Only of this scope.")
 @click.option("--active", is_flag=True, help="Only those that are not over.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=20,
-    show_default=True,
-    help="How many, newest first.",
-)
+@show.newest
 @show.as_json
 @example("llmopt deployments list --scope search/answer")
 def list_(scope: str | None, *, active: bool, limit: int, machine: bool) -> None:

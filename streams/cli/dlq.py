@@ -55,13 +55,7 @@ def list_(*, machine: bool) -> None:
 @dlq.command("show")
 @click.argument("topic")
 @click.option("--reason", help="Only of this reason.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=20,
-    show_default=True,
-    help="How many, newest first.",
-)
+@show.newest
 @show.as_json
 @example("llmopt dlq show llmopt.metrics.v1 --reason broken_json")
 def show_(topic: str, *, reason: str | None, limit: int, machine: bool) -> None:

@@ -25,6 +25,17 @@ def as_json(command: F) -> F:
     )
 
 
+def newest(command: F) -> F:
+    """Give *command* the option --limit, as the argument `limit`."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(1),
+        default=20,
+        show_default=True,
+        help="How many, newest first.",
+    )(command)
+
+
 def document(value: object) -> None:
     """Print *value*, of dataclasses and plain values, as JSON; NaN and infinities become null."""
     plain = msgspec.json.encode(value, order="deterministic")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from schemas.catalog import Catalog, Entry
 from schemas.declare import gather
-from schemas.errors import InvalidCatalog, Undecodable
+from schemas.errors import Undecodable
 from schemas.journal import Range
 from schemas.topics import CATALOG
 from streams.exactly_once.recording import Recording
 from streams.exactly_once.tape import held
+from streams.exactly_once.whole import Entries, Refused
 
 
 class Catalogs:
@@ -18,19 +19,15 @@ class Catalogs:
         self.override = dict(recording.override)
         self.end = recording.ends(CATALOG.name)[1]
         self.versions: list[tuple[int, dict[str, Entry]]] = []
-        entries: dict[str, Entry] = {}
+        self.refused: list[Refused] = []  # by the workers, too
+        entries = Entries(recording.codec)
         for message in recording.all_of(CATALOG.name):
-            key = (message.key() or b"").decode(errors="replace")
-            if message.value() is None:
-                entries.pop(key, None)
+            try:
+                entries.apply(message)
+            except Undecodable as error:
+                self.refused.append(Refused(message, error))
             else:
-                try:
-                    value = recording.codec.decode(CATALOG, message.value(), key=key)
-                    gather(entries | {key: value}, message.offset() + 1)
-                except (Undecodable, InvalidCatalog):
-                    continue  # the workers refused it too
-                entries[key] = value
-            self.versions.append((message.offset(), dict(entries)))
+                self.versions.append((message.offset(), entries.by_key))
         self.made: dict[int, Catalog] = {}
 
     def at(self, offset: int) -> Catalog:

@@ -41,11 +41,11 @@ class InStep:
         """The messages, held ones included, whose turn it is; in order within a partition.
 
         Args:
-            messages: As consumed, the ends of partitions among them.
+            messages: As consumed, the ends of partitions and other errors among them.
             now: Monotonic seconds.
 
         Returns:
-            Messages, and errors other than ends.
+            No errors.
         """
         messages, places = self._ends_noted(messages)
         if not self.held and self._alone(places):
@@ -55,14 +55,12 @@ class InStep:
             for at in places:
                 self._reach(at, lasts[at[1]])
             return messages
-        ready = [each for each in messages if each.error() is not None]
         for each in messages:
-            if each.error() is not None:
-                continue
             at = (each.topic(), each.partition())
             self.held.setdefault(at, []).append(each)
             self._reach(at, each)
         impatient = self.turned is not None and now - self.turned > PATIENCE
+        ready: list[Message] = []
         for at, waiting in self.held.items():
             turn = len(waiting) if impatient else self._turn(at, waiting)
             ready += waiting[:turn]
@@ -77,7 +75,7 @@ class InStep:
         self.reached[at] = max(self.reached.get(at, -1), message.timestamp()[1])
 
     def _ends_noted(self, messages: Sequence[Message]) -> tuple[list[Message], set[At]]:
-        """The messages that are not ends, and where they are from.
+        """The messages that are no errors, and where they are from.
 
         Which partitions are drained is known afterwards.
         """
@@ -98,8 +96,6 @@ class InStep:
             if each.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
                 self.drained.add(at)
             else:
-                rest.append(each)
-                places.add(at)
                 self.drained.discard(at)
         return rest, places
 

@@ -11,19 +11,18 @@ from confluent_kafka import Consumer
 from schemas.catalog import Catalog
 from schemas.flow import Input, Moment
 from schemas.journal import JournalRecord, Range
-from schemas.topics import CATALOG, COMMANDS, TOPICS, journal
+from schemas.topics import COMMANDS, TOPICS, journal
 from streams import kafka
 from streams.exactly_once.begin import Asked, begin, earliest, following
 from streams.exactly_once.catalogs import Catalogs
 from streams.exactly_once.compare import compare
-from streams.exactly_once.decode import dead_letter
 from streams.exactly_once.journal import records
 from streams.exactly_once.recording import Diverged, Finding, Incomparable, Recording
 from streams.exactly_once.stage import Read, Stage
 from streams.exactly_once.takeover import absorb, tails
 from streams.exactly_once.tape import Tapes, held
 from streams.exactly_once.task import Task
-from streams.exactly_once.whole import Declared, Refused, Told, put_aside
+from streams.exactly_once.whole import Refused, Told, beside, put_aside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +88,8 @@ def replay(
     if stage.commands:
         told.take(recording.all_of(COMMANDS.name))
         commands_from, _ = recording.ends(COMMANDS.name)
-    declared = Declared(recording.codec)
-    if CATALOG in stage.puts_aside:
-        declared.take(recording.all_of(CATALOG.name), recording.ends(CATALOG.name)[1])
-    refused = (*declared.refused, *told.refused)
-    known = Known(Catalogs(recording), told, commands_from, refused)
+    catalogs = Catalogs(recording)
+    known = Known(catalogs, told, commands_from, (*catalogs.refused, *told.refused))
     found = Replayed(stage=stage.name)
     unreachable: list[Asked] = []
     for partition in range(recording.partitions[journal(stage.name).name]):
@@ -260,7 +256,4 @@ def _inputs(asked: Asked, known: Known, tapes: Tapes, line: JournalRecord, momen
     starts = {stretch.topic: stretch.start for stretch in line.ranges}
     ends = {stretch.topic: stretch.end for stretch in line.ranges}
     refused = put_aside(asked.stage, asked.partition, known.refused, starts, ends)
-    if not (commands or refused):
-        return got
-    dead = (dead_letter(each.message, each.why, moment) for each in refused)
-    return Read([*commands, *got.inputs], (*dead, *got.dead))
+    return beside(got, commands, refused, moment)

@@ -65,7 +65,7 @@ def reset(stages: Sequence[Stage[Any, Any]], codec: Codec, brokers: str) -> dict
         )
         for topic in (journal(stage.name), snapshots(stage.name)):
             deleted[topic.name] = _empty(admin, brokers, topic.name)
-        group = admin.describe_consumer_groups([stage.group])[stage.group].result(10)
+        group = kafka.group(admin, stage.group)
         if not kept and group.state not in (ConsumerGroupState.DEAD, ConsumerGroupState.UNKNOWN):
             admin.delete_consumer_groups([stage.group])[stage.group].result(10)
     if any(stage.name == "collect" for stage in stages):
@@ -75,7 +75,7 @@ def reset(stages: Sequence[Stage[Any, Any]], codec: Codec, brokers: str) -> dict
 
 
 def _unused(admin: AdminClient, stage: Stage[Any, Any]) -> None:
-    group = admin.describe_consumer_groups([stage.group])[stage.group].result(10)
+    group = kafka.group(admin, stage.group)
     if group.members:
         raise Busy(
             f"{stage.group} has {len(group.members)} members; stop the workers that run "

@@ -13,11 +13,12 @@ from confluent_kafka import Message
 from schemas.catalog import Catalog
 from schemas.flow import Input, Moment, Outcome
 from schemas.topics import COMMANDS
-from streams.exactly_once.decode import by_topic, dead_letter
+from streams.exactly_once.decode import by_topic
 from streams.exactly_once.session import Session, now_ms
 from streams.exactly_once.stage import Read
 from streams.exactly_once.takeover import seed_of
 from streams.exactly_once.task import Task
+from streams.exactly_once.whole import beside
 
 SETTLED = 1.0  # seconds without a record after which a task moves behind the markers alone
 
@@ -90,6 +91,5 @@ def _work(session: Session, task: Task, messages: list[Message], now: int) -> Wo
     )
     read = stage.decode(session.codec, messages, moment)
     if told or refused:
-        dead = (dead_letter(each.message, each.why, moment) for each in refused)
-        read = Read([*told, *read.inputs], (*dead, *read.dead))
+        read = beside(read, told, refused, moment)
     return Work(task, read, moment, session.policy(), session.declared.current, ends)

@@ -20,7 +20,7 @@ from streams.exactly_once.reading import At
 from streams.exactly_once.stage import Stage
 from streams.exactly_once.takeover import take_over
 from streams.exactly_once.task import Task
-from streams.exactly_once.whole import Declared, Refused, Told, Whole, put_aside
+from streams.exactly_once.whole import Declared, Entries, Refused, Told, Whole, put_aside
 from streams.log import log
 
 
@@ -98,7 +98,7 @@ class Session:
             undelivered=undelivered,
             catalog=by_topic.get(CATALOG.name),
             commands=by_topic.get(COMMANDS.name),
-            declared=Declared(codec),
+            declared=Declared(Entries(codec)),
             told=Told(codec),
             in_step=InStep([topic.name for topic in stage.reads]) if stage.in_step else None,
         )
@@ -201,11 +201,12 @@ class Session:
             OutOfStep: a takeover found state and offsets apart.
         """
         gathered = self.fetch()
-        for index in faults(gathered):
+        found = faults(gathered)
+        for index in found:
             self.look_at(gathered[index])
         if self.in_step is not None:
-            gathered = self.in_step.take(gathered, time.monotonic())
-        for index in reversed(faults(gathered)):
+            return self.in_step.take(gathered, time.monotonic())
+        for index in reversed(found):
             del gathered[index]
         return gathered
 
@@ -271,8 +272,7 @@ class Session:
         """Whether a worker of this name that was started later is alive, as far as one can tell."""
         admin = kafka.admin(self.home.brokers)
         try:
-            asked = admin.describe_consumer_groups([self.stage.group])
-            members = asked[self.stage.group].result(5).members
+            members = kafka.group(admin, self.stage.group, 5).members
         except (KafkaException, TimeoutError):
             return False
         name, _, born = client_id(self.stage, self.home).rpartition(kafka.BORN)

@@ -151,10 +151,7 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
                     await self.taken_back(error, lasted)
                     pause = 0.1 if lasted > LASTING else min(2 * pause, 2.0)
                     await self.sleep(pause)
-        except Stuck as error:
-            log.critical("stopping", stage=self.stage.name, why=str(error))
-            await self.crash(error)
-        except (OutOfStep, StepFailed, NamedTwice) as error:
+        except (OutOfStep, StepFailed, NamedTwice, Stuck) as error:
             log.critical(
                 "stopping", stage=self.stage.name, why=str(error), exc_info=error.__cause__
             )

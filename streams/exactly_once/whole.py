@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,13 @@ from schemas.codec import Codec
 from schemas.consistent import inspect
 from schemas.declare import gather
 from schemas.errors import InvalidCatalog, Reason, Undecodable
-from schemas.flow import Input
+from schemas.flow import Input, Moment
 from schemas.topics import CATALOG, COMMANDS, Topic
 from streams import kafka
+from streams.exactly_once.decode import dead_letter
 from streams.exactly_once.errors import Retake
 from streams.exactly_once.reading import end_of
-from streams.exactly_once.stage import Stage
+from streams.exactly_once.stage import Read, Stage
 from streams.log import log
 
 WHOLE = (COMMANDS.name, CATALOG.name)  # of one partition each
@@ -116,12 +117,47 @@ def put_aside(
     return found
 
 
+def beside(read: Read, told: Sequence[Input], refused: Iterable[Refused], moment: Moment) -> Read:
+    """What a step is given: what was *read* for it, after the commands and letters that are due."""
+    dead = (dead_letter(each.message, each.why, moment) for each in refused)
+    return Read([*told, *read.inputs], (*dead, *read.dead))
+
+
+@dataclass(slots=True)
+class Entries:
+    """The entries of the catalog, record by record of its topic."""
+
+    codec: Codec
+    by_key: dict[str, Entry] = field(default_factory=dict)
+
+    def apply(self, message: Message) -> None:
+        """Take in one record; the mapping of before is left as it was.
+
+        Raises:
+            Undecodable: it cannot be used, by itself or beside the others; nothing has changed.
+        """
+        key = key_of(message)
+        if message.value() is None:
+            self.by_key = {each: entry for each, entry in self.by_key.items() if each != key}
+            return
+        changed = self.by_key | {key: self.codec.decode(CATALOG, message.value(), key=key)}
+        try:
+            gather(changed, message.offset() + 1)
+        except InvalidCatalog as error:
+            raise Undecodable(Reason.INVALID_ENTRY, str(error)) from error
+        self.by_key = changed
+
+
+def key_of(message: Message) -> str:
+    """The key of a record, as far as it is text."""
+    return str((message.key() or b"").decode(errors="replace"))
+
+
 @dataclass(slots=True)
 class Declared:
     """The catalog at every offset that was reached so far."""
 
-    codec: Codec
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: Entries
     current: Catalog = field(default_factory=Catalog)
     refused: list[Refused] = field(default_factory=list)
 
@@ -130,26 +166,13 @@ class Declared:
         if not messages and offset == self.current.offset:
             return self.current
         for message in messages:
-            key = (message.key() or b"").decode(errors="replace")
-            if message.value() is None:
-                self.entries.pop(key, None)
-                continue
             try:
-                value = self.codec.decode(CATALOG, message.value(), key=key)
-                trial = self.entries | {key: value}
-                gather(trial, message.offset() + 1)
-            except (Undecodable, InvalidCatalog) as error:
-                log.error("catalog entry refused", key=key, why=str(error))
-                why = error if isinstance(error, Undecodable) else _unusable(error)
-                self.refused.append(Refused(message, why))
-            else:
-                self.entries = trial
-        self.current = gather(self.entries, offset)
+                self.entries.apply(message)
+            except Undecodable as error:
+                log.error("catalog entry refused", key=key_of(message), why=str(error))
+                self.refused.append(Refused(message, error))
+        self.current = gather(self.entries.by_key, offset)
         return self.current
-
-
-def _unusable(error: InvalidCatalog) -> Undecodable:
-    return Undecodable(Reason.INVALID_ENTRY, str(error))
 
 
 @dataclass(slots=True)
@@ -163,7 +186,6 @@ class Told:
     def take(self, messages: list[Message]) -> None:
         """Remember *messages*; what cannot be read is kept aside."""
         for message in messages:
-            key = (message.key() or b"").decode(errors="replace")
             try:
                 value = self.codec.decode(COMMANDS, message.value() or b"")
                 inspect(value)
@@ -171,7 +193,7 @@ class Told:
                 log.error("command refused", offset=message.offset(), why=str(error))
                 self.refused.append(Refused(message, error))
             else:
-                self.inputs.append(Input(COMMANDS.name, message.offset(), value, key))
+                self.inputs.append(Input(COMMANDS.name, message.offset(), value, key_of(message)))
 
     def since(self, start: int, end: int) -> list[Input]:
         """The commands at offsets [start, end)."""

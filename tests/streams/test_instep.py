@@ -66,10 +66,13 @@ def test_no_more_is_held_than_memory_allows() -> None:
     assert [0, 1, 2] == offsets(got, "fast")
 
 
-def test_errors_pass() -> None:
-    failed = Message(topic="fast", partition=0, error=KafkaError(KafkaError._TRANSPORT))
+def test_after_an_error_there_may_be_more_to_read() -> None:
+    failed = Message(topic="slow", partition=0, error=KafkaError(KafkaError._TRANSPORT))
+    order = InStep(TOPICS)
+    order.take([end("slow")], 0.0)
 
-    assert [failed] == InStep(TOPICS).take([failed, end("slow")], 0.0)
+    assert [] == order.take([failed, message("fast", 0, at=5)], 0.1)
+    assert [0] == offsets(order.take([end("slow")], 0.2), "fast")
 
 
 @given(

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import Message
 
 from schemas.codec import Codec
 from schemas.journal import Position
@@ -18,56 +16,11 @@ from streams.exactly_once.errors import Retake
 from streams.exactly_once.snapshot import PIECE, copy, latest
 from streams.settings import Settings
 from streams.snapshots import Snapshots
+from tests.streams.log import Log
 
 CODEC = Codec(LocalRegistry())
 STAGE = "detect"
 MINUTE, HOUR = 60_000, 3_600_000
-
-
-class Log:
-    """A partition as clients see it; what is produced is kept aside."""
-
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self.messages = list(messages)
-        self.left: list[Message] = []
-        self.produced: list[tuple[str, Snapshot]] = []
-
-    def get_watermark_offsets(self, at: TopicPartition, *, timeout: float) -> tuple[int, int]:
-        assert (0, True) == (at.partition, timeout > 0)
-        return 0, len(self.messages)
-
-    def offsets_for_times(
-        self, asked: list[TopicPartition], *, timeout: float
-    ) -> list[TopicPartition]:
-        assert timeout > 0
-        (at,) = asked
-        later = (m.offset() for m in self.messages if m.timestamp()[1] >= at.offset)
-        return [TopicPartition(at.topic, at.partition, next(later, -1))]
-
-    def assign(self, ats: list[TopicPartition]) -> None:
-        (at,) = ats
-        error = KafkaError(KafkaError._PARTITION_EOF)
-        end = Message(topic=at.topic, partition=0, offset=len(self.messages), error=error)
-        self.left = [*self.messages[at.offset :], end]
-
-    def consume(self, most: int, timeout: float) -> list[Message]:
-        assert timeout < 1
-        got, self.left = self.left[:most], self.left[most:]
-        return got
-
-    def unassign(self) -> None:
-        self.left = []
-
-    def close(self) -> None:
-        self.left = []
-
-    def produce(self, topic: str, **words: Any) -> None:
-        assert (0, "0") == (words["partition"], words["key"])
-        self.produced.append((topic, CODEC.decode(snapshots(STAGE), words["value"])))
-
-    def flush(self, timeout: float) -> int:
-        assert timeout > 0
-        return 0
 
 
 def position(sequence: int) -> bytes:
@@ -88,7 +41,7 @@ def copied(monkeypatch: pytest.MonkeyPatch, log: Log) -> list[Snapshot]:
     monkeypatch.setattr(snapshot.kafka, "consumer", lambda *_, **__: log)
     monkeypatch.setattr(snapshot.kafka, "producer", lambda *_: log)
     copy(STAGE, 0, CODEC, "nowhere:1", 1_000)
-    return [value for _, value in log.produced]
+    return [CODEC.decode(snapshots(STAGE), data) for _, data in log.produced]
 
 
 def test_a_copy_is_what_compaction_would_leave_of_whole_commits(

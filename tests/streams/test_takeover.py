@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import Message
 
 from schemas.catalog import Catalog
 from schemas.codec import Codec
@@ -18,41 +17,12 @@ from streams.exactly_once.stage import Stage
 from streams.exactly_once.takeover import absorb
 from streams.exactly_once.task import Task
 from streams.settings import Settings
+from tests.streams.log import Log
 
 STAGE = collect.stage(Settings())
 CODEC = Codec(LocalRegistry())
 MINUTE = 60_000
 NOW = 1_700_000_000_000
-
-
-class Log:
-    """A partition as a consumer reads it."""
-
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self.messages = list(messages)
-        self.left: list[Message] = []
-
-    def get_watermark_offsets(self, at: TopicPartition, *, timeout: float) -> tuple[int, int]:
-        assert (METRICS.name, timeout > 0) == (at.topic, True)
-        return 0, len(self.messages)
-
-    def assign(self, ats: list[TopicPartition]) -> None:
-        (at,) = ats
-        end = Message(
-            topic=at.topic,
-            partition=0,
-            offset=len(self.messages),
-            error=KafkaError(KafkaError._PARTITION_EOF),
-        )
-        self.left = [*self.messages[at.offset :], end]
-
-    def consume(self, most: int, timeout: float) -> list[Message]:
-        assert timeout < 1
-        got, self.left = self.left[:most], self.left[most:]
-        return got
-
-    def unassign(self) -> None:
-        self.left = []
 
 
 def event(offset: int, at: int, id_: str) -> Message:

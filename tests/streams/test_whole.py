@@ -9,7 +9,7 @@ from schemas.codec import Codec
 from schemas.registry import LocalRegistry
 from schemas.topics import CATALOG, COMMANDS, STAGES
 from streams.exactly_once.stage import Stage
-from streams.exactly_once.whole import Declared, Refused, Told, put_aside
+from streams.exactly_once.whole import Declared, Entries, Refused, Told, put_aside
 from streams.settings import Settings
 from streams.stages import make
 
@@ -65,7 +65,7 @@ def test_commands_that_nobody_can_read_are_kept_aside(told: Told) -> None:
 
 
 def test_catalog_entries_that_nobody_can_use_are_kept_aside_and_change_nothing() -> None:
-    declared = Declared(CODEC)
+    declared = Declared(Entries(CODEC))
     good = b'{"provider": "a", "model": "b"}'
     declared.take(
         entries(
