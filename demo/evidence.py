@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from demo.promises import Ending, Evidence, Held, Sent
+from demo.promises import Ending, Evidence, Held, Replayed, Sent
 from demo.recompute import compare
-from demo.run import SCENARIO, DemoFailed, Ran, command
+from demo.run import CATALOG, SCENARIO, DemoFailed, Ran, command
 from demo.stored import COPIED, Key, Row, compare_tables, expected
 from schemas.codec import Codec
 from schemas.journal import JournalRecord
@@ -30,6 +33,9 @@ from simulator.fleet import Fleet
 from simulator.scenario import read
 from streams.reading import records
 
+CHANGE = ("0.02", "0.03")  # US dollars a request above which a rule looks for a cheaper model
+COMMIT = re.compile(r"decide\[\d+\], commit \d+")
+DIFFERENT = 4  # exit status
 ENDED = (Phase.PROMOTED, Phase.ROLLED_BACK)
 
 
@@ -54,7 +60,6 @@ def gather(ran: Ran, env: Mapping[str, str]) -> Evidence:
     revisions: dict[str, list[int]] = defaultdict(list)
     for config in found[CONFIG.name]:
         revisions[config.scope].append(config.revision)
-    replayed, difference = replay(env)
     return Evidence(
         sent=sent(ran.summary),
         counts=sum((Counter(line.counts) for line in lines), Counter()),
@@ -67,8 +72,7 @@ def gather(ran: Ran, env: Mapping[str, str]) -> Evidence:
         windows_wrong=wrong,
         revisions=revisions,
         stored=settled(ran.settings.database_url, expected(found)),
-        replayed=replayed,
-        replay_difference=difference,
+        replayed=replay(env),
     )
 
 
@@ -153,10 +157,29 @@ def settled(
         time.sleep(0.5)
 
 
-def replay(env: Mapping[str, str]) -> tuple[dict[str, int], str | None]:
-    """Commits that a replay gave byte by byte, by stage; and the first difference."""
+def replay(env: Mapping[str, str]) -> Replayed:
+    """Run the journal again, twice, and once with one byte of the catalog changed."""
+    change = f"{CHANGE[1]} instead of {CHANGE[0]} dollars in a rule"
+    words = ("replay", "--json", "--stages", ",".join(STAGES))
     try:
-        told = json.loads(command(env, "replay", "--json", "--stages", ",".join(STAGES)))
+        first, second = (command(env, *words) for _ in range(2))
     except DemoFailed as difference:
-        return {}, str(difference)
-    return {each["stage"]: each["commits"] for each in told}, None
+        return Replayed({}, str(difference), change, None)
+    if first != second:
+        return Replayed({}, "a second replay found something else than the first", change, None)
+    commits = {each["stage"]: each["commits"] for each in json.loads(first)}
+    return Replayed(commits, None, change, differing(env))
+
+
+def differing(env: Mapping[str, str]) -> str | None:
+    """The first commit of `decide` that is another one after the change of the catalog."""
+    with tempfile.TemporaryDirectory(prefix="llmopt-demo-") as folder:
+        other = Path(folder) / "catalog.yaml"
+        other.write_text(CATALOG.read_text("utf-8").replace(*CHANGE), "utf-8")
+        words = ("replay", "--json", "--stages", "decide", "--catalog", str(other))
+        try:
+            (told,) = json.loads(command(env, *words, expect=DIFFERENT))
+        except DemoFailed:
+            return None
+    found = COMMIT.search(" ".join(told["why"]))
+    return None if found is None else found[0]

@@ -54,6 +54,16 @@ class Held:
     wrong: Sequence[str] = ()  # a sentence for each row that is not what its record says
 
 
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of running the journal again."""
+
+    commits: Mapping[str, int]  # stage -> commits that two replays gave byte by byte
+    difference: str | None  # that one of them found, or between them
+    change: str  # one byte of the catalog, for another replay
+    otherwise: str | None  # the first commit that differs with it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """All that the promises are judged from; None where nothing was found."""
@@ -69,8 +79,7 @@ class Evidence:
     windows_wrong: Sequence[str]  # record ids
     revisions: Mapping[str, Sequence[int]]  # scope -> revisions in the order of the topic
     stored: Mapping[str, Held]  # by table
-    replayed: Mapping[str, int]  # stage -> commits that a replay gave byte by byte
-    replay_difference: str | None
+    replayed: Replayed
 
 
 def judge(evidence: Evidence) -> list[Promise]:
@@ -83,7 +92,7 @@ def judge(evidence: Evidence) -> list[Promise]:
         exact(evidence.windows_compared, evidence.windows_wrong),
         monotone(evidence.revisions),
         stored(evidence.stored),
-        repeatable(evidence.replayed, evidence.replay_difference),
+        repeatable(evidence.replayed),
     ]
 
 
@@ -203,12 +212,18 @@ def stored(tables: Mapping[str, Held]) -> Promise:
     return Promise(name, kept=True, sentence=told)
 
 
-def repeatable(replayed: Mapping[str, int], difference: str | None) -> Promise:
-    """The journal, run again, gives the same bytes."""
+def repeatable(replayed: Replayed) -> Promise:
+    """The journal, run again and again, gives the same bytes; under another policy it does not."""
     name = "replay is identical"
-    if difference is not None:
-        return Promise(name, kept=False, sentence=difference)
-    if not replayed or not all(replayed.values()):
+    if replayed.difference is not None:
+        return Promise(name, kept=False, sentence=replayed.difference)
+    if not replayed.commits or not all(replayed.commits.values()):
         return Promise(name, kept=False, sentence="a stage had nothing to replay")
-    told = f"{sum(replayed.values()):,} commits of {len(replayed)} stages"
+    if replayed.otherwise is None:
+        sentence = f"{replayed.change} in the catalog makes no difference"
+        return Promise(name, kept=False, sentence=sentence)
+    told = (
+        f"{sum(replayed.commits.values()):,} commits of {len(replayed.commits)} stages, twice; "
+        f"with {replayed.change}, {replayed.otherwise} differs"
+    )
     return Promise(name, kept=True, sentence=told)

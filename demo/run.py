@@ -163,11 +163,11 @@ def run(
     return Ran(settings, summary, truth, killed_pid, killed_at, killed_had)
 
 
-def command(env: Mapping[str, str], *words: str) -> str:
+def command(env: Mapping[str, str], *words: str, expect: int = 0) -> str:
     """What `llmopt` *words* prints.
 
     Raises:
-        DemoFailed: it exited with another status than 0.
+        DemoFailed: it exited with another status than is expected.
     """
     done = subprocess.run(  # noqa: S603  # our own command
         [sys.executable, "-m", "streams", *words],
@@ -176,7 +176,7 @@ def command(env: Mapping[str, str], *words: str) -> str:
         text=True,
         check=False,
     )
-    if done.returncode:
+    if done.returncode != expect:
         raise DemoFailed(f"llmopt {' '.join(words)}: {done.stderr.strip()}")
     return done.stdout
 

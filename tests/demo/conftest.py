@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from demo.promises import Ending, Evidence, Held, Sent
+from demo.promises import Ending, Evidence, Held, Replayed, Sent
 
 GOOD = Evidence(
     sent=Sent(
@@ -37,8 +37,7 @@ GOOD = Evidence(
     windows_wrong=(),
     revisions={"search/answer": (1, 2, 3), "support/chat": (1, 4)},
     stored={"decisions": Held(3), "deployments": Held(20), "anomalies": Held(0)},
-    replayed={"collect": 10, "merge": 10},
-    replay_difference=None,
+    replayed=Replayed({"collect": 10, "merge": 10}, None, "3 instead of 2", "decide[1], commit 7"),
 )  # fmt: skip
 LOST = GOOD.endings[2]
 SAME = replace(GOOD.endings[1], candidate_model=GOOD.endings[1].stable_model)
@@ -90,9 +89,10 @@ BREAKS: Mapping[str, tuple[Evidence, ...]] = {
         replace(GOOD, stored={"decisions": Held(3), "deployments": Held(20, ("r1|2 is off",))}),
     ),
     "replay is identical": (
-        replace(GOOD, replayed={}),
-        replace(GOOD, replayed={"collect": 10, "merge": 0}),
-        replace(GOOD, replay_difference="merge[0], commit 3: record 1 of 2 differs"),
+        replace(GOOD, replayed=replace(GOOD.replayed, commits={})),
+        replace(GOOD, replayed=replace(GOOD.replayed, commits={"collect": 10, "merge": 0})),
+        replace(GOOD, replayed=replace(GOOD.replayed, difference="merge[0], commit 3 differs")),
+        replace(GOOD, replayed=replace(GOOD.replayed, otherwise=None)),
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from confluent_kafka.admin import NewTopic
 
 from demo import before
 from demo.evidence import gather
-from demo.promises import Evidence, judge
+from demo.promises import Evidence, Replayed, judge
 from demo.run import DemoFailed, Ran, owned
 from infra.postgres.server import Postgres
 from schemas.metric import MetricEvent
@@ -79,7 +80,7 @@ def produce(pipeline: Any, began: int, numbers: range) -> None:
             "request_id": f"r-{i}",
         }
         event = MetricEvent(
-            **whom, latency_ms=300.0 + i, tokens_input=100 + i, tokens_output=50, cost_usd=0.02
+            **whom, latency_ms=300.0 + i, tokens_input=100 + i, tokens_output=50, cost_usd=0.025
         )
         for _ in range(1 + (i % (EVENTS // TWICE) == 0)):
             send(METRICS, pipeline.codec.encode(METRICS, event))
@@ -105,7 +106,8 @@ def test_all_that_happened_is_gathered(pipeline: Any, ran: Ran) -> None:
     assert all(found.commits_after_kill.values())
     assert (True, []) == (found.windows_compared > 10, list(found.windows_wrong))
     assert [("search/answer", "promoted")] == [(e.scope, e.phase) for e in found.endings]
-    assert (set(STAGES), None) == (found.replayed.keys(), found.replay_difference)
+    assert (set(STAGES), None) == (found.replayed.commits.keys(), found.replayed.difference)
+    assert re.fullmatch(r"decide\[\d\], commit \d+", found.replayed.otherwise or "")
     for table, least in (("aggregates", 20), ("config_versions", 1), ("deployments", 1)):
         assert (least <= found.stored[table].records, ()) == (True, found.stored[table].wrong)
     # One config was set by hand: that is neither of the two promises about rollouts.
@@ -167,7 +169,9 @@ def test_one_changed_row_breaks_the_promise_about_postgres(
 
     waited = evidence.settled
     monkeypatch.setattr(evidence, "settled", lambda *words: waited(*words, within=0.0))
-    monkeypatch.setattr(evidence, "replay", lambda _: ({}, None))  # takes long, and is no part
+    monkeypatch.setattr(
+        evidence, "replay", lambda _: Replayed({}, None, "", None)
+    )  # takes long, and is no part
     with psycopg.connect(ran.settings.database_url, autocommit=True) as connection:
         name = change.removeprefix("DELETE FROM ").removeprefix("UPDATE ").split()[0]
         connection.execute(f"CREATE TABLE before AS TABLE {name}".encode())
