@@ -90,6 +90,11 @@ class MetricTable:
             ),
         )
 
+    def figures(self, i: int) -> dict[str, float]:
+        """The summary *i* of e without its histogram, by the name of the field."""
+        counts, values, _ = self._plain
+        return {"count": counts[i], **dict(zip(VALUES, values[i], strict=True))}
+
     @cached_property
     def _plain(self) -> tuple[list[int], list[list[float]], list[int]]:
         return self.count.tolist(), self.values.T.tolist(), self.spans.tolist()
@@ -163,6 +168,11 @@ class MetricRow(Mapping[str, MetricSummary]):
             KeyError: the window has no values of it.
         """
         return self._table.summary(self._table.places[self._at][name])
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """What is known of each metric but its histogram, by name and field."""
+        table = self._table
+        return {name: table.figures(i) for name, i in table.places[self._at].items()}
 
     def __iter__(self) -> Iterator[str]:
         """The names, in the order of the table."""

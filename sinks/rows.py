@@ -15,6 +15,7 @@ import msgspec
 from schemas.anomaly import Anomaly
 from schemas.config import ScopeConfig
 from schemas.decision import Decision
+from schemas.metrictable import MetricRow
 from schemas.rollout import Deployment
 from schemas.window import EnrichedWindow, MetricSummary
 from sinks.errors import Refused
@@ -127,19 +128,19 @@ def maybe(value: object) -> str | None:
 _summary = attrgetter(*SUMMARY)
 
 
-def _metrics(metrics: Mapping[str, MetricSummary]) -> str:
-    return json(
-        {
-            name: dict(zip(SUMMARY, _summary(metric), strict=True))
-            for name, metric in metrics.items()
-        }
-    )
+def figures(metrics: Mapping[str, MetricSummary]) -> Mapping[str, Mapping[str, float]]:
+    """Each metric's figures without its histogram, which stays on the topic."""
+    if isinstance(metrics, MetricRow):  # its summaries would be made for their histograms
+        return metrics.figures()
+    return {
+        name: dict(zip(SUMMARY, _summary(metric), strict=True)) for name, metric in metrics.items()
+    }
 
 
 def aggregate(record: EnrichedWindow) -> Values:
     """The columns of AGGREGATES; histograms and error units stay on the topic."""
     window = record.window
-    metrics = window.metrics
+    metrics = figures(window.metrics)
     latency, quality = metrics.get("latency_ms"), metrics.get("quality")
     read, written = metrics.get("tokens_input"), metrics.get("tokens_output")
     return (
@@ -161,17 +162,17 @@ def aggregate(record: EnrichedWindow) -> Values:
         window.errors,
         window.timeouts,
         window.retries,
-        None if latency is None else latency.mean,
-        None if latency is None else latency.p50,
-        None if latency is None else latency.p95,
-        None if latency is None else latency.p99,
-        None if quality is None else quality.mean,
-        0 if read is None else round(read.sum),
-        0 if written is None else round(written.sum),
+        None if latency is None else latency["mean"],
+        None if latency is None else latency["p50"],
+        None if latency is None else latency["p95"],
+        None if latency is None else latency["p99"],
+        None if quality is None else quality["mean"],
+        0 if read is None else round(read["sum"]),
+        0 if written is None else round(written["sum"]),
         record.cost_usd,
         record.cost_per_request_usd,
         json(window.errors_by_type),
-        _metrics(metrics),
+        json(metrics),
         maybe(record.price),
         maybe(record.target),
         maybe(record.model_card),

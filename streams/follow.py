@@ -83,7 +83,7 @@ def start_over(settings: Settings) -> dict[str, int]:
     if not settings.database_url:
         raise Unavailable("No Postgres is named: set LLMOPT_DATABASE_URL.")
     admin = kafka.admin(settings.bootstrap_servers)
-    members = admin.describe_consumer_groups([GROUP])[GROUP].result(10).members
+    members = kafka.group(admin, GROUP).members
     if members:
         raise Busy(f"{GROUP} has {len(members)} members; stop the workers that run {STAGE} first")
     with closing(Postgres(settings.database_url)) as postgres:
@@ -172,9 +172,8 @@ class Follower:
     def _read(
         self, messages: Sequence[Message]
     ) -> tuple[list[Record], dict[At, int], list[tuple[Message, Undecodable]]]:
-        records: list[Record] = []
         positions: dict[At, int] = {}
-        broken: list[tuple[Message, Undecodable]] = []
+        new: list[Message] = []
         for message in messages:
             error = message.error()
             at = (message.topic(), message.partition())
@@ -190,17 +189,31 @@ class Follower:
                     positions[at] = message.offset()  # past the markers of transactions
                 continue
             positions[at] = message.offset() + 1
-            try:
-                value = self._decode(message)
-            except Undecodable as why:
-                broken.append((message, why))
+            new.append(message)
+        values = self._decode(new)
+        records: list[Record] = []
+        broken: list[tuple[Message, Undecodable]] = []
+        for message, value in zip(new, values, strict=True):
+            if isinstance(value, Undecodable):
+                broken.append((message, value))
             else:
-                records.append(Record(*at, message.offset(), value))
+                place = (message.topic(), message.partition(), message.offset())
+                records.append(Record(*place, value))
         return records, positions, broken
 
-    def _decode(self, message: Message) -> object:
-        value = message.value()
-        return None if value is None else self._codec.decode(TOPICS[message.topic()], value)
+    def _decode(self, messages: Sequence[Message]) -> list[object]:
+        """The value of each message, or why there is none; None for a tombstone."""
+        found: list[object] = [None] * len(messages)
+        by_topic: dict[str, list[int]] = {}
+        for i, message in enumerate(messages):
+            if message.value() is not None:
+                by_topic.setdefault(message.topic(), []).append(i)
+        for topic, places in by_topic.items():
+            data = [messages[i].value() or b"" for i in places]
+            read = self._codec.decode_all(TOPICS[topic], data, [None] * len(data))
+            for i, value in zip(places, read, strict=True):
+                found[i] = value
+        return found
 
     def _write_off(self, message: Message, reason: str, detail: str) -> None:
         topic, headers = letter(message, reason, detail, STAGE)

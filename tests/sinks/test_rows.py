@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.anomaly import Severity
+from schemas.codec import Codec
 from schemas.config import LlmConfig, ScopeConfig, Split
 from schemas.decision import Action, Candidate, Decision
+from schemas.registry import LocalRegistry
+from schemas.topics import ENRICHED as TOPIC
 from schemas.window import EnrichedWindow, Histogram, MetricSummary, WindowAggregate
 from sinks import rows
 from sinks.errors import Refused
@@ -75,6 +78,17 @@ DECISION = Decision(
 def named(record: object) -> dict[str, object]:
     table, values = rows.row(record)
     return dict(zip(table.columns, values, strict=True))
+
+
+def test_windows_that_are_read_many_at_once_are_the_same_rows() -> None:
+    bare = replace(ENRICHED, window=replace(WINDOW, metrics={}))
+    quality = replace(ENRICHED, window=replace(WINDOW, metrics={"quality": LATENCY}))
+    codec = Codec(LocalRegistry())
+    data = [codec.encode(TOPIC, each) for each in (ENRICHED, bare, quality)]
+    read = codec.decode_all(TOPIC, data, [None] * len(data))
+
+    assert not any(isinstance(each.window.metrics, dict) for each in read)
+    assert [*map(rows.row, (ENRICHED, bare, quality))] == [*map(rows.row, read)]
 
 
 def test_a_window_is_a_row_of_native_columns() -> None:

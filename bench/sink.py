@@ -1,0 +1,229 @@
+"""How many windows a second come from their topic to Postgres, each as a row.
+
+Enriched windows of a thousand scopes, of four keys and a pooled row each, are all on their topic
+before a worker with the stage store starts, beside Kafka and Postgres on two cores. Afterwards
+every one must be a row.
+
+python -m bench sink
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import psycopg
+
+from bench.line import report
+from bench.servers import Servers, servers
+from bench.watch import cpu_seconds
+from schemas.partial import METRICS
+from schemas.scope import ALL
+from schemas.topics import ENRICHED
+from schemas.window import (
+    MINUTE,
+    EnrichedWindow,
+    Histogram,
+    MetricSummary,
+    ModelCard,
+    Price,
+    Target,
+    WindowAggregate,
+)
+from streams import kafka
+
+BENCH = "sink"
+BAR = 50_000  # rows a second
+SCOPES = 1_000
+MODELS = ("gpt-4", "gpt-4o-mini", "gpt-3.5-turbo", "open-mixtral-8x7b")
+START = 1_700_000_040_000  # ms
+PATIENCE = 300.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """From the first row that was seen to the last; CPU in seconds of a core."""
+
+    seconds: float
+    rows: int
+    worker: float
+    postgres: float
+
+
+def summary(rng: np.random.Generator, scale: float) -> MetricSummary:
+    """A metric of some dozens of values."""
+    values = np.sort(rng.lognormal(np.log(scale), 0.5, 40))
+    p50, p90, p95, p99 = np.quantile(values, (0.5, 0.9, 0.95, 0.99))
+    buckets = np.unique(np.ceil(np.log(values * 1_000) / 0.02).astype(int))
+    return MetricSummary(
+        count=len(values),
+        sum=float(values.sum()),
+        mean=float(values.mean()),
+        min=float(values[0]),
+        max=float(values[-1]),
+        stddev=float(values.std(ddof=1)),
+        p50=float(p50),
+        p90=float(p90),
+        p95=float(p95),
+        p99=float(p99),
+        histogram=Histogram(tuple(buckets.tolist()), (1,) * len(buckets)),
+    )
+
+
+def windows(count: int) -> Iterator[EnrichedWindow]:
+    """So many windows: every scope's keys and its pooled row, minute after minute."""
+    rng = np.random.default_rng(1)
+    metrics = [{name: summary(rng, 100.0) for name, _ in METRICS[:6]} for _ in range(64)]
+    price = Price(input_per_mtok=2.5, output_per_mtok=10.0, cached_per_mtok=1.25, source="catalog")
+    target = Target(p95_latency_ms=3_500.0, error_rate=0.05)
+    for i in range(count):
+        minute, place = divmod(i, SCOPES * (len(MODELS) + 1))
+        scope, which = divmod(place, len(MODELS) + 1)
+        model = (*MODELS, ALL)[which]
+        pooled = model == ALL
+        window = WindowAggregate(
+            service=f"service-{scope % 40}",
+            endpoint=f"endpoint-{scope}",
+            model=model,
+            provider=ALL if pooled else "openai",
+            config_version=ALL if pooled else "v-1",
+            cohort=ALL if pooled else "stable",
+            window="1m",
+            start=START + minute * MINUTE,
+            end=START + (minute + 1) * MINUTE,
+            revision=1,
+            closed=True,
+            watermark=START + (minute + 1) * MINUTE,
+            requests=40,
+            success=39,
+            errors=1,
+            timeouts=0,
+            retries=0,
+            errors_by_type={"rate_limit": 1},
+            metrics=metrics[i % len(metrics)],
+        )
+        yield EnrichedWindow(
+            window=window,
+            cost_usd=0.25,
+            cost_per_request_usd=0.00625,
+            price=None if pooled else price,
+            target=target,
+            model_card=None if pooled else ModelCard(provider="openai", model=model),
+        )
+
+
+def fill(at: Servers, count: int) -> None:
+    """Write the windows, each to the partition of its scope."""
+    producer = kafka.producer(at.settings.bootstrap_servers, linger_ms=50)
+    for each in windows(count):
+        value = at.codec.encode(ENRICHED, each)
+        while True:
+            try:
+                producer.produce(ENRICHED.name, key=each.window.scope, value=value)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    if left := producer.flush(60):
+        raise SystemExit(f"Kafka did not take {left} windows.")
+
+
+def store(at: Servers, count: int) -> Stored:
+    """Start the worker, and watch the positions in Postgres until the last window is there."""
+    server = at.postgres
+    with at.child("worker", "streams", "worker", "--stages", "store") as worker:
+        began, first, used = 0.0, 0, (0.0, 0.0)
+        deadline = time.monotonic() + PATIENCE
+        while (now := stored(at)) < count:
+            if now and not first:
+                began, first = time.monotonic(), now
+                used = (cpu_seconds(worker.pid), family_seconds(server))
+            if worker.wait(0.05) or time.monotonic() > deadline:
+                raise SystemExit(f"The worker did not go on: {at.last_words('worker')}")
+        return Stored(
+            seconds=time.monotonic() - began,
+            rows=count - first,
+            worker=cpu_seconds(worker.pid) - used[0],
+            postgres=family_seconds(server) - used[1],
+        )
+
+
+def stored(at: Servers) -> int:
+    """How many windows Postgres has passed."""
+    with psycopg.connect(at.settings.database_url) as connection:
+        try:
+            found = connection.execute(
+                "SELECT coalesce(sum(next_offset), 0)::bigint FROM positions WHERE topic = %s",
+                [ENRICHED.name],
+            ).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return 0
+    return int(found[0]) if found else 0
+
+
+def family_seconds(parent: int) -> float:
+    """Processor time of a process and its children so far; of those that ended, too."""
+    total = 0.0
+    for each in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (each / "stat").read_text().rpartition(")")[2].split()
+            if parent in (int(each.name), int(fields[1])):
+                total += cpu_seconds(int(each.name))
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def check(at: Servers, count: int) -> None:
+    """Every window is a row, and a drawn dozen of them say what was sent.
+
+    Raises:
+        SystemExit: One does not.
+    """
+    with psycopg.connect(at.settings.database_url) as connection:
+        found = connection.execute("SELECT count(*) FROM aggregates").fetchone()
+        if not found or found[0] != count:
+            raise SystemExit(f"{count} windows were sent, and {found} rows are there.")
+        drawn = random.Random(1).sample(range(count), 12)
+        for i, each in enumerate(windows(count)):
+            if i not in drawn:
+                continue
+            window = each.window
+            row = connection.execute(
+                "SELECT requests, latency_p95_ms, cost_usd FROM aggregates WHERE scope = %s "
+                "AND model = %s AND start_at = to_timestamp(%s)",
+                [window.scope, window.model, window.start / 1_000],
+            ).fetchone()
+            wanted = (window.requests, window.metrics["latency_ms"].p95, each.cost_usd)
+            if row != wanted:
+                raise SystemExit(f"{window.record_id} is {row} in Postgres, and was {wanted}.")
+
+
+@click.command()
+@click.option("--rows", default=300_000, show_default=True, help="Windows to store.")
+@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
+def main(*, rows: int, keep: bool) -> None:
+    """Measure how many windows a second one worker stores in Postgres."""
+    with servers(keep=keep, database=True) as at:
+        fill(at, rows)
+        found = store(at, rows)
+        check(at, rows)
+    report(
+        BENCH,
+        round(found.rows / found.seconds),
+        "rows/s",
+        bar=BAR,
+        at=">=",
+        cpu_us_per_event=round(found.worker * 1e6 / found.rows, 1),
+        postgres_us_per_event=round(found.postgres * 1e6 / found.rows, 1),
+        seconds=round(found.seconds, 1),
+        rows=rows,
+    )
+
+
+if __name__ == "__main__":
+    main()
