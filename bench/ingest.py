@@ -1,8 +1,8 @@
 """How many events a second one worker takes in: read, summed up, merged, exactly once.
 
 A real broker, a producer and a worker with the stages collect and merge share two cores. The rate
-is one that the worker keeps up with: what it has not yet committed does not grow. Afterwards every
-event that was sent must be in exactly one window.
+is one that the worker keeps up with: what it has not yet committed does not grow. Where it does,
+lower rates are tried. Afterwards every event that was sent must be in exactly one window.
 
 python -m bench ingest
 """
@@ -32,9 +32,10 @@ from streams import kafka
 from streams.exactly_once.reading import end_of, read
 
 BENCH = "ingest"
-BAR = 100_000  # events a second
+BAR = 200_000  # events a second
+SHARES = (1.0, 0.75, 0.55)  # of the rate that is asked for, tried until one is kept up with
 WARM_UP = 30.0  # seconds before anything is measured: the broker compiles itself meanwhile
-DRAINED_WITHIN = 60.0  # seconds
+DRAINED_WITHIN = 120.0  # seconds
 GROWTH = 0.01  # of the rate, that the lag may grow by and still count as flat
 
 Place = tuple[int, int]  # partition of the partials and windows, start of the minute
@@ -246,17 +247,9 @@ def measure(load: Load, *, keep: bool = False) -> Measured:
     return measured
 
 
-def show(name: str, measured: Measured, load: Load, bar: float) -> None:
-    """Print the line; a rate with a lag that grows is none that was kept up with."""
-    flat = measured.growth <= GROWTH * load.rate
-    report(
-        name,
-        round(measured.events / measured.seconds) if flat else math.nan,
-        "events/s",
-        bar=bar,
-        at=">=",
-        **figures(measured, load),
-    )
+def kept_up(measured: Measured, load: Load) -> bool:
+    """Whether the lag did not grow: another rate is none that counts."""
+    return measured.growth <= GROWTH * load.rate
 
 
 def figures(measured: Measured, load: Load) -> dict[str, Any]:
@@ -290,18 +283,37 @@ def command(name: str, what: str, load: Load, bar: float) -> click.Command:
     """
 
     @click.command(help=what)
-    @click.option("--rate", default=load.rate, show_default=True, help="Events a second.")
+    @click.option(
+        "--rate",
+        default=load.rate,
+        show_default=True,
+        help="Events a second; where the lag grows, lower rates are tried.",
+    )
     @click.option("--seconds", default=load.seconds, show_default=True, help="How long to measure.")
     @click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
     def main(*, rate: float, seconds: float, keep: bool) -> None:
-        asked = replace(load, rate=rate, seconds=seconds)
-        show(name, measure(asked, keep=keep), asked, bar)
+        too_many = []
+        for share in SHARES:
+            asked = replace(load, rate=share * rate, seconds=seconds)
+            measured = measure(asked, keep=keep)
+            if flat := kept_up(measured, asked):
+                break
+            too_many.append(asked.rate)
+        report(
+            name,
+            round(measured.events / measured.seconds) if flat else math.nan,
+            "events/s",
+            bar=bar,
+            at=">=",
+            **figures(measured, asked),
+            too_many=too_many,
+        )
 
     return main
 
 
 main = command(
-    BENCH, "Measure how many events a second one worker keeps up with.", Load(110_000.0), BAR
+    BENCH, "Measure how many events a second one worker keeps up with.", Load(203_000.0), BAR
 )
 
 

@@ -7,14 +7,15 @@ python -m bench ingest-garbage
 
 from __future__ import annotations
 
-from bench.ingest import BAR, Load, command
+from bench.ingest import Load, command
 
 BENCH = "ingest-garbage"
+BAR = 100_000  # messages a second
 
 main = command(
     BENCH,
     "Measure how many messages a second one worker keeps up with when a tenth is garbage.",
-    Load(105_000.0, garbage=0.1),
+    Load(150_000.0, garbage=0.1),
     BAR,
 )
 
