@@ -7,7 +7,7 @@ SHELL := /bin/sh
 # What was measured is kept, and told in the README, also when it misses its bar.
 BENCH = ended=0; $(BIN)/python -m bench $* || ended=$$?; PYTHONPATH=. $(BIN)/python docs/generate.py && exit $$ended
 
-.PHONY: help setup demo test check coverage docs up down bench clean
+.PHONY: help setup demo test chaos check coverage docs up down bench clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+%?:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -29,6 +29,10 @@ demo: setup ## the whole loop on a real Kafka and Postgres, ending with what was
 test: setup check ## every test, on the real broker and database where it matters
 	@[ -n "$$LLMOPT_BOOTSTRAP_SERVERS" ] || $(BIN)/python -m infra.kafka.install
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+chaos: setup ## forty minutes of kills, pauses and rebalances; CHAOS_SEED=N repeats a run
+	@$(BIN)/python -m infra.kafka.install
+	@CHAOS_SECONDS=$${CHAOS_SECONDS:-2400} $(BIN)/python -m pytest -q -s tests/integration/pipeline/test_chaos.py
 
 check: setup ## formatting, lint, types, import rules
 	@echo "Checking formatting, lint, types and import rules ..."

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,8 @@ def replay(env: Mapping[str, str]) -> Replayed:
     change = f"{CHANGE[1]} instead of {CHANGE[0]} dollars in a rule"
     words = ("replay", "--json", "--stages", ",".join(STAGES))
     try:
-        first, second = (command(env, *words) for _ in range(2))
+        with ThreadPoolExecutor(2) as side_by_side:
+            first, second = side_by_side.map(lambda _: command(env, *words), range(2))
     except DemoFailed as difference:
         return Replayed({}, str(difference), change, None)
     if first != second:

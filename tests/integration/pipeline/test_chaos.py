@@ -1,10 +1,14 @@
-"""Ten workers, three brokers and two producers are killed: every window is still exact."""
+"""Workers, brokers, databases and producers are killed, paused and moved: all is still exact.
+
+`make chaos` runs it for longer, CHAOS_SECONDS; CHAOS_SEED repeats what was done in another run.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +21,10 @@ from typing import Any
 
 import pytest
 
+from demo.evidence import settled
 from demo.recompute import compare, counted, newest
+from demo.stored import COPIED, expected
+from infra.postgres.server import Postgres
 from processors.actuate.decision import name as named
 from processors.merge.recompute import batch_windows, content
 from schemas.decode import decode_events
@@ -29,21 +36,32 @@ from schemas.topics import (
     METRICS,
     QUALITY,
     STAGES,
+    TOPICS,
     Topic,
 )
 from schemas.window import SIZES
 from streams.app import DEFECT, OUT_OF_STEP
 from streams.reading import read_all
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
-
 DAY = SIZES["24h"]
-CHUNKS = 4_500
 CHUNK = 40  # events, as producing.py has them
-SECONDS = 65.0  # that the producer takes when nobody kills it
-LASTING = 1_800_000  # ms of event time
+SECONDS = float(os.environ.get("CHAOS_SECONDS") or 75)  # that the producer takes if nobody kills it
+CHUNKS = int(SECONDS * 60)
+LASTING = min(20 * SIZES["1h"], int(SECONDS * 25_000))  # ms of event time
 AGAIN = CHUNKS // 40  # each of two killed producers sends 2.5 % of all once more
-KILLS = ("worker",) * 10 + ("broker",) * 3
+LONG = 2_400.0  # seconds, in which there are as many of each kind as the second number says
+KINDS = {
+    "worker": (10, 110),
+    "broker": (3, 22),
+    "postgres": (1, 11),
+    "registry": (1, 11),
+    "pause": (2, 12),
+    "rebalance": (3, 55),
+}
+PAUSED = (7.0, 12.0)  # seconds, longer than a session lasts without its worker
+WITHIN = 360 + 3 * SECONDS  # seconds for all of it
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(WITHIN)]
 SCOPES = ("search/answer", "support/chat")
 SERVED = ("openai/gpt-4o-mini", "openai/gpt-4", "mistral/open-mixtral-8x7b")
 STATES = ("aggregated", "late", "dead_lettered", "duplicates")
@@ -51,14 +69,18 @@ STATES = ("aggregated", "late", "dead_lettered", "duplicates")
 
 @dataclass
 class Chaos:
-    """What runs and is killed, and started again."""
+    """What runs and is killed, paused or moved, and started again."""
 
     pipeline: Any
+    postgres: Postgres
     chance: random.Random
     plan: dict[str, Any]
     exits: list[int] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)
     born: int = 2
     producer: subprocess.Popen[bytes] | None = None
+    paused: dict[str, tuple[int, float]] = field(default_factory=dict)  # pid, until when
+    leaving: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def produce(self) -> None:
         """Start the producer where the last one was."""
@@ -72,30 +94,84 @@ class Chaos:
         note = Path(self.plan["progress"])
         return int(note.read_text()) if note.exists() else 0
 
-    def kill(self, what: str) -> None:
-        """Kill one of *what* and start another."""
-        if what == "broker":
-            self.pipeline.cluster.broker.kill()
-            self.pipeline.cluster.broker.start()
-        elif what == "producer":
-            self.end()
-            self.produce()
-        else:
-            running = self.pipeline.workers.running
-            name = self.chance.choice(sorted(running))
-            self.pipeline.workers.kill(name)
-            # Half come back under their name, half as a stranger who must wait for the old one.
-            if self.chance.random() < 0.5:
-                self.born += 1
-                name = f"worker-{self.born}"
-            self.pipeline.workers.start(name)
+    def do(self, what: str) -> None:
+        """Do something of the kind *what*, and say so."""
+        told = getattr(self, f"_{what}")()
+        self.done[what] += 1
+        say(f"{time.time() - self.plan['began']:6.0f} s  {what}: {told}")
+
+    def _broker(self) -> str:
+        return self._anew(self.pipeline.cluster.broker)
+
+    def _postgres(self) -> str:
+        return self._anew(self.postgres)
+
+    def _registry(self) -> str:
+        return self._anew(self.pipeline.cluster.registry)
+
+    def _anew(self, service: Any) -> str:
+        began = time.monotonic()
+        service.kill()
+        service.start()
+        return f"killed, and back after {time.monotonic() - began:.1f} s"
+
+    def _producer(self) -> str:
+        self.end()
+        self.produce()
+        return "killed; another sends its last part again"
+
+    def _worker(self) -> str:
+        workers = self.pipeline.workers
+        killed = self.chance.choice(sorted(workers.running))
+        self.paused.pop(killed, None)
+        workers.kill(killed)
+        # Half come back under their name, half as a stranger who must wait for the old one.
+        name = killed if self.chance.random() < 0.5 else self._stranger()
+        workers.start(name)
+        return f"{killed} killed, {name} started"
+
+    def _pause(self) -> str:
+        """A worker that stands still until others have its partitions, and then goes on."""
+        workers = self.pipeline.workers
+        name = self.chance.choice(sorted(workers.running.keys() - self.paused.keys()))
+        pid, seconds = workers.running[name].pid, self.chance.uniform(*PAUSED)
+        os.kill(pid, signal.SIGSTOP)
+        self.paused[name] = (pid, time.monotonic() + seconds)
+        return f"{name} stands still for {seconds:.0f} s"
+
+    def _rebalance(self) -> str:
+        """A worker more, or, if there are three, one that leaves in order."""
+        workers = self.pipeline.workers
+        if len(workers.running) < 3:
+            name = self._stranger()
+            workers.start(name)
+            return f"{name} came"
+        name = self.chance.choice(sorted(workers.running.keys() - self.paused.keys()))
+        left = workers.running.pop(name)
+        left.terminate()
+        self.leaving.append(left)
+        return f"{name} leaves"
+
+    def _stranger(self) -> str:
+        self.born += 1
+        return f"worker-{self.born}"
 
     def supervise(self) -> None:
-        """Start a worker again that found no broker."""
+        """Wake who has stood still for long enough; start a worker again that found no broker."""
+        for name, (pid, until) in list(self.paused.items()):
+            if time.monotonic() >= until:
+                os.kill(pid, signal.SIGCONT)
+                del self.paused[name]
         for name, worker in list(self.pipeline.workers.running.items()):
             if (status := worker.poll()) is not None:
                 self.exits.append(status)
                 self.pipeline.workers.start(name)
+
+    def wake(self) -> None:
+        """Let everybody go on."""
+        for pid, _ in self.paused.values():
+            os.kill(pid, signal.SIGCONT)
+        self.paused.clear()
 
     def end(self) -> None:
         """Kill the producer if it still runs."""
@@ -104,10 +180,27 @@ class Chaos:
         self.producer.wait(10)
 
 
+def say(line: str) -> None:
+    """For people, and for who looks for what went wrong."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def acts(chance: random.Random) -> list[tuple[float, str]]:
+    """What is done when, in shares of the run."""
+    counts = {
+        kind: few + round((many - few) * min(1.0, max(0.0, (SECONDS - 75) / (LONG - 75))))
+        for kind, (few, many) in KINDS.items()
+    }
+    return sorted(
+        (chance.uniform(0.05, 0.95), kind) for kind, count in counts.items() for _ in range(count)
+    )
+
+
 @pytest.fixture
 def chaos(pipeline: Any) -> Iterator[Chaos]:
-    seed = int(os.environ.get("PIPELINE_SEED") or random.SystemRandom().randrange(10_000))
-    sys.stdout.write(f"PIPELINE_SEED={seed}\n")
+    seed = int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(10_000))
+    say(f"CHAOS_SEED={seed} repeats it.")
     midnight = (int(time.time() * 1_000) - DAY - SIZES["1h"]) // DAY * DAY
     plan = {
         "brokers": pipeline.cluster.bootstrap_servers,
@@ -122,16 +215,23 @@ def chaos(pipeline: Any) -> Iterator[Chaos]:
         "again": AGAIN,
         "partitions": 4,
     }
-    made = Chaos(pipeline, random.Random(seed), plan)
-    yield made
-    if made.producer is not None:
-        made.end()
+    with Postgres(pipeline.folder / "postgres") as server:
+        made = Chaos(pipeline, server, random.Random(seed), plan)
+        try:
+            yield made
+        finally:
+            made.wake()
+            for each in made.leaving:
+                each.kill()
+            if made.producer is not None:
+                made.end()
+            pipeline.workers.stop()
 
 
 def test_nothing_is_lost_or_counted_twice_whatever_is_killed(
     pipeline: Any, chaos: Chaos, commits_add_up: Callable[..., dict[int, dict[str, int]]]
 ) -> None:
-    pipeline.start("worker-1", "worker-2")
+    pipeline.start("worker-1", "worker-2", database_url=chaos.postgres.dsn)
     midnight = chaos.plan["start"] // DAY * DAY + DAY
     run(pipeline, chaos)
     pipeline.close_windows(midnight)
@@ -139,11 +239,17 @@ def test_nothing_is_lost_or_counted_twice_whatever_is_killed(
     statuses = pipeline.stop()
     counts = {stage: commits_add_up(pipeline, stage) for stage in STAGES}
 
-    assert {0} == set(statuses)
+    assert {0} == {*statuses, *(each.wait(30) for each in chaos.leaving)}
     assert not {DEFECT, OUT_OF_STEP} & set(chaos.exits)
-    windows_are_exact(pipeline, midnight)
-    everything_is_accounted_for(pipeline, counts["collect"])
-    configs_only_go_forward(pipeline)
+    windows = windows_are_exact(pipeline, midnight)
+    events = everything_is_accounted_for(pipeline, counts["collect"])
+    configs = configs_only_go_forward(pipeline)
+    rows = postgres_equals_the_topics(pipeline, chaos)
+    say(", ".join(f"{count} × {what}" for what, count in sorted(chaos.done.items())))
+    say(
+        f"{events:,} events read, 0 lost, 0 counted twice; "
+        f"{windows:,} windows, {configs:,} configs and {rows:,} rows are exact."
+    )
 
 
 def run(pipeline: Any, chaos: Chaos) -> None:
@@ -152,20 +258,20 @@ def run(pipeline: Any, chaos: Chaos) -> None:
     chaos.produce()
     began = time.monotonic()
     chance = chaos.chance
-    kills = sorted((chance.uniform(0.05, 0.95), what) for what in KILLS)
+    left = acts(chance)
     # By its progress, so that each of them has sent something new before it dies.
     producers = [int(CHUNKS * chance.uniform(at, at + 0.2)) for at in (0.2, 0.6)]
     sets = [(scope, model) for model in SERVED for scope in SCOPES]
     deadline = began + 3 * SECONDS
-    while kills or producers or sets or chaos.producer.poll() is None:
-        assert time.monotonic() < deadline, (kills, producers, sets)
+    while left or producers or sets or chaos.producer.poll() is None:
+        assert time.monotonic() < deadline, (left, producers, sets)
         chaos.supervise()
         gone = (time.monotonic() - began) / SECONDS
-        if kills and gone >= kills[0][0]:
-            chaos.kill(kills.pop(0)[1])
+        if left and gone >= left[0][0]:
+            chaos.do(left.pop(0)[1])
         elif producers and chaos.progress() >= producers[0]:
             producers.pop(0)
-            chaos.kill("producer")
+            chaos.do("producer")
         elif sets and gone >= 0.1 + 0.8 * (6 - len(sets)) / 6:
             scope, model = sets[0]
             words = ("--provider", model.split("/")[0], "--model", model.split("/")[1])
@@ -175,6 +281,8 @@ def run(pipeline: Any, chaos: Chaos) -> None:
             # No broker may answer at the moment.
             sets = sets[1:] if told.returncode == 0 else sets
         time.sleep(0.05)
+    chaos.wake()
+
     assert 0 == chaos.producer.returncode
 
 
@@ -201,7 +309,7 @@ def drain(pipeline: Any, chaos: Chaos, midnight: int) -> None:
         pipeline.until(each, 120, each.__name__, chaos.supervise)
 
 
-def windows_are_exact(pipeline: Any, midnight: int) -> None:
+def windows_are_exact(pipeline: Any, midnight: int) -> int:
     """Every window that ends by *midnight* says what a batch recomputation says, to the bit."""
     found = [seen.value for seen in pipeline.records(AGGREGATES)]
     closed = {
@@ -221,9 +329,10 @@ def windows_are_exact(pipeline: Any, midnight: int) -> None:
     compared, wrong = compare(pipeline.settings, pipeline.codec.registry, found)
 
     assert (True, []) == (compared > 1_000, wrong)
+    return len(expected)
 
 
-def everything_is_accounted_for(pipeline: Any, counts: dict[int, dict[str, int]]) -> None:
+def everything_is_accounted_for(pipeline: Any, counts: dict[int, dict[str, int]]) -> int:
     """What is on the topics was read once, and became one thing."""
     there: Counter[int] = Counter()
     for topic in (METRICS, QUALITY):
@@ -238,6 +347,7 @@ def everything_is_accounted_for(pipeline: Any, counts: dict[int, dict[str, int]]
     assert 0.04 < total["duplicates"] / total["read"] < 0.12
     assert 0.003 < total["late"] / total["read"] < 0.01
     assert total["dead_lettered"] > CHUNKS / 10
+    return total["read"]
 
 
 def on_topic(pipeline: Any, topic: Topic) -> Counter[int]:
@@ -255,7 +365,7 @@ def on_topic(pipeline: Any, topic: Topic) -> Counter[int]:
     return found
 
 
-def configs_only_go_forward(pipeline: Any) -> None:
+def configs_only_go_forward(pipeline: Any) -> int:
     """Each scope's revisions rise by the record, and epochs never go back."""
     written: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for seen in pipeline.records(CONFIG):
@@ -266,3 +376,18 @@ def configs_only_go_forward(pipeline: Any) -> None:
         assert all(a < b and e <= f for (a, e), (b, f) in pairwise(found)), (scope, found)
     for scope in SCOPES:
         assert len(written[scope]) >= len(SERVED)
+    return sum(map(len, written.values()))
+
+
+def postgres_equals_the_topics(pipeline: Any, chaos: Chaos) -> int:
+    """Every row says what the newest record of its key says, and there is no other."""
+    pipeline.workers.start("store", "--stages", "store")
+    topics = {
+        name: [seen.value for seen in pipeline.records(TOPICS[name]) if seen.value is not None]
+        for name in COPIED
+    }
+    held = settled(chaos.postgres.dsn, expected(topics), within=120.0)
+
+    assert [0] == pipeline.stop()
+    assert {} == {table: each.wrong[:3] for table, each in held.items() if each.wrong}
+    return sum(each.records for each in held.values())
