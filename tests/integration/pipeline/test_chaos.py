@@ -28,6 +28,7 @@ from infra.postgres.server import Postgres
 from processors.actuate.decision import name as named
 from processors.merge.recompute import batch_windows, content
 from schemas.decode import decode_events
+from schemas.rollout import Phase
 from schemas.topics import (
     AGGREGATES,
     COMMANDS,
@@ -243,6 +244,7 @@ def test_nothing_is_lost_or_counted_twice_whatever_is_killed(
     assert not {DEFECT, OUT_OF_STEP} & set(chaos.exits)
     windows = windows_are_exact(pipeline, midnight)
     events = everything_is_accounted_for(pipeline, counts["collect"])
+    every_command_is_answered(pipeline)
     configs = configs_only_go_forward(pipeline)
     rows = postgres_equals_the_topics(pipeline, chaos)
     say(", ".join(f"{count} × {what}" for what, count in sorted(chaos.done.items())))
@@ -301,9 +303,13 @@ def drain(pipeline: Any, chaos: Chaos, midnight: int) -> None:
         return not any(map(pipeline.unread, behind))
 
     def obeyed() -> bool:
-        commands = [seen.value for seen in pipeline.records(COMMANDS)]
-        done = {seen.value.id for seen in pipeline.records(DEPLOYMENTS)}
-        return {named("m", each.scope, each.id) for each in commands} <= done
+        last = max(seen.offset for seen in pipeline.records(COMMANDS))
+        passed = {
+            partition: max(r.end for line in lines for r in line.ranges if r.topic == COMMANDS.name)
+            for partition, lines in pipeline.journal("actuate").items()
+            if any(r.topic == COMMANDS.name for line in lines for r in line.ranges)
+        }
+        return len(passed) == 4 and min(passed.values()) > last
 
     for each in (read, closed, judged, obeyed):
         pipeline.until(each, 120, each.__name__, chaos.supervise)
@@ -363,6 +369,20 @@ def on_topic(pipeline: Any, topic: Topic) -> Counter[int]:
         )
         found[partition] = len(decoded.events) + len(decoded.rejected)
     return found
+
+
+def every_command_is_answered(pipeline: Any) -> None:
+    """By a change of its own, or by the end of a rollout away from what it asks for."""
+    events = [seen.value for seen in pipeline.records(DEPLOYMENTS)]
+    done = {each.id for each in events}
+    ended = Counter(
+        each.scope for each in events if (each.phase, each.by) == (Phase.ROLLED_BACK, "ada")
+    )
+    told = [seen.value for seen in pipeline.records(COMMANDS)]
+    open_ = Counter(each.scope for each in told if named("m", each.scope, each.id) not in done)
+
+    assert 2 * len(SERVED) == len(told)
+    assert open_ <= ended
 
 
 def configs_only_go_forward(pipeline: Any) -> int:
