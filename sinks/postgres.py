@@ -104,9 +104,7 @@ class Postgres:
         staged = _newest(batch.records, refused)
         with self._session() as connection, connection.transaction():
             _join(connection, batch.spans)
-            stored = sum(
-                _store(connection, table, rows, refused) for table, rows in staged.items() if rows
-            )
+            stored = sum(_put(connection, table, rows, refused) for table, rows in staged.items())
             if refused:
                 if refuse is None:
                     raise refused[0].error
@@ -175,7 +173,10 @@ def _connect(dsn: str) -> psycopg.Connection:
     connection = psycopg.connect(dsn, autocommit=True, **CONNECTION)  # type: ignore[arg-type]
     try:
         for table in TABLES:
-            create = "CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+            create = (
+                "CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) "
+                "WITH (toast_tuple_target = 8160) ON COMMIT DELETE ROWS"
+            )
             staging = sql.Identifier(f"new_{table.name}")
             connection.execute(sql.SQL(create).format(staging, sql.Identifier(table.name)))
     except BaseException:
@@ -215,13 +216,32 @@ def _newest(records: Sequence[Record], refused: list[Refusal]) -> dict[Table, li
     return {table: list(rows.values()) for table, rows in found.items()}
 
 
+def _put(
+    connection: psycopg.Connection, table: Table, rows: Sequence[Staged], refused: list[Refusal]
+) -> int:
+    """Store *rows*: the first versions straight into the table, the others in place of theirs."""
+    if table.first is None:
+        return _store(connection, table, rows, refused)
+    newer = table.columns.index(table.newer)
+    first = [each for each in rows if each[1][newer] == table.first]
+    others = [each for each in rows if each[1][newer] != table.first]
+    try:
+        with connection.transaction(), connection.cursor() as cursor:
+            _copy(cursor, table, sql.Identifier(table.name), first)
+    except UNFIT:  # one is there already, when they are read again; or has a value that is unfit
+        return _store(connection, table, rows, refused)
+    return len(first) + _store(connection, table, others, refused)
+
+
 def _store(
     connection: psycopg.Connection, table: Table, rows: Sequence[Staged], refused: list[Refusal]
 ) -> int:
     """Copy and upsert *rows*; halve them when a value is unfit, until only the unfit are left."""
+    if not rows:
+        return 0
     try:
         with connection.transaction():
-            return _upsert(connection, table, [values for _, values in rows])
+            return _upsert(connection, table, rows)
     except UNFIT as error:
         if len(rows) == 1:
             why = Refused(f"Postgres refuses the row for {table.name}: {first_line(error)}")
@@ -233,21 +253,31 @@ def _store(
         )
 
 
-def _upsert(connection: psycopg.Connection, table: Table, rows: Sequence[Values]) -> int:
+def _copy(
+    cursor: psycopg.Cursor, table: Table, target: sql.Identifier, rows: Sequence[Staged]
+) -> None:
+    command = sql.SQL("COPY {} ({}) FROM STDIN").format(target, _columns(table))
+    with cursor.copy(command) as copy:
+        for _, values in rows:
+            copy.write_row(values)
+
+
+def _columns(table: Table) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, table.columns))
+
+
+def _upsert(connection: psycopg.Connection, table: Table, rows: Sequence[Staged]) -> int:
     staging = sql.Identifier(f"new_{table.name}")
-    columns = sql.SQL(", ").join(map(sql.Identifier, table.columns))
     with connection.cursor() as cursor:
-        with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN").format(staging, columns)) as copy:
-            for values in rows:
-                copy.write_row(values)
-        cursor.execute(_merge(table, staging, columns))
+        _copy(cursor, table, staging, rows)
+        cursor.execute(_merge(table, staging))
         stored = cursor.rowcount
         # The staged rows of the other half of a batch that was halved must not come again.
         cursor.execute(sql.SQL("DELETE FROM {}").format(staging))
     return stored
 
 
-def _merge(table: Table, staging: sql.Identifier, columns: sql.Composed) -> sql.Composed:
+def _merge(table: Table, staging: sql.Identifier) -> sql.Composed:
     name, newer = sql.Identifier(table.name), sql.Identifier(table.newer)
     changes = (
         sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(column))
@@ -258,7 +288,7 @@ def _merge(table: Table, staging: sql.Identifier, columns: sql.Composed) -> sql.
         "ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE EXCLUDED.{newer} > {name}.{newer}"
     ).format(
         name=name,
-        columns=columns,
+        columns=_columns(table),
         staging=staging,
         key=sql.SQL(", ").join(map(sql.Identifier, table.columns[: table.key])),
         changes=sql.SQL(", ").join(changes),

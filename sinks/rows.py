@@ -37,6 +37,7 @@ class Table:
     columns: tuple[str, ...]
     key: int  # how many columns the primary key has
     newer: str  # the column by which one version of a row replaces another
+    first: int | None = None  # what `newer` is in the first version of a row, where that is known
 
 
 AGGREGATES = Table(
@@ -51,6 +52,7 @@ AGGREGATES = Table(
     ),
     key=7,
     newer="revision",
+    first=1,
 )
 ANOMALIES = Table(
     "anomalies",
