@@ -381,7 +381,7 @@ def every_command_is_answered(pipeline: Any) -> None:
     told = [seen.value for seen in pipeline.records(COMMANDS)]
     open_ = Counter(each.scope for each in told if named("m", each.scope, each.id) not in done)
 
-    assert 2 * len(SERVED) == len(told)
+    assert 2 * len(SERVED) <= len(told)
     assert open_ <= ended
 
 
