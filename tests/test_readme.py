@@ -15,7 +15,7 @@ from typing import Any
 import click
 import pytest
 
-from demo.promises import Ending, Evidence, Held, Sent, judge
+from demo.promises import Ending, Evidence, Held, Replayed, Sent, judge
 from infra.kafka.install import LIBS, install
 from sinks.rows import TABLES
 from streams.cli import main
@@ -47,8 +47,9 @@ KEPT = Evidence(
     windows_wrong=(),
     revisions={"a/b": (1,)},
     stored={table.name: Held(1) for table in TABLES},
-    replayed={"collect": 1},
-    replay_difference=None,
+    replayed=Replayed(
+        {"collect": 1}, None, "0.03 instead of 0.02 dollars in a rule", "decide[1], commit 1"
+    ),
 )
 KEPT_OUT = (".*", "libs", "tests", "__pycache__", "*.egg-info", "build")
 
