@@ -11,12 +11,26 @@ from streams.exactly_once.errors import Retake
 from streams.kafka import PASSING
 
 At = tuple[str, int]
+# A topic that was made just now, or a broker that came back, has no leader for a moment.
+UNLED = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
 
 
 def end_of(consumer: Consumer, at: At, timeout: float = 10.0) -> tuple[int, int]:
-    """First and next offset of a partition, as the consumer's isolation level sees them."""
-    low, high = consumer.get_watermark_offsets(TopicPartition(*at), timeout=timeout)
-    return low, high
+    """First and next offset of a partition, as the consumer's isolation level sees them.
+
+    Raises:
+        KafkaException: they could not be had within *timeout* (seconds).
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(*at), timeout=timeout)
+        except KafkaException as error:
+            if error.args[0].code() not in UNLED or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return low, high
 
 
 def offset_at(consumer: Consumer, at: At, since: int, timeout: float = 10.0) -> int:

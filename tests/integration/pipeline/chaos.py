@@ -16,8 +16,9 @@ from typing import Any
 
 from infra.postgres.server import Postgres
 
-SECONDS = float(os.environ.get("CHAOS_SECONDS") or 75)  # that the producer takes if nobody kills it
-LONG = 2_400.0  # seconds, in which there are as many of each kind as the second number says
+SHORT, LONG = 60.0, 2_400.0  # seconds, in which there are as many of each kind as KINDS says
+# What the producer takes if nobody kills it.
+SECONDS = float(os.environ.get("CHAOS_SECONDS") or SHORT)
 KINDS = {
     "worker": (10, 110),
     "broker": (3, 22),
@@ -151,7 +152,7 @@ def say(line: str) -> None:
 def acts(chance: random.Random) -> list[tuple[float, str]]:
     """What is done when, in shares of the run."""
     counts = {
-        kind: few + round((many - few) * min(1.0, max(0.0, (SECONDS - 75) / (LONG - 75))))
+        kind: few + round((many - few) * min(1.0, max(0.0, (SECONDS - SHORT) / (LONG - SHORT))))
         for kind, (few, many) in KINDS.items()
     }
     return sorted(
