@@ -269,7 +269,7 @@ def test_every_make_target_that_a_document_names_exists(document: str) -> None:
     named = {
         target for code in spoken(document) for target in re.findall(r"\bmake ([a-z-]+)", code)
     }
-    benches = {f"bench-{file.stem}" for file in (ROOT / "bench").glob("*.py")}
+    benches = {f"bench-{file.stem.replace('_', '-')}" for file in (ROOT / "bench").glob("*.py")}
 
     assert set() == named - targets - benches
 
