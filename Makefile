@@ -14,7 +14,7 @@ help: ## what there is
 
 setup: $(STAMP) ## install what is locked into .venv
 
-$(STAMP): requirements.lock pyproject.toml clients/python/pyproject.toml
+$(STAMP): requirements.lock pyproject.toml clients/python/pyproject.toml $(wildcard native/*.[ch])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 is needed, which '$(PYTHON)' is not: install it, or name it as in 'make setup PYTHON=/path/to/python3.11'." >&2; exit 1; }
 	@echo "Setting up .venv with the locked dependencies (about a minute) ..."
@@ -63,5 +63,5 @@ bench-%: setup ## one bench, such as bench-ingest; kept in the same places
 clean: ## stop what `make up` started; remove its data, .venv, Kafka's jars and the caches
 	@echo "Stopping what runs here, then removing data, .venv, Kafka's jars and caches ..."
 	@if [ -x $(BIN)/llmopt ]; then $(BIN)/llmopt dev down >/dev/null 2>&1 || true; fi
-	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage infra/kafka/libs *.egg-info clients/python/*.egg-info build
+	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage infra/kafka/libs *.egg-info native/*.so clients/python/*.egg-info build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

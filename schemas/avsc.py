@@ -74,6 +74,12 @@ def schema(record: type) -> Any:  # fastavro's schemas are untyped
     return parse(text(record))
 
 
+@cache
+def ours(record: type) -> str:
+    """The canonical form of the schema of *record*."""
+    return canonical(text(record))
+
+
 def full_name(record: type) -> str:
     """The Avro name of *record*.
 

@@ -7,6 +7,7 @@ object or a JSON list of events.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from schemas.errors import Reason, Undecodable
 from schemas.events import Clock, events
 from schemas.jsonrows import read_json
 from schemas.partial import METRICS as VALUES
+from schemas.quick import quick, raw
 from schemas.registry import Registry
 from schemas.topics import METRICS, QUALITY, TOPICS, Topic
 from schemas.unbatch import unbatch
@@ -35,7 +37,7 @@ LARGEST = 1_048_576  # bytes of a message
 def decode_events(
     registry: Registry,
     topic_name: str,
-    values: Sequence[bytes | None],
+    values: Sequence[Any],
     now_ms: int,
     retention_ms: int,
 ) -> Decoded:
@@ -47,14 +49,26 @@ def decode_events(
     Args:
         registry: Knows the writers' schemas.
         topic_name: That of METRICS or QUALITY.
-        values: The messages' values.
+        values: The messages' values, or what has them as `value()`.
         now_ms: The clock, ms since the epoch.
         retention_ms: How far back timestamps may lie, ms.
 
     Raises:
         RegistryUnavailable: A schema is not known and could not be asked for.
     """
-    return _decode(registry, TOPICS[topic_name], values, Clock(now_ms, retention_ms), read_fast)
+    topic, clock = TOPICS[topic_name], Clock(now_ms, retention_ms)
+    found = quick(registry, values, clock) if topic is METRICS else None
+    if found is None:
+        return _decode(registry, topic, list(map(raw, values)), clock, read_fast)
+    events, left = found
+    if not len(left):
+        return Decoded(events, ())
+    rest = _decode(registry, topic, [raw(values[i]) for i in left.tolist()], clock, read_fast)
+    again = replace(rest.events, message=left[rest.events.message])
+    return Decoded(
+        together([events, again]),
+        tuple(replace(each, message=int(left[each.message])) for each in rest.rejected),
+    )
 
 
 def decode_slowly(
@@ -137,12 +151,16 @@ def _writer(registry: Registry, topic: Topic, id_: int) -> tuple[Written, type]:
     raise Undecodable(Reason.FOREIGN_SCHEMA, detail)
 
 
-def _picked(data: Sequence[T], at: Ints) -> Sequence[T]:
+def _picked(data: Sequence[bytes], at: Ints) -> Sequence[bytes]:
     return data if len(at) == len(data) else [data[i] for i in at.tolist()]
 
 
 def together(parts: Sequence[EventColumns]) -> EventColumns:
-    """Columns of several kinds of messages as one, in the order of the messages."""
+    """Columns of several kinds of messages as one, in the order of the messages.
+
+    Keys and error types are numbered as they come, whichever way each message was read.
+    """
+    parts = [part for part in parts if len(part)] or list(parts[:1])
     if len(parts) == 1:
         return parts[0]
     keys = {key: i for i, key in enumerate(dict.fromkeys(k for p in parts for k in p.keys))}
@@ -152,22 +170,33 @@ def together(parts: Sequence[EventColumns]) -> EventColumns:
     key = [np.array([keys[k] for k in p.keys], np.int64)[p.key] for p in parts]
     # One more place at the end, where ABSENT (−1) points.
     error = [np.array([*map(names.get, p.error_types), ABSENT])[p.error_type] for p in parts]
+    key_at, keys_in = _as_they_come(_concatenated(key)[order], tuple(keys))
+    error_at, names_in = _as_they_come(_concatenated(error)[order], tuple(names))
     values = [p.values for p in parts] or [np.zeros((0, len(VALUES)), np.int64)]
     return EventColumns(
         message=message[order],
         timestamp=_concatenated([p.timestamp for p in parts])[order],
-        key=_concatenated(key)[order],
-        keys=tuple(keys),
+        key=key_at,
+        keys=keys_in,
         values=np.concatenate(values)[order],
         request=_concatenated([p.request for p in parts]).astype(np.bool_)[order],
         failed=_concatenated([p.failed for p in parts]).astype(np.bool_)[order],
         timeout=_concatenated([p.timeout for p in parts]).astype(np.bool_)[order],
         retries=_concatenated([p.retries for p in parts])[order],
-        error_type=_concatenated(error)[order],
-        error_types=tuple(names),
+        error_type=error_at,
+        error_types=names_in,
         unit=_concatenated([p.unit for p in parts])[order],
         identity=_concatenated([p.identity for p in parts]).astype(np.uint64)[order],
     )
+
+
+def _as_they_come(at: Ints, names: tuple[T, ...]) -> tuple[Ints, tuple[T, ...]]:
+    """Indices [n] into *names*, ABSENT among them, with the names in the order of their use."""
+    used, first = np.unique(at[at != ABSENT], return_index=True)
+    used = used[np.argsort(first)]
+    number = np.full(len(names) + 1, ABSENT)  # one more, where ABSENT points
+    number[used] = np.arange(len(used))
+    return number[at], tuple(names[i] for i in used.tolist())
 
 
 def _concatenated(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:

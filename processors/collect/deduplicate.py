@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from processors.summary.counted import merged
 from processors.summary.table import Ints
 from schemas.columns import EventColumns
 
@@ -88,7 +89,7 @@ def _remember(seen: Seen, message: Ints, identity: Ids) -> tuple[Seen, Bools]:
         repeated[named] = known[at] | (message != message[first][at])
     return Seen(
         seen.generation,
-        current=np.sort(np.concatenate([seen.current, distinct[~current]])),
+        current=merged(seen.current, distinct[~current]),
         previous=seen.previous,
     ), repeated
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from processors.sketch import buckets
 from processors.summary.combine import OTHER, carry
+from processors.summary.counted import counted
 from processors.summary.table import (
     CELL,
     COUNT,
@@ -57,7 +58,7 @@ def summarize(events: EventColumns, chosen: Bools | None = None) -> Summary:
         values = events.values[order, metric]
         here = _measure(values, first, moments[:, metric], extremes[:, metric])
         codes.append(row[here] * ROW + (metric << WIDTH) + buckets(values[here]) + 1)
-    cells, cell_counts = _counted(np.concatenate(codes))
+    cells, cell_counts = counted(np.concatenate(codes))
     failures = _failures(events, order, row)
     return Summary(
         keys=tuple(events.keys[i] for i in used.tolist()),
@@ -119,13 +120,6 @@ def _measure(values: Ints, first: Ints, moments: Ints, extremes: Ints) -> slice 
     return slice(None) if full else here
 
 
-def _counted(codes: Ints) -> tuple[Ints, Ints]:
-    """Each code once, ascending, and how often it came."""
-    codes = np.sort(codes)
-    first = np.flatnonzero(np.diff(codes, prepend=-1))
-    return codes[first], np.diff(first, append=len(codes))
-
-
 def _counters(events: EventColumns, order: Ints, first: Ints) -> Ints:
     """The counters of each row, in the order of schemas.partial.COUNTERS."""
     request = events.request[order]
@@ -154,7 +148,7 @@ def _failures(events: EventColumns, order: Ints, row: Ints) -> tuple[tuple[str, 
     failed = kind != ABSENT
     used, kind = np.unique(kind[failed], return_inverse=True)
     names = [events.error_types[i] for i in used.tolist()]
-    codes, counts = _counted(row[failed] * CELL + np.minimum(kind, KINDS))
+    codes, counts = counted(row[failed] * CELL + np.minimum(kind, KINDS))
     return tuple(names if len(names) <= KINDS else [*names[:KINDS], OTHER]), codes, counts
 
 

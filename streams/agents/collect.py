@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar, overload
 
-import numpy as np
 from confluent_kafka import Message
 from faust.types import StreamT
 
@@ -30,6 +29,7 @@ from schemas.window import MINUTE
 from streams.exactly_once.decode import by_topic
 from streams.exactly_once.decode import decode as one_by_one
 from streams.exactly_once.source import Batch
+from streams.exactly_once.split import offsets
 from streams.exactly_once.stage import Read as Decoded
 from streams.exactly_once.stage import Stage
 from streams.settings import Settings
@@ -57,14 +57,13 @@ def _read(codec: Codec, messages: Sequence[Message], moment: Moment, now: int | 
             reads += floors.inputs
             dead += floors.dead
             continue
-        values = list(map(Message.value, group))
         at = (EVER, EVER) if now is None else (now, TOPICS[name].retention_ms or 0)
         reads.append(
             Read(
                 topic=name,
-                offsets=np.fromiter(map(Message.offset, group), np.int64, len(group)),
-                decoded=decode_events(codec.registry, name, values, *at),
-                values=values,
+                offsets=offsets(group),
+                decoded=decode_events(codec.registry, name, group, *at),
+                values=Lazily(group, lambda each: each.value()),
                 keys=Lazily(group, lambda each: each.key()),
                 headers=Lazily(group, lambda each: each.headers() or []),
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from operator import methodcaller
 from typing import Any
 
 from confluent_kafka import Message
@@ -17,13 +18,15 @@ from schemas.topics import TOPICS, Topic
 from streams.exactly_once.stage import Read
 from streams.letters import letter
 
+KEY, TOPIC = methodcaller("key"), methodcaller("topic")  # of whichever kind of message
+
 
 def by_topic(messages: Sequence[Message]) -> Iterator[tuple[str, Sequence[Message]]]:
     """The messages of each topic; they must be sorted by it."""
     start = 0
     while start < len(messages):
         topic = messages[start].topic()
-        end = bisect_right(messages, topic, start, key=Message.topic)
+        end = bisect_right(messages, topic, start, key=TOPIC)
         yield topic, messages[start:end]
         start = end
 
@@ -48,11 +51,9 @@ def decode(
     """
     inputs: list[Input] = []
     dead: list[Emit] = []
-    for name, run in groupby(messages, key=Message.topic):
+    for name, run in groupby(messages, key=TOPIC):
         topic, same = TOPICS[name], list(run)
-        keys = [
-            key if key is None else key.decode(errors="replace") for key in map(Message.key, same)
-        ]
+        keys = [key if key is None else key.decode(errors="replace") for key in map(KEY, same)]
         values = codec.decode_all(topic, [each.value() or b"" for each in same], keys)
         for message, key, value in zip(same, keys, values, strict=True):
             try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import compress
+from collections.abc import Collection, Sequence
+from itertools import chain
 
 from confluent_kafka import KafkaError, Message
 
 from streams.exactly_once.reading import At
+from streams.exactly_once.split import Split, split
 
 MOST_HELD = 100_000  # messages of one partition
 PATIENCE = 10.0  # seconds without a turn for anybody: the topic that is waited for is away
@@ -47,18 +48,18 @@ class InStep:
         Returns:
             No errors.
         """
-        messages, places = self._ends_noted(messages)
-        if not self.held and self._alone(places):
+        found = split(messages)
+        self._note_ends(messages, found)
+        if not self.held and self._alone(found.runs.keys()):
             self.turned = now
             # The last of a partition stands for all: the times of a producer rise.
-            lasts = dict(zip(map(Message.partition, messages), messages, strict=True))
-            for at in places:
-                self._reach(at, lasts[at[1]])
-            return messages
-        for each in messages:
-            at = (each.topic(), each.partition())
-            self.held.setdefault(at, []).append(each)
-            self._reach(at, each)
+            for at, run in found.runs.items():
+                self._reach(at, run[-1])
+            return list(chain.from_iterable(found.runs.values()))
+        for at, run in found.runs.items():
+            self.held.setdefault(at, []).extend(run)
+            for each in run:
+                self._reach(at, each)
         impatient = self.turned is not None and now - self.turned > PATIENCE
         ready: list[Message] = []
         for at, waiting in self.held.items():
@@ -74,32 +75,19 @@ class InStep:
         """Whatever comes after *message* was written after it."""
         self.reached[at] = max(self.reached.get(at, -1), message.timestamp()[1])
 
-    def _ends_noted(self, messages: Sequence[Message]) -> tuple[list[Message], set[At]]:
-        """The messages that are no errors, and where they are from.
-
-        Which partitions are drained is known afterwards.
-        """
-        rest, places, start = list[Message](), set[At](), 0
-        # Errors are few; what lies between them is looked at without a Python call a message.
-        errors = compress(range(len(messages)), map(Message.error, messages))
-        for stop in (*errors, len(messages)):
-            run = messages[start:stop]
-            rest += run
-            from_ = _places(run)
-            places |= from_
-            self.drained -= from_
-            start = stop + 1
-            if stop == len(messages):
-                break
-            each = messages[stop]
+    def _note_ends(self, messages: Sequence[Message], found: Split) -> None:
+        """Which partitions are drained: those whose end came behind their last record."""
+        self.drained -= found.runs.keys()
+        for i in found.faults:
+            each = messages[i]
             at = (each.topic(), each.partition())
-            if each.error().code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  # its public name
+            end = each.error().code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its public name
+            if end and found.lasts.get(at, -1) < i:
                 self.drained.add(at)
             else:
                 self.drained.discard(at)
-        return rest, places
 
-    def _alone(self, places: set[At]) -> bool:
+    def _alone(self, places: Collection[At]) -> bool:
         """Whether the messages are of one topic, and no other has anything to read beside it."""
         return len({topic for topic, _ in places}) == 1 and all(
             (topic, partition) in self.drained
@@ -120,12 +108,3 @@ class InStep:
         )
         ready = (i for i, each in enumerate(waiting) if each.timestamp()[1] > until)
         return max(next(ready, len(waiting)), len(waiting) - MOST_HELD)
-
-
-def _places(messages: Sequence[Message]) -> set[At]:
-    """Where the messages are from."""
-    names = set(map(Message.topic, messages))
-    if len(names) == 1:
-        (name,) = names
-        return {(name, partition) for partition in set(map(Message.partition, messages))}
-    return {(each.topic(), each.partition()) for each in messages}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain
 from typing import Any
 
 from confluent_kafka import Message
@@ -13,8 +13,8 @@ from confluent_kafka import Message
 from schemas.catalog import Catalog
 from schemas.flow import Input, Moment, Outcome
 from schemas.topics import COMMANDS
-from streams.exactly_once.decode import by_topic
 from streams.exactly_once.session import Session, now_ms
+from streams.exactly_once.split import split
 from streams.exactly_once.stage import Read
 from streams.exactly_once.takeover import seed_of
 from streams.exactly_once.task import Task
@@ -48,25 +48,24 @@ def prepare(session: Session, messages: Sequence[Message]) -> list[Work]:
         session.catch_up()
     else:
         session.glance()
-    by_task: dict[int, list[Message]] = {}
-    for partition, run in groupby(messages, key=Message.partition):
-        by_task.setdefault(partition, []).extend(run)
+    by_task: dict[int, dict[str, list[Message]]] = {}
+    for (topic, partition), run in sorted(split(messages).runs.items()):
+        by_task.setdefault(partition, {})[topic] = run
     now = now_ms()
     works = []
     for task in session.tasks.values():
-        work = _work(session, task, by_task.get(task.partition, []), now)
+        work = _work(session, task, by_task.get(task.partition, {}), now)
         if work is not None:
             works.append(work)
     return works
 
 
-def _work(session: Session, task: Task, messages: list[Message], now: int) -> Work | None:
+def _work(session: Session, task: Task, runs: Mapping[str, list[Message]], now: int) -> Work | None:
+    """The share of *task*; its messages are in order of topic, then offset."""
     stage = session.stage
     ends = session.ends(task)
     quiet = ends != task.ends and time.monotonic() - task.ticked_at >= SETTLED
-    messages.sort(key=Message.offset)
-    messages.sort(key=Message.topic)  # and by offset within a topic, for sorts are stable
-    for topic, run in by_topic(messages):
+    for topic, run in runs.items():
         ends[topic] = max(ends[topic], run[-1].offset() + 1)
     told: list[Input] = []
     if session.commands is not None:
@@ -79,7 +78,7 @@ def _work(session: Session, task: Task, messages: list[Message], now: int) -> Wo
     for each in refused:
         topic, offset = each.message.topic(), each.message.offset()
         ends[topic] = max(ends.get(topic, 0), offset + 1)
-    if not (messages or told or refused or due or quiet):
+    if not (runs or told or refused or due or quiet):
         return None
     task.ticked_at = time.monotonic()
     moment = Moment(
@@ -89,6 +88,7 @@ def _work(session: Session, task: Task, messages: list[Message], now: int) -> Wo
         partition=task.partition,
         partitions=session.width,
     )
+    messages = list(chain.from_iterable(runs.values()))
     read = stage.decode(session.codec, messages, moment)
     if told or refused:
         read = beside(read, told, refused, moment)

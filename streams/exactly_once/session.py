@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -14,14 +12,20 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.topics import CATALOG, COMMANDS
 from streams import kafka, metrics
+from streams.exactly_once.errors import Retake
 from streams.exactly_once.instep import InStep
 from streams.exactly_once.lost import lost
+from streams.exactly_once.queue import queue_of
 from streams.exactly_once.reading import At
+from streams.exactly_once.split import split
 from streams.exactly_once.stage import Stage
 from streams.exactly_once.takeover import take_over
 from streams.exactly_once.task import Task
 from streams.exactly_once.whole import Declared, Entries, Refused, Told, Whole, put_aside
 from streams.log import log
+
+if TYPE_CHECKING:
+    from native.core import Queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Session:
     made: tuple[Catalog, Any] | None = None  # the policy, and the catalog that it was made from
     failure: Exception | None = None  # raised in a callback of the consumer
     in_step: InStep | None = None
+    queue: Queue | None = None  # which records come from, beside the consumer
     passed: dict[At, int] = field(default_factory=dict)  # offsets before which nothing is unread
 
     @classmethod
@@ -101,6 +106,7 @@ class Session:
             declared=Declared(Entries(codec)),
             told=Told(codec),
             in_step=InStep([topic.name for topic in stage.reads]) if stage.in_step else None,
+            queue=queue_of(consumer) if stage.interval is not None else None,
         )
         consumer.subscribe(
             [topic.name for topic in stage.reads],
@@ -158,14 +164,15 @@ class Session:
         self.passed.clear()
         if self.in_step is not None:
             self.in_step.clear()
-        self.consumer.assign(
-            [
-                TopicPartition(topic.name, task.partition, task.ends[topic.name])
-                for task in self.tasks.values()
-                for topic in self.stage.reads
-                if topic.name in task.ends
-            ]
-        )
+        places = [
+            TopicPartition(topic.name, task.partition, task.ends[topic.name])
+            for task in self.tasks.values()
+            for topic in self.stage.reads
+            if topic.name in task.ends
+        ]
+        if self.queue is not None:
+            self.queue.lead([(each.topic, each.partition) for each in places])
+        self.consumer.assign(places)
 
     def policy(self) -> Any:
         """The stage's policy under the catalog in force; made anew only when that changed."""
@@ -201,7 +208,7 @@ class Session:
             OutOfStep: a takeover found state and offsets apart.
         """
         gathered = self.fetch()
-        found = faults(gathered)
+        found = split(gathered).faults
         for index in found:
             self.look_at(gathered[index])
         if self.in_step is not None:
@@ -224,12 +231,7 @@ class Session:
                 left = deadline - time.monotonic()
                 if left <= 0 or (gathered and self.stage.interval is None):
                     break
-                eager = self.stage.interval is None
-                got = self.consumer.consume(
-                    1 if eager else min(5_000, self.stage.batch), timeout=min(left, 0.05)
-                )
-                if eager and got:
-                    got += self.consumer.consume(self.stage.batch, timeout=0)
+                got = self.consume(min(left, 0.05))
                 if self.failure is not None:
                     raise self.failure
                 if self.rebalanced:
@@ -243,6 +245,27 @@ class Session:
         except KafkaException as error:
             raise lost(f"reading for {self.stage.name}", error) from error
         return gathered
+
+    def consume(self, patience: float) -> list[Message]:
+        """What there is, within *patience* (seconds); the group's news are taken in, too.
+
+        Raises:
+            Retake: as `gather`.
+        """
+        most = min(5_000, self.stage.batch)
+        got: list[Message]
+        if self.stage.interval is None:
+            got = self.consumer.consume(1, timeout=patience)
+            return got and got + self.consumer.consume(self.stage.batch, timeout=0)
+        if self.queue is None:
+            got = self.consumer.consume(most, timeout=patience)
+            return got
+        for each in self.consumer.consume(most, timeout=0):
+            if each.error() is None:
+                raise Retake(f"a record of {each.topic()} came past the queue")
+            self.look_at(each)
+        got = self.queue.consume(most, patience)
+        return got
 
     def look_at(self, fault: Message) -> None:
         """Note the end of a partition; other errors pass by themselves, or end the session.
@@ -289,15 +312,12 @@ class Session:
 
     def leave(self) -> None:
         """Leave the group; an open transaction is aborted by the next owner's start, or in time."""
+        if self.queue is not None:
+            self.queue.close()
         self.consumer.close()
         for each in (self.catalog, self.commands):
             if each is not None:
                 each.close()
-
-
-def faults(messages: Sequence[Message]) -> list[int]:
-    """Where in *messages* there is an error; found without a Python call a message."""
-    return list(compress(range(len(messages)), map(Message.error, messages)))
 
 
 def client_id(stage: Stage[Any, Any], home: Home) -> str:

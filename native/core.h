@@ -1,0 +1,55 @@
+/* What the parts of native.core share. */
+#ifndef LLMOPT_CORE_H
+#define LLMOPT_CORE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdint.h>
+
+/* Bytes that somebody else keeps. */
+typedef struct {
+    const uint8_t *data; /* NULL: there is no value */
+    size_t size;
+} Span;
+
+/* The value of a message, or the bytes that stand for it, or None. -1 with an exception if it is
+ * something else. */
+int span_of(PyObject *value, Span *found);
+
+/* A writable or readable buffer of items of 8 bytes (or 1), at least `items` of them. */
+int column_of(PyObject *array, size_t items, size_t width, int writable, Py_buffer *found);
+
+/* messages.c */
+typedef struct {
+    size_t users;
+    uint8_t bytes[];
+} Block; /* what the messages that came together share */
+
+typedef struct {
+    PyObject_HEAD
+    Block *block;
+    PyObject *topic; /* the same object for all of a queue's messages of a topic */
+    const uint8_t *value, *key, *headers; /* NULL: there is none */
+    size_t value_size, key_size, headers_size;
+    int64_t offset, timestamp;
+    int32_t partition, error;
+} Message;
+
+extern PyTypeObject MessageType;
+extern PyTypeObject QueueType;
+
+/* split.c */
+PyObject *split(PyObject *module, PyObject *messages);
+PyObject *offsets(PyObject *module, PyObject *arguments);
+extern const char split_doc[], offsets_doc[];
+
+/* events.c */
+PyObject *read_events(PyObject *module, PyObject *arguments);
+extern const char read_events_doc[];
+
+/* sums.c */
+PyObject *counted(PyObject *module, PyObject *arguments);
+PyObject *merged(PyObject *module, PyObject *arguments);
+extern const char counted_doc[], merged_doc[];
+
+#endif

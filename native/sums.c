@@ -1,0 +1,120 @@
+/* Sorting and counting integers that are known to be small, or sorted already. */
+#include "core.h"
+
+#include <string.h>
+
+#define DIGIT 11
+#define DIGITS (1 << DIGIT)
+
+/* Ascending, by counting sort of one digit after another from the least; `spare` is as long. */
+static int64_t *sorted(int64_t *codes, int64_t *spare, size_t n, uint64_t most)
+{
+    for (int shift = 0; shift < 64 && most >> shift; shift += DIGIT) {
+        size_t places[DIGITS] = {0}, at = 0;
+        int64_t *other = spare;
+
+        for (size_t i = 0; i < n; i++)
+            places[(uint64_t)codes[i] >> shift & (DIGITS - 1)]++;
+        for (size_t digit = 0; digit < DIGITS; digit++) {
+            size_t here = places[digit];
+            places[digit] = at;
+            at += here;
+        }
+        for (size_t i = 0; i < n; i++)
+            spare[places[(uint64_t)codes[i] >> shift & (DIGITS - 1)]++] = codes[i];
+        spare = codes;
+        codes = other;
+    }
+    return codes;
+}
+
+const char counted_doc[] =
+    "counted(codes, found, counts) -> n\n\n"
+    "Fill found with each of the codes (int64, not negative) once, ascending, and counts with how\n"
+    "often it came; both are as long as the codes, whose order is lost.";
+
+PyObject *counted(PyObject *module, PyObject *arguments)
+{
+    PyObject *arrays[3];
+    Py_buffer views[3];
+    size_t n, kinds = 0;
+    int opened = 0;
+    uint64_t most = 0;
+    int64_t *codes, *found, *counts;
+
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OOO", &arrays[0], &arrays[1], &arrays[2]))
+        return NULL;
+    for (; opened < 3; opened++)
+        if (column_of(arrays[opened], opened ? (size_t)views[0].len / 8 : 0, 8, 1,
+                      &views[opened]) < 0)
+            goto failed;
+    n = (size_t)views[0].len / 8;
+    codes = views[0].buf;
+    found = views[1].buf;
+    counts = views[2].buf;
+    Py_BEGIN_ALLOW_THREADS
+    for (size_t i = 0; i < n; i++)
+        most |= (uint64_t)codes[i];
+    codes = sorted(codes, found, n, most);
+    for (size_t i = 0; i < n; kinds++) { /* in place, for kinds is at most i */
+        size_t from = i;
+        int64_t code = codes[i];
+        while (i < n && codes[i] == code)
+            i++;
+        found[kinds] = code;
+        counts[kinds] = (int64_t)(i - from);
+    }
+    Py_END_ALLOW_THREADS
+    for (int i = 0; i < 3; i++)
+        PyBuffer_Release(&views[i]);
+    return PyLong_FromSize_t(kinds);
+failed:
+    while (opened > 0)
+        PyBuffer_Release(&views[--opened]);
+    return NULL;
+}
+
+const char merged_doc[] =
+    "merged(a, b, found): fill found with all of a and b, uint64, each ascending, in ascending order.";
+
+PyObject *merged(PyObject *module, PyObject *arguments)
+{
+    PyObject *arrays[3];
+    Py_buffer views[3];
+    int opened = 0;
+    size_t n, m, i = 0, j = 0;
+    const uint64_t *a, *b;
+    uint64_t *found;
+
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OOO", &arrays[0], &arrays[1], &arrays[2]))
+        return NULL;
+    for (; opened < 3; opened++)
+        if (column_of(arrays[opened],
+                      opened < 2 ? 0 : (size_t)(views[0].len + views[1].len) / 8, 8, opened == 2,
+                      &views[opened]) < 0)
+            goto failed;
+    n = (size_t)views[0].len / 8;
+    m = (size_t)views[1].len / 8;
+    a = views[0].buf;
+    b = views[1].buf;
+    found = views[2].buf;
+    Py_BEGIN_ALLOW_THREADS
+    while (i < n && j < m) {
+        int first = a[i] <= b[j];
+        *found++ = first ? a[i] : b[j];
+        i += (size_t)first;
+        j += (size_t)!first;
+    }
+    memcpy(found, a + i, (n - i) * sizeof *a);
+    memcpy(found + (n - i), b + j, (m - j) * sizeof *b);
+    Py_END_ALLOW_THREADS
+    for (int each = 0; each < 3; each++)
+        PyBuffer_Release(&views[each]);
+    Py_RETURN_NONE;
+failed:
+    while (opened > 0)
+        PyBuffer_Release(&views[--opened]);
+    return NULL;
+}

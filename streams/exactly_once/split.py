@@ -1,0 +1,53 @@
+"""Messages by where they are from: confluent_kafka's own, or those of `native.core`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import methodcaller
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from confluent_kafka import Message
+
+import native
+from streams.exactly_once.reading import At
+
+offset = methodcaller("offset")
+
+
+class Split(NamedTuple):
+    """Some messages, divided."""
+
+    runs: dict[At, list[Message]]  # the records of each place, ascending by offset
+    lasts: dict[At, int]  # where among the messages the last record of each was
+    faults: list[int]  # where among them errors are
+
+
+def split(messages: Sequence[Message]) -> Split:
+    """The records among *messages* by topic and partition, and the errors."""
+    if native.core is not None:
+        found = native.core.split(list(messages))
+        if found is not None:
+            return Split(*found)
+    runs: dict[At, list[Message]] = {}
+    lasts: dict[At, int] = {}
+    faults: list[int] = []
+    for i, each in enumerate(messages):
+        if each.error() is not None:
+            faults.append(i)
+            continue
+        at = (each.topic(), each.partition())
+        runs.setdefault(at, []).append(each)
+        lasts[at] = i
+    for run in runs.values():
+        run.sort(key=offset)
+    return Split(runs, lasts, faults)
+
+
+def offsets(messages: Sequence[Message]) -> npt.NDArray[np.int64]:
+    """Their offsets, [n]."""
+    found = np.empty(len(messages), np.int64)
+    if native.core is None or not native.core.offsets(list(messages), found):
+        found[:] = list(map(offset, messages))
+    return found

@@ -1,0 +1,45 @@
+"""What is counted and merged in C is what is counted and merged in Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import native
+from processors.summary.counted import counted, merged
+
+
+@pytest.fixture(params=["C", "Python"], autouse=True, scope="module")
+def way(request: pytest.FixtureRequest) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "Python":
+            patch.setattr(native, "core", None)
+        else:
+            assert native.core is not None, "it was not built: is there a compiler?"
+        yield
+
+
+@given(st.lists(st.integers(0, 40) | st.integers(0, 2**62), max_size=60))
+def test_codes_are_counted_the_same(codes: list[int]) -> None:
+    expected = np.unique(np.array(codes, np.int64), return_counts=True)
+
+    for one, two in zip(expected, counted(np.array(codes, np.int64)), strict=True):
+        assert one.tolist() == two.tolist()
+
+
+@given(st.lists(st.integers(0, 2**64 - 1)), st.lists(st.integers(0, 2**64 - 1)))
+def test_ids_are_merged_the_same(a: list[int], b: list[int]) -> None:
+    one, two = (np.sort(np.array(each, np.uint64)) for each in (a, b))
+
+    assert sorted(a + b) == merged(one, two).tolist()
+
+
+def test_too_little_room_is_refused() -> None:
+    if native.core is not None:
+        a, b = np.zeros(1, np.uint64), np.zeros(2, np.uint64)
+        with pytest.raises(ValueError, match="a column of 3 items"):
+            native.core.merged(a, b, np.zeros(2, np.uint64))
