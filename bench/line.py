@@ -58,6 +58,21 @@ def report(
         raise SystemExit(1)
 
 
+def per_event(events: int, **cpu: float) -> dict[str, Any]:
+    """CPU time per event, in µs, of each process; the worker's is what a bench has its bar for.
+
+    Args:
+        events: How many there were.
+        cpu: Seconds of a core by process.
+    """
+    return {
+        "cpu_us_per_event" if name == "worker" else f"{name}_us_per_event": round(
+            seconds * 1e6 / events, 2
+        )
+        for name, seconds in cpu.items()
+    }
+
+
 def commit() -> str | None:
     """The commit that runs, with a + when files differ from it; None outside a repository."""
     try:

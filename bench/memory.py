@@ -13,7 +13,7 @@ import time
 import click
 
 from bench.line import report
-from bench.servers import Servers, servers
+from bench.servers import Servers, keeping, servers
 from bench.watch import megabytes
 
 BENCH = "memory"
@@ -42,7 +42,7 @@ def measure(at: Servers, rate: float, seconds: float) -> tuple[float, float]:
 @click.option(
     "--seconds", default=200.0, show_default=True, help="Of load: several closed minutes."
 )
-@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
+@keeping
 def main(*, rate: float, seconds: float, keep: bool) -> None:
     """Measure the memory of a worker, idle and at work."""
     with servers(keep=keep) as at:
