@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import click
 
 from bench.ingest import await_first, check_counts, partials
-from bench.line import report
-from bench.servers import Servers, servers
+from bench.line import per_event, report
+from bench.servers import Servers, keeping, servers
 from bench.watch import Commits, Lag, cpu_seconds
 from streams import kafka
 
@@ -66,7 +66,7 @@ def drain(at: Servers, events: int) -> Drained:
 
 @click.command()
 @click.option("--events", default=5_000_000, show_default=True, help="How many to read.")
-@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
+@keeping
 def main(*, events: int, keep: bool) -> None:
     """Measure how fast one worker reads what is in the topic already."""
     with servers(keep=keep) as at:
@@ -77,8 +77,7 @@ def main(*, events: int, keep: bool) -> None:
         "events/s",
         bar=BAR,
         at=">=",
-        cpu_us_per_event=round(found.worker * 1e6 / found.events, 2),
-        broker_us_per_event=round(found.broker * 1e6 / found.events, 2),
+        **per_event(found.events, worker=found.worker, broker=found.broker),
         seconds=round(found.seconds, 1),
         events=events,
     )

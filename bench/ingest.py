@@ -20,9 +20,9 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.line import report
+from bench.line import per_event, report
 from bench.load import KEYS, PER_BATCH
-from bench.servers import Servers, servers
+from bench.servers import Servers, keeping, servers
 from bench.watch import Commits, Lag, busy_seconds, commit_seconds, cpu_seconds, percentile
 from infra import ports
 from infra.process import Process
@@ -241,9 +241,18 @@ def measure(load: Load, *, keep: bool = False) -> Measured:
         SystemExit: An event is not where it must be, or something did not work.
     """
     with servers(keep=keep) as at:
-        measured = run(at, load)
-        check_counts(measured.sent, measured.spoilt, measured.counts)
-        check_windows(at, measured.sent - measured.spoilt)
+        return checked(at, load)
+
+
+def checked(at: Servers, load: Load) -> Measured:
+    """Run *load*, and check what became of every event.
+
+    Raises:
+        SystemExit: as `measure`.
+    """
+    measured = run(at, load)
+    check_counts(measured.sent, measured.spoilt, measured.counts)
+    check_windows(at, measured.sent - measured.spoilt)
     return measured
 
 
@@ -254,11 +263,8 @@ def kept_up(measured: Measured, load: Load) -> bool:
 
 def figures(measured: Measured, load: Load) -> dict[str, Any]:
     """What is worth keeping of a run beside its rate."""
-    used = {each: seconds * 1e6 / measured.events for each, seconds in measured.cpu.items()}
     return {
-        "cpu_us_per_event": round(used["worker"], 2),
-        "broker_us_per_event": round(used["broker"], 2),
-        "producer_us_per_event": round(used["producer"], 2),
+        **per_event(measured.events, **measured.cpu),
         "asked": load.rate,
         "seconds": round(measured.seconds, 1),
         "events": measured.sent,
@@ -290,7 +296,7 @@ def command(name: str, what: str, load: Load, bar: float) -> click.Command:
         help="Events a second; where the lag grows, lower rates are tried.",
     )
     @click.option("--seconds", default=load.seconds, show_default=True, help="How long to measure.")
-    @click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
+    @keeping
     def main(*, rate: float, seconds: float, keep: bool) -> None:
         too_many = []
         for share in SHARES:

@@ -6,12 +6,28 @@ import json
 import math
 import operator
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 ROOT = Path(__file__).parents[1]
 MEETS = {"<=": operator.le, ">=": operator.ge}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A further figure of a bench that has a bar of its own; see `report` for the fields."""
+
+    what: str
+    value: float
+    unit: str
+    bar: float
+    at: Literal["<=", ">="] = "<="
+
+    def line(self) -> dict[str, Any]:
+        """What the line of the bench says of it."""
+        return {"what": self.what, **_told(self.value, self.unit, self.bar, self.at)}
 
 
 def report(
@@ -21,11 +37,12 @@ def report(
     *,
     bar: float | None = None,
     at: Literal["<=", ">="] = "<=",
+    also: Sequence[Figure] = (),
     vs: Mapping[str, float] | None = None,
     cpu_us_per_event: float | None = None,
     **more: Any,
 ) -> None:
-    """Print the line of a bench, and end the process with 1 if the bar is missed.
+    """Print the line of a bench, and end the process with 1 if a bar is missed.
 
     Call it last.
 
@@ -35,27 +52,55 @@ def report(
         unit: Of the value.
         bar: What the value must reach, in its unit; None if nothing was promised.
         at: Whether the value must stay at or below the bar, or come to it from below.
+        also: What else was promised, each with its own bar and its own `ok`.
         vs: Ratios against peers measured in the same run, by the peer's name.
         cpu_us_per_event: CPU time per event, in µs, where the bench is about events.
         more: Further figures worth keeping.
 
     Raises:
-        SystemExit: The bar is missed; the line is printed before.
+        SystemExit: A bar is missed; the line is printed before.
     """
-    ok = bar is None or bool(MEETS[at](value, bar))
     line = {
         "bench": name,
-        "value": None if math.isnan(value) else value,
-        "unit": unit,
-        **({} if bar is None else {"bar": bar, "at": at, "ok": ok}),
+        **_told(value, unit, bar, at),
+        **({"also": [each.line() for each in also]} if also else {}),
         "vs": dict(vs or {}),
         **({} if cpu_us_per_event is None else {"cpu_us_per_event": cpu_us_per_event}),
         **more,
         "commit": commit(),
     }
     print(json.dumps(line, ensure_ascii=False), flush=True)
-    if not ok:
+    if not met(line):
         raise SystemExit(1)
+
+
+def met(line: Mapping[str, Any]) -> bool:
+    """Whether a bench has reached every bar that it has."""
+    return all(each.get("ok") is not False for each in (line, *line.get("also", ())))
+
+
+def _told(value: float, unit: str, bar: float | None, at: Literal["<=", ">="]) -> dict[str, Any]:
+    ok = bar is None or bool(MEETS[at](value, bar))
+    return {
+        "value": None if math.isnan(value) else value,
+        "unit": unit,
+        **({} if bar is None else {"bar": bar, "at": at, "ok": ok}),
+    }
+
+
+def per_event(events: int, **cpu: float) -> dict[str, Any]:
+    """CPU time per event, in µs, of each process; the worker's is what a bench has its bar for.
+
+    Args:
+        events: How many there were.
+        cpu: Seconds of a core by process.
+    """
+    return {
+        "cpu_us_per_event" if name == "worker" else f"{name}_us_per_event": round(
+            seconds * 1e6 / events, 2
+        )
+        for name, seconds in cpu.items()
+    }
 
 
 def commit() -> str | None:

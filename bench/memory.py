@@ -1,19 +1,18 @@
 """How much memory a worker with all stages needs: idle, and with ten thousand endpoints' windows.
 
-The figure is the most it has ever had; the idle one is kept beside it, and misses the bar as well.
+The figure is the most it has ever had; the idle one has a bar of its own.
 
 python -m bench memory
 """
 
 from __future__ import annotations
 
-import math
 import time
 
 import click
 
-from bench.line import report
-from bench.servers import Servers, servers
+from bench.line import Figure, report
+from bench.servers import Servers, keeping, servers
 from bench.watch import megabytes
 
 BENCH = "memory"
@@ -42,19 +41,17 @@ def measure(at: Servers, rate: float, seconds: float) -> tuple[float, float]:
 @click.option(
     "--seconds", default=200.0, show_default=True, help="Of load: several closed minutes."
 )
-@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
+@keeping
 def main(*, rate: float, seconds: float, keep: bool) -> None:
     """Measure the memory of a worker, idle and at work."""
     with servers(keep=keep) as at:
         idle, most = measure(at, rate, seconds)
     report(
         BENCH,
-        round(most) if idle <= IDLE_BAR else math.nan,
+        round(most),
         "MB",
         bar=BAR,
-        idle_mb=round(idle),
-        idle_bar=IDLE_BAR,
-        most_mb=round(most),
+        also=[Figure(what="idle", value=round(idle), unit="MB", bar=IDLE_BAR)],
         keys=KEYS,
     )
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from infra.environment import Environment
 from infra.process import Command, Process
 from schemas.codec import Codec
@@ -20,6 +22,11 @@ from streams.provision import apply, register
 from streams.settings import Settings
 
 CORES = 2
+
+
+keeping = click.option(
+    "--keep", is_flag=True, help="Keep the data and logs, and say where they are."
+)
 
 
 @dataclass(frozen=True, slots=True)

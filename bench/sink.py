@@ -19,8 +19,8 @@ import click
 import numpy as np
 import psycopg
 
-from bench.line import report
-from bench.servers import Servers, servers
+from bench.line import per_event, report
+from bench.servers import Servers, keeping, servers
 from bench.watch import cpu_seconds
 from schemas.partial import METRICS
 from schemas.scope import ALL
@@ -205,7 +205,7 @@ def check(at: Servers, count: int) -> None:
 
 @click.command()
 @click.option("--rows", default=300_000, show_default=True, help="Windows to store.")
-@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
+@keeping
 def main(*, rows: int, keep: bool) -> None:
     """Measure how many windows a second one worker stores in Postgres."""
     with servers(keep=keep, database=True) as at:
@@ -218,8 +218,7 @@ def main(*, rows: int, keep: bool) -> None:
         "rows/s",
         bar=BAR,
         at=">=",
-        cpu_us_per_event=round(found.worker * 1e6 / found.rows, 1),
-        postgres_us_per_event=round(found.postgres * 1e6 / found.rows, 1),
+        **per_event(found.rows, worker=found.worker, postgres=found.postgres),
         seconds=round(found.seconds, 1),
         rows=rows,
     )

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, ExitStack
 import click
 
 from bench.line import report
-from bench.servers import Servers, servers
+from bench.servers import Servers, keeping, servers
 from bench.watch import Commits
 from infra.process import Process
 
@@ -102,7 +102,7 @@ def settle(journals: list[Commits], before: list[dict[int, int]], at: Servers) -
 @click.option("--rate", default=10_000.0, show_default=True, help="Events a second meanwhile.")
 @click.option("--fill", default=130.0, show_default=True, help="Seconds before the first kill.")
 @click.option("--turns", "count", default=3, show_default=True, help="How many kills.")
-@click.option("--keep", is_flag=True, help="Keep the data and logs, and say where they are.")
+@keeping
 def main(*, rate: float, fill: float, count: int, keep: bool) -> None:
     """Measure how long the partitions of a killed worker wait."""
     with servers(keep=keep) as at:

@@ -8,16 +8,16 @@ import threading
 import time
 import urllib.request
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from schemas.codec import Codec
 from schemas.journal import JournalRecord
-from schemas.topics import METRICS, journal
+from schemas.topics import METRICS, Topic, journal
 from streams import kafka
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -65,37 +65,66 @@ class Lag:
         return self.ends - self.committed
 
 
-class Commits:
-    """Follows a stage's journal, and notes when a reader of committed records sees each line."""
+class Follow:
+    """Reads a topic beside the caller, committed records only, from its beginning."""
 
-    def __init__(self, brokers: str, codec: Codec, partitions: int, stage: str = "collect") -> None:
+    def __init__(
+        self,
+        brokers: str,
+        topic: Topic,
+        partitions: int,
+        take: Callable[[Message, float], None],
+    ) -> None:
         self.brokers = brokers
-        self.topic = journal(stage)
-        self.codec = codec
+        self.topic = topic
         self.partitions = partitions
-        self.seen: dict[int, list[Visible]] = {}
-        self.counts: dict[str, int] = {}
-        self.sequences: dict[int, int] = {}  # partition -> its commits
-        self.owners: dict[tuple[int, int], float] = {}  # partition, epoch -> its first line
+        self.take = take  # given a record, and when it could be read, in seconds since the epoch
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.follow, daemon=True)
 
     def start(self) -> None:
-        """Begin, beside the caller."""
+        """Begin."""
         self.thread.start()
 
     def follow(self) -> None:
         """Read until told that it is over."""
-        reader = kafka.consumer(self.brokers, "llmopt.bench.commits")
+        reader = kafka.consumer(self.brokers, "llmopt.bench.follow")
         reader.assign([TopicPartition(self.topic.name, p, 0) for p in range(self.partitions)])
         try:
             while not self.over.is_set():
-                for message in reader.consume(100, 0.1):
+                found, now = reader.consume(100, 0.1), time.time()
+                for message in found:
                     if message.error() is None:
-                        line = self.codec.decode(self.topic, message.value())
-                        self.take(line, time.time())
+                        self.take(message, now)
         finally:
             reader.close()
+
+    def stop(self) -> None:
+        """End it."""
+        self.over.set()
+        self.thread.join(10)
+
+
+class Commits:
+    """Follows a stage's journal, and notes when a reader of committed records sees each line."""
+
+    def __init__(self, brokers: str, codec: Codec, partitions: int, stage: str = "collect") -> None:
+        self.topic = journal(stage)
+        self.codec = codec
+        self.partitions = partitions
+        self.following = Follow(brokers, self.topic, partitions, self.read)
+        self.seen: dict[int, list[Visible]] = {}
+        self.counts: dict[str, int] = {}
+        self.sequences: dict[int, int] = {}  # partition -> its commits
+        self.owners: dict[tuple[int, int], float] = {}  # partition, epoch -> its first line
+
+    def start(self) -> None:
+        """Begin, beside the caller."""
+        self.following.start()
+
+    def read(self, message: Message, now: float) -> None:
+        """Remember a record of the journal that could be read *now*."""
+        self.take(self.codec.decode(self.topic, message.value()), now)
 
     def take(self, line: JournalRecord, now: float) -> None:
         """Remember a line of the journal that could be read *now*."""
@@ -109,8 +138,7 @@ class Commits:
 
     def stop(self) -> None:
         """End it."""
-        self.over.set()
-        self.thread.join(10)
+        self.following.stop()
 
     def freshness(self, reader: Consumer, since: float, until: float) -> list[float]:
         """Seconds from when events were sent until their partials could be read.

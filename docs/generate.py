@@ -126,13 +126,14 @@ def benches(results: Path = RESULTS) -> str:
         ("bench", "measured", "bar", "CPU per event", "against"),
         [
             (
-                f"`make bench-{name}`",
-                f"{_number(line['value'])} {line['unit']}",
-                f"{line['at']} {_number(line['bar'])}" if line.get("bar") is not None else "",
-                f"{_number(cost)} µs" if (cost := line.get("cpu_us_per_event")) else "",
-                ", ".join(f"{_number(n)} × {peer}" for peer, n in line.get("vs", {}).items()),
+                f"`make bench-{name}`" if each is line else f"– {each['what']}",
+                f"{_number(each['value'])} {each['unit']}",
+                f"{each['at']} {_number(each['bar'])}" if each.get("bar") is not None else "",
+                f"{_number(cost)} µs" if (cost := each.get("cpu_us_per_event")) else "",
+                ", ".join(f"{_number(n)} × {peer}" for peer, n in each.get("vs", {}).items()),
             )
             for name, line in sorted(lines.items())
+            for each in (line, *line.get("also", ()))
         ],
     )
     return f"{shown}\n\nOn {machine['cores']} cores, Python {machine['python']}."

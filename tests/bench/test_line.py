@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from bench.line import report
+from bench.line import Figure, per_event, report
 
 
 def test_the_line_says_what_was_measured_against_what(capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,3 +40,28 @@ def test_without_a_bar_there_is_nothing_to_miss(capsys: pytest.CaptureFixture[st
     report("x", 3, "s")
 
     assert not {"bar", "ok"} & json.loads(capsys.readouterr().out).keys()
+
+
+def test_processor_time_is_told_per_event_that_of_the_worker_where_it_has_its_place() -> None:
+    told = per_event(2_000_000, worker=5.0, broker=1.0)
+
+    assert {"cpu_us_per_event": 2.5, "broker_us_per_event": 0.5} == told
+
+
+@pytest.mark.parametrize(("value", "more", "missed"), [(4, 8, 0), (4, 9, 1), (5, 8, 1)])
+def test_each_of_several_bars_has_its_own_verdict_and_none_may_be_missed(
+    value: float, more: float, missed: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    also = [Figure(what="y", value=more, unit="ms", bar=8)]
+    ended = 0
+    try:
+        report("x", value, "s", bar=4, also=also)
+    except SystemExit as end:
+        ended = int(end.code or 0)
+    line = json.loads(capsys.readouterr().out)
+
+    assert missed == ended
+    assert (value <= 4) is line["ok"]
+    assert [{"what": "y", "value": more, "unit": "ms", "bar": 8, "at": "<=", "ok": more <= 8}] == (
+        line["also"]
+    )

@@ -74,6 +74,22 @@ def test_the_table_says_what_was_missed_and_what_failed() -> None:
     ] == rows
 
 
+def test_a_further_figure_has_a_row_of_its_own() -> None:
+    out = StringIO()
+    more = {"what": "idle", "value": 9, "unit": "MB", "bar": 8, "at": "<=", "ok": False}
+    Console(file=out, width=120).print(table(("x",), {"x": {**LINE, "also": [more]}}))
+    rows = [line.split() for line in out.getvalue().splitlines()[1:]]
+
+    assert ["ok", "MISSED"] == [row[-1] for row in rows]
+    assert ["idle", "9", "MB", "<=", "8", "MISSED"] == rows[1]
+
+
+def test_a_line_that_says_which_bar_was_missed_is_kept_as_it_is() -> None:
+    missed = {**LINE, "also": [{"what": "idle", "ok": False}]}
+
+    assert missed == run("x", script(json.dumps(missed), status=1))
+
+
 def test_an_unknown_name_is_refused_with_those_that_there_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
