@@ -2,7 +2,9 @@
 
 Enriched windows of a thousand scopes, of four keys and a pooled row each, are all on their topic
 before a worker with the stage store starts, beside Kafka and Postgres on two cores. Afterwards
-every one must be a row.
+every one must be a row. The peer, in turns with it, copies the same rows, as text that is ready
+before, into a staging table and from there into an empty one. At last the worker reads all of the
+topic again, which must change no row.
 
 python -m bench sink
 """
@@ -11,15 +13,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import click
 import numpy as np
 import psycopg
 
-from bench.line import per_event, report
+from bench.line import report
 from bench.servers import Servers, keeping, servers
 from bench.watch import cpu_seconds
 from schemas.partial import METRICS
@@ -36,6 +39,7 @@ from schemas.window import (
     WindowAggregate,
 )
 from streams import kafka
+from streams.follow import BATCH
 
 BENCH = "sink"
 BAR = 50_000  # rows a second
@@ -203,24 +207,89 @@ def check(at: Servers, count: int) -> None:
                 raise SystemExit(f"{window.record_id} is {row} in Postgres, and was {wanted}.")
 
 
+def lines(at: Servers) -> list[bytes]:
+    """The rows that are stored, as the text that COPY reads, some thousands together."""
+    found, parts = [], []
+    with (
+        psycopg.connect(at.settings.database_url) as connection,
+        connection.cursor().copy("COPY windows TO STDOUT") as copy,
+    ):
+        for line in copy:
+            parts.append(bytes(line))
+            if len(parts) == BATCH:
+                found.append(b"".join(parts))
+                parts = []
+    return [*found, b"".join(parts)] if parts else found
+
+
+def bare(at: Servers, ready: Sequence[bytes]) -> float:
+    """Copy rows into a staging table and from there into an empty one; the seconds it took."""
+    with psycopg.connect(at.settings.database_url, autocommit=True) as connection:
+        connection.execute("SET synchronous_commit = off")
+        connection.execute("DROP TABLE IF EXISTS peer")
+        connection.execute("CREATE TABLE peer (LIKE windows INCLUDING ALL)")
+        connection.execute("CREATE TEMP TABLE staged (LIKE windows) ON COMMIT DELETE ROWS")
+        began = time.monotonic()
+        for part in ready:
+            with connection.transaction(), connection.cursor() as cursor:
+                with cursor.copy("COPY staged FROM STDIN") as copy:
+                    copy.write(part)
+                cursor.execute("INSERT INTO peer SELECT * FROM staged ON CONFLICT DO NOTHING")
+        return time.monotonic() - began
+
+
+def forget(at: Servers, *, rows: bool) -> None:
+    """Let the next worker begin at the topic's beginning, with the *rows* gone or still there."""
+    with psycopg.connect(at.settings.database_url) as connection:
+        connection.execute("TRUNCATE positions")
+        if rows:
+            connection.execute("TRUNCATE windows")
+
+
+def state(at: Servers) -> tuple[int, str]:
+    """How many rows there are, and the versions that they are in."""
+    with psycopg.connect(at.settings.database_url) as connection:
+        found = connection.execute(
+            "SELECT count(*), sum(hashtextextended(ctid::text || xmin::text, 0))::text FROM windows"
+        ).fetchone()
+    return found or (0, "")
+
+
 @click.command()
 @click.option("--rows", default=300_000, show_default=True, help="Windows to store.")
+@click.option("--rounds", default=3, show_default=True, help="Turns of the worker and the peer.")
 @keeping
-def main(*, rows: int, keep: bool) -> None:
+def main(*, rows: int, rounds: int, keep: bool) -> None:
     """Measure how many windows a second one worker stores in Postgres."""
+    measured: list[Stored] = []
+    peer: list[float] = []
     with servers(keep=keep, database=True) as at:
         fill(at, rows)
-        found = store(at, rows)
-        check(at, rows)
+        for _ in range(rounds):
+            if measured:
+                forget(at, rows=True)
+            measured.append(store(at, rows))
+            check(at, rows)
+            peer.append(rows / bare(at, lines(at)))
+        before = state(at)
+        forget(at, rows=False)
+        store(at, rows)
+        if (after := state(at)) != before:
+            raise SystemExit(f"Replayed, {before[0]} rows became {after[0]}, or were written anew.")
+    rate = median(each.rows / each.seconds for each in measured)
     report(
         BENCH,
-        round(found.rows / found.seconds),
+        round(rate),
         "rows/s",
         bar=BAR,
         at=">=",
-        **per_event(found.rows, worker=found.worker, postgres=found.postgres),
-        seconds=round(found.seconds, 1),
+        vs={"bare_staged_copy": round(rate / median(peer), 2)},
+        cpu_us_per_event=round(median(e.worker * 1e6 / e.rows for e in measured), 1),
+        postgres_us_per_event=round(median(e.postgres * 1e6 / e.rows for e in measured), 1),
+        peer_rows_per_second=round(median(peer)),
+        rounds=[round(each.rows / each.seconds) for each in measured],
         rows=rows,
+        replay_added=0,
     )
 
 

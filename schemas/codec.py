@@ -13,15 +13,17 @@ from typing import Any, TypeVar
 import fastavro
 import fastavro.read
 import msgspec
+import numpy as np
 
 from schemas import avsc
 from schemas.catalog import KINDS
+from schemas.columns import Ints
 from schemas.datum import writer
 from schemas.errors import Reason, Undecodable
 from schemas.metrictable import MetricRow
 from schemas.registry import Registry
 from schemas.topics import CATALOG, TOPICS, Topic
-from schemas.windowrows import RECORDS, windows
+from schemas.windowrows import RECORDS, tables, windows
 
 T = TypeVar("T")
 
@@ -111,9 +113,16 @@ class Codec:
                     found[i] = error
         return found
 
-    def _windows(self, topic: Topic, values: Sequence[bytes]) -> list[Any | None]:
-        """The windows among *values* that can be read many at once."""
-        found: list[Any | None] = [None] * len(values)
+    def tables(self, topic: Topic, values: Sequence[bytes]) -> list[tuple[Ints, Any]]:
+        """The windows among *values* that can be read many at once.
+
+        Returns:
+            Which of *values* they are, and an Arrow RecordBatch of as many rows; some of both.
+
+        Raises:
+            RegistryUnavailable: A writer's schema is not known and could not be asked for.
+        """
+        found: list[tuple[Ints, Any]] = []
         if topic.record not in RECORDS:
             return found
         framed: dict[bytes, list[int]] = {}
@@ -123,9 +132,21 @@ class Codec:
         for frame, at in framed.items():
             with suppress(Undecodable):
                 if same(self.registry.schema(schema_id(frame)), topic.record):
-                    read_ = windows(topic.record, [values[i][FRAME.size :] for i in at])
-                    for i, window in zip(at, read_, strict=True):
-                        found[i] = window
+                    data = [values[i][FRAME.size :] for i in at]
+                    places = np.array(at, np.int64)
+                    found += [(places[some], each) for some, each in tables(topic.record, data)]
+        return found
+
+    def _windows(self, topic: Topic, values: Sequence[bytes]) -> list[Any | None]:
+        """The windows among *values* that can be read many at once."""
+        found: list[Any | None] = [None] * len(values)
+        if topic.record is None:
+            return found
+        for at, table in self.tables(topic, values):
+            with suppress(ValueError):
+                read_ = windows(topic.record, table)
+                for i, window in zip(at.tolist(), read_, strict=True):
+                    found[i] = window
         return found
 
     def _from_avro(self, topic: Topic, data: bytes) -> Any:

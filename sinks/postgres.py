@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from schemas import windowrows
+from schemas.columns import Ints
+from schemas.window import EnrichedWindow
+from sinks import binary
 from sinks.errors import Behind, Refused, Unavailable
-from sinks.rows import TABLES, Table, Values, row
+from sinks.rows import TABLES, WINDOWS, Table, Values, row
+from sinks.windows import COLUMNS, newest, taken, tuples
 
 At = tuple[str, int]  # topic and partition
 CONNECTION = {
@@ -44,6 +51,33 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Windows:
+    """Enriched windows of one topic that were read many at once, and where each came from."""
+
+    topic: str
+    places: Sequence[tuple[int, int]]  # [n] partition and offset
+    table: Any  # RecordBatch of n EnrichedWindow, no slice
+
+    @property
+    def revisions(self) -> Ints:
+        """[n]."""
+        found: Ints = self.table["window"].field("revision").to_numpy()
+        return found
+
+    def records(self) -> list[Record]:
+        """The same one by one.
+
+        Raises:
+            ValueError: as `schemas.windowrows.windows`.
+        """
+        read = windowrows.windows(EnrichedWindow, self.table)
+        return [
+            Record(self.topic, *place, value)
+            for place, value in zip(self.places, read, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """The offsets [start, end) of a partition that were read."""
 
@@ -57,6 +91,7 @@ class Batch:
 
     records: Sequence[Record]
     spans: Mapping[At, Span]
+    windows: Sequence[Windows] = ()  # further records
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +136,16 @@ class Postgres:
             Refused: A record can never be stored and there is no *refuse*; nothing was written.
         """
         refused: list[Refusal] = []
-        staged = _newest(batch.records, refused)
         with self._session() as connection, connection.transaction():
             _join(connection, batch.spans)
-            stored = sum(_put(connection, table, rows, refused) for table, rows in staged.items())
+            records, stored = [*batch.records], 0
+            for windows in batch.windows:
+                count = _put_windows(connection, windows)
+                stored += count or 0
+                if count is None:  # one by one it turns out which of them it is
+                    records += windows.records()
+            staged = _newest(records, refused)
+            stored += sum(_put(connection, table, rows, refused) for table, rows in staged.items())
             if refused:
                 if refuse is None:
                     raise refused[0].error
@@ -227,10 +268,29 @@ def _put(
     others = [each for each in rows if each[1][newer] != table.first]
     try:
         with connection.transaction(), connection.cursor() as cursor:
-            _copy(cursor, table, sql.Identifier(table.name), first)
+            _copy(cursor, sql.Identifier(table.name), table, first)
     except UNFIT:  # one is there already, when they are read again; or has a value that is unfit
         return _store(connection, table, rows, refused)
     return len(first) + _store(connection, table, others, refused)
+
+
+def _put_windows(connection: psycopg.Connection, windows: Windows) -> int | None:
+    """Store *windows* as `_put` does, without an object for each; None where one is unfit."""
+    try:
+        found, at = tuples(windows.table), newest(windows.table)
+        first = at[windows.revisions[at] == WINDOWS.first]
+        others = at[windows.revisions[at] != WINDOWS.first]
+        with connection.transaction():
+            try:
+                with connection.transaction(), connection.cursor() as cursor:
+                    _copy_binary(cursor, sql.Identifier(WINDOWS.name), taken(found, first))
+                stored = len(first)
+            except UNFIT:  # as in `_put`
+                stored, others = 0, at
+            fill = partial(_copy_binary, tuples=taken(found, others))
+            return stored + (_upsert(connection, WINDOWS, fill) if len(others) else 0)
+    except (Refused, *UNFIT):
+        return None
 
 
 def _store(
@@ -241,7 +301,7 @@ def _store(
         return 0
     try:
         with connection.transaction():
-            return _upsert(connection, table, rows)
+            return _upsert(connection, table, partial(_copy, table=table, rows=rows))
     except UNFIT as error:
         if len(rows) == 1:
             why = Refused(f"Postgres refuses the row for {table.name}: {first_line(error)}")
@@ -254,22 +314,33 @@ def _store(
 
 
 def _copy(
-    cursor: psycopg.Cursor, table: Table, target: sql.Identifier, rows: Sequence[Staged]
+    cursor: psycopg.Cursor, target: sql.Identifier, table: Table, rows: Sequence[Staged]
 ) -> None:
-    command = sql.SQL("COPY {} ({}) FROM STDIN").format(target, _columns(table))
+    command = sql.SQL("COPY {} ({}) FROM STDIN").format(target, _columns(table.columns))
     with cursor.copy(command) as copy:
         for _, values in rows:
             copy.write_row(values)
 
 
-def _columns(table: Table) -> sql.Composed:
-    return sql.SQL(", ").join(map(sql.Identifier, table.columns))
+def _copy_binary(cursor: psycopg.Cursor, target: sql.Identifier, tuples: binary.Piece) -> None:
+    command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(target, _columns(COLUMNS))
+    with cursor.copy(command) as copy:
+        for part in binary.stream(tuples):
+            copy.write(part)
 
 
-def _upsert(connection: psycopg.Connection, table: Table, rows: Sequence[Staged]) -> int:
+def _columns(names: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def _upsert(
+    connection: psycopg.Connection,
+    table: Table,
+    fill: Callable[[psycopg.Cursor, sql.Identifier], None],
+) -> int:
     staging = sql.Identifier(f"new_{table.name}")
     with connection.cursor() as cursor:
-        _copy(cursor, table, staging, rows)
+        fill(cursor, staging)
         cursor.execute(_merge(table, staging))
         stored = cursor.rowcount
         # The staged rows of the other half of a batch that was halved must not come again.
@@ -288,7 +359,7 @@ def _merge(table: Table, staging: sql.Identifier) -> sql.Composed:
         "ON CONFLICT ({key}) DO UPDATE SET {changes} WHERE EXCLUDED.{newer} > {name}.{newer}"
     ).format(
         name=name,
-        columns=_columns(table),
+        columns=_columns(table.columns),
         staging=staging,
         key=sql.SQL(", ").join(map(sql.Identifier, table.columns[: table.key])),
         changes=sql.SQL(", ").join(changes),

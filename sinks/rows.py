@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import msgspec
 from schemas.anomaly import Anomaly
 from schemas.config import ScopeConfig
 from schemas.decision import Decision
-from schemas.metrictable import MetricRow
+from schemas.metrictable import VALUES, MetricRow
 from schemas.rollout import Deployment
 from schemas.window import EnrichedWindow, MetricSummary
 from sinks.errors import Refused
@@ -23,7 +24,7 @@ from sinks.errors import Refused
 Values = tuple[object, ...]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-SUMMARY = ("count", "sum", "mean", "min", "max", "stddev", "p50", "p90", "p95", "p99")
+SUMMARY = ("count", *VALUES)
 # Postgres has no character zero, in text or in jsonb.
 ZERO = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 REPLACEMENT = "\ufffd"
@@ -40,15 +41,16 @@ class Table:
     first: int | None = None  # what `newer` is in the first version of a row, where that is known
 
 
-AGGREGATES = Table(
-    "aggregates",
+WINDOWS = Table(
+    "windows",
     (
         *("scope", "window_name", "start_at", "model", "provider", "config_version", "cohort"),
         *("service", "endpoint", "end_at", "revision", "closed", "watermark"),
         *("requests", "success", "errors", "timeouts", "retries"),
         *("latency_mean_ms", "latency_p50_ms", "latency_p95_ms", "latency_p99_ms", "quality_mean"),
         *("tokens_input", "tokens_output", "cost_usd", "cost_per_request_usd"),
-        *("errors_by_type", "metrics", "price", "target", "model_card", "missing"),
+        *("errors_by_type", "metric_names", "metric_counts", "metric_figures"),
+        *("price", "target", "model_card", "missing"),
     ),
     key=7,
     newer="revision",
@@ -93,7 +95,7 @@ CONFIG_VERSIONS = Table(
     key=2,
     newer="epoch",  # of two owners' claims to a revision the later owner's counts
 )
-TABLES = (AGGREGATES, ANOMALIES, DECISIONS, DEPLOYMENTS, CONFIG_VERSIONS)
+TABLES = (WINDOWS, ANOMALIES, DECISIONS, DEPLOYMENTS, CONFIG_VERSIONS)
 
 
 @lru_cache(4096)  # the windows of a batch share their few boundaries
@@ -140,7 +142,7 @@ def figures(metrics: Mapping[str, MetricSummary]) -> Mapping[str, Mapping[str, f
 
 
 def aggregate(record: EnrichedWindow) -> Values:
-    """The columns of AGGREGATES; histograms and error units stay on the topic."""
+    """The columns of WINDOWS; histograms and error units stay on the topic."""
     window = record.window
     metrics = figures(window.metrics)
     latency, quality = metrics.get("latency_ms"), metrics.get("quality")
@@ -169,17 +171,28 @@ def aggregate(record: EnrichedWindow) -> Values:
         None if latency is None else latency["p95"],
         None if latency is None else latency["p99"],
         None if quality is None else quality["mean"],
-        0 if read is None else round(read["sum"]),
-        0 if written is None else round(written["sum"]),
+        _whole(read),
+        _whole(written),
         record.cost_usd,
         record.cost_per_request_usd,
         json(window.errors_by_type),
-        json(metrics),
+        [text(name) for name in metrics],
+        [each["count"] for each in metrics.values()],
+        [each[name] for each in metrics.values() for name in VALUES],
         maybe(record.price),
         maybe(record.target),
         maybe(record.model_card),
         json(record.missing),
     )
+
+
+def _whole(tokens: Mapping[str, float] | None) -> int:
+    """The sum of a metric as a whole number; 0 where the window has none of it."""
+    if tokens is None:
+        return 0
+    if not math.isfinite(tokens["sum"]):
+        raise Refused(f"{tokens['sum']} is no number of tokens.")
+    return round(tokens["sum"])
 
 
 def anomaly(record: Anomaly) -> Values:
@@ -282,7 +295,7 @@ def config(record: ScopeConfig) -> Values:
 
 
 MAKERS: Mapping[type, tuple[Table, Callable[[Any], Values]]] = {
-    EnrichedWindow: (AGGREGATES, aggregate),
+    EnrichedWindow: (WINDOWS, aggregate),
     Anomaly: (ANOMALIES, anomaly),
     Decision: (DECISIONS, decision),
     Deployment: (DEPLOYMENTS, deployment),

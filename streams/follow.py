@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 from tenacity.nap import sleep_using_event
@@ -19,7 +22,7 @@ from schemas.registry import RegistryClient
 from schemas.topics import ANOMALIES, CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED, TOPICS
 from sinks.errors import Behind, Unavailable
 from sinks.migrate import migrate
-from sinks.postgres import At, Batch, Postgres, Record, Refusal, Span
+from sinks.postgres import At, Batch, Postgres, Record, Refusal, Span, Windows
 from streams import kafka, metrics
 from streams.exactly_once.reading import end_of
 from streams.exactly_once.reset import Busy
@@ -92,6 +95,24 @@ def start_over(settings: Settings) -> dict[str, int]:
     return {"positions": len(known)}
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A batch, and the messages that it came from."""
+
+    messages: Sequence[Message]
+    batch: Batch
+    broken: Sequence[tuple[Message, Undecodable]]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a batch: records read, rows inserted or replaced, positions reached."""
+
+    read: int
+    stored: int
+    positions: Mapping[At, int]
+
+
 class Follower:
     """One membership of the group.
 
@@ -109,7 +130,7 @@ class Follower:
         self._postgres = postgres
         self._stop = stop
         self._failure: Exception | None = None
-        self._reached: dict[At, int] = {}  # next offset that is not stored
+        self._reached: dict[At, int] = {}  # next offset that no batch has
         self._letters = kafka.producer(settings.bootstrap_servers, partitioner="murmur2_random")
         self._consumer = kafka.consumer(
             settings.bootstrap_servers,
@@ -120,10 +141,14 @@ class Follower:
             enable_partition_eof=True,
             client_id=f"{STAGE}-{settings.worker_name}",
         )
-        self._consumer.subscribe([topic.name for topic in FOLLOWED], on_assign=self._assigned)
+        self._writer = ThreadPoolExecutor(1, STAGE)
+        self._writing: Future[Written] | None = None
+        self._consumer.subscribe(
+            [topic.name for topic in FOLLOWED], on_assign=self._assigned, on_revoke=self._revoked
+        )
 
     def follow(self) -> None:
-        """Store batch after batch.
+        """Store batch after batch; the next is read while Postgres takes one.
 
         Raises:
             KafkaException: The group or the broker is lost.
@@ -135,85 +160,100 @@ class Follower:
             messages = self._consumer.consume(BATCH, timeout=GATHER)
             if self._failure is not None:
                 raise self._failure
-            if messages:
-                self._take(messages)
+            self._take(messages)
+        self._settle()
 
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group, once the batch in hand is stored or given up."""
+        self._writer.shutdown()
         self._consumer.close()
         self._letters.flush(5)
 
     def _take(self, messages: Sequence[Message]) -> None:
-        records, positions, broken = _patiently(self._stop, lambda: self._read(messages))
+        """Read the batch that *messages* are, and hand it to the writer when that is free."""
+        new, positions = self._new(messages)
         if not positions:
+            self._settle()
             return
-        originals = {(m.topic(), m.partition(), m.offset()): m for m in messages}
+        read = _patiently(self._stop, lambda: self._read(new, positions))
+        self._settle()
+        self._reached |= positions
+        self._writing = self._writer.submit(self._store, read)
 
+    def _settle(self) -> None:
+        """Wait until the batch in hand is stored."""
+        writing, self._writing = self._writing, None
+        if writing is None:
+            return
+        done = writing.result()
+        metrics.count_outcome(STAGE, {"read": done.read, "stored": done.stored})
+        # Only for people: kafka-consumer-groups shows the lag. The truth is in Postgres.
+        self._consumer.commit(
+            offsets=[TopicPartition(*at, offset) for at, offset in done.positions.items()],
+            asynchronous=True,
+        )
+
+    def _store(self, read: Read) -> Written:
         def refuse(refusals: Sequence[Refusal]) -> None:
+            originals = {(m.topic(), m.partition(), m.offset()): m for m in read.messages}
             for each in refusals:
                 at = (each.record.topic, each.record.partition, each.record.offset)
                 self._write_off(originals[at], "refused", str(each.error))
             self._flush()
 
-        for message, why in broken:
+        for message, why in read.broken:
             self._write_off(message, why.reason.value, why.detail)
         self._flush()
-        spans = {at: Span(self._reached[at], end) for at, end in positions.items()}
-        batch = Batch(records, spans)
-        stored = _patiently(self._stop, lambda: self._postgres.write(batch, refuse))
-        metrics.count_outcome(STAGE, {"read": len(records) + len(broken), "stored": stored})
-        self._reached |= positions
-        # Only for people: kafka-consumer-groups shows the lag. The truth is in Postgres.
-        self._consumer.commit(
-            offsets=[TopicPartition(*at, offset) for at, offset in positions.items()],
-            asynchronous=True,
-        )
+        stored = _patiently(self._stop, lambda: self._postgres.write(read.batch, refuse))
+        positions = {at: span.end for at, span in read.batch.spans.items()}
+        return Written(len(read.messages), stored, positions)
 
-    def _read(
-        self, messages: Sequence[Message]
-    ) -> tuple[list[Record], dict[At, int], list[tuple[Message, Undecodable]]]:
+    def _new(self, messages: Sequence[Message]) -> tuple[list[Message], dict[At, int]]:
+        """The records among *messages* that no batch has had, and where those after them begin."""
         positions: dict[At, int] = {}
         new: list[Message] = []
         for message in messages:
             error = message.error()
-            at = (message.topic(), message.partition())
+            at, offset = (message.topic(), message.partition()), message.offset()
             ended = error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  # its public name
             if error is not None and not ended:
                 if not error.retriable() and error.code() not in kafka.PASSING:
                     raise KafkaException(error)
                 continue
-            if message.offset() < self._reached.get(at, math.inf):
+            if offset < self._reached.get(at, math.inf):
                 continue  # it belongs to another member now, or was fetched before a seek
             if ended:
-                if message.offset() > self._reached[at]:
-                    positions[at] = message.offset()  # past the markers of transactions
+                if offset > self._reached[at]:
+                    positions[at] = offset  # past the markers of transactions
                 continue
-            positions[at] = message.offset() + 1
+            positions[at] = offset + 1
             new.append(message)
-        values = self._decode(new)
-        records: list[Record] = []
-        broken: list[tuple[Message, Undecodable]] = []
-        for message, value in zip(new, values, strict=True):
-            if isinstance(value, Undecodable):
-                broken.append((message, value))
-            else:
-                place = (message.topic(), message.partition(), message.offset())
-                records.append(Record(*place, value))
-        return records, positions, broken
+        return new, positions
 
-    def _decode(self, messages: Sequence[Message]) -> list[object]:
-        """The value of each message, or why there is none; None for a tombstone."""
-        found: list[object] = [None] * len(messages)
-        by_topic: dict[str, list[int]] = {}
-        for i, message in enumerate(messages):
-            if message.value() is not None:
-                by_topic.setdefault(message.topic(), []).append(i)
-        for topic, places in by_topic.items():
-            data = [messages[i].value() or b"" for i in places]
-            read = self._codec.decode_all(TOPICS[topic], data, [None] * len(data))
-            for i, value in zip(places, read, strict=True):
-                found[i] = value
-        return found
+    def _read(self, messages: Sequence[Message], positions: Mapping[At, int]) -> Read:
+        records: list[Record] = []
+        windows: list[Windows] = []
+        broken: list[tuple[Message, Undecodable]] = []
+        by_topic: dict[str, list[Message]] = {}
+        for message in messages:
+            if message.value() is not None:  # a tombstone stores nothing
+                by_topic.setdefault(message.topic(), []).append(message)
+        for topic, some in by_topic.items():
+            left = np.ones(len(some), np.bool_)
+            for at, table in self._codec.tables(TOPICS[topic], [m.value() or b"" for m in some]):
+                left[at] = False
+                places = [(some[i].partition(), some[i].offset()) for i in at.tolist()]
+                windows.append(Windows(topic, places, table))
+            for message in (some[i] for i in np.flatnonzero(left).tolist()):
+                try:
+                    value = self._codec.decode(TOPICS[topic], message.value() or b"")
+                except Undecodable as error:
+                    broken.append((message, error))
+                else:
+                    place = (topic, message.partition(), message.offset())
+                    records.append(Record(*place, value))
+        spans = {at: Span(self._reached[at], end) for at, end in positions.items()}
+        return Read(messages, Batch(records, spans, windows), broken)
 
     def _write_off(self, message: Message, reason: str, detail: str) -> None:
         topic, headers = letter(message, reason, detail, STAGE)
@@ -230,6 +270,7 @@ class Follower:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Go on where Postgres is, whatever the group's offsets say."""
         try:
+            self._settle()
             known = _patiently(self._stop, self._postgres.positions)
             self._reached = {
                 at: self._start(consumer, at, known)
@@ -237,6 +278,13 @@ class Follower:
             }
             consumer.assign([TopicPartition(*at, offset) for at, offset in self._reached.items()])
         except Exception as error:  # noqa: BLE001  # a callback must not raise into librdkafka
+            self._failure = error
+
+    def _revoked(self, _: Consumer, __: list[TopicPartition]) -> None:
+        """Let go once the batch in hand is stored: who takes over begins behind it."""
+        try:
+            self._settle()
+        except Exception as error:  # noqa: BLE001  # as in `_assigned`
             self._failure = error
 
     def _start(self, consumer: Consumer, at: At, known: Mapping[At, int]) -> int:

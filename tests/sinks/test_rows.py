@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -111,12 +112,19 @@ def test_what_a_window_does_not_know_is_null_not_zero() -> None:
     ]
 
 
-def test_a_window_keeps_every_summary_without_its_histogram() -> None:
-    metrics = json.loads(str(named(ENRICHED)["metrics"]))
+def test_a_window_keeps_every_figure_without_its_histogram() -> None:
+    row = named(ENRICHED)
 
-    assert ["latency_ms"] == list(metrics)
-    assert 390.0 == metrics["latency_ms"]["p90"]
-    assert "histogram" not in metrics["latency_ms"]
+    assert (["latency_ms"], [4]) == (row["metric_names"], row["metric_counts"])
+    assert [1000.0, 250.0, 100.0, 400.0, 129.1, 200.0, 390.0, 400.0, 400.0] == row["metric_figures"]
+
+
+@pytest.mark.parametrize("tokens", [math.nan, math.inf])
+def test_a_sum_of_tokens_that_is_no_number_is_refused(tokens: float) -> None:
+    odd = replace(WINDOW, metrics={"tokens_input": replace(LATENCY, sum=tokens)})
+
+    with pytest.raises(Refused, match="no number of tokens"):
+        rows.row(replace(ENRICHED, window=odd))
 
 
 def test_a_decision_keeps_what_it_weighed() -> None:

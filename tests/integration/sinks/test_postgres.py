@@ -9,16 +9,21 @@ from typing import Any
 import psycopg
 import pytest
 
+from schemas.codec import Codec
+from schemas.registry import LocalRegistry
 from schemas.rollout import Phase
+from schemas.topics import ENRICHED
 from schemas.window import EnrichedWindow
 from sinks.errors import Behind, MigrationRefused, Refused, Unavailable
 from sinks.migrate import FOLDER, migrate
-from sinks.postgres import Batch, Postgres, Record, Refusal, Span
+from sinks.postgres import Batch, Postgres, Record, Refusal, Span, Windows
 
 pytestmark = pytest.mark.integration
 
-TOPIC = "llmopt.enriched.v1"
+TOPIC = ENRICHED.name
+CODEC = Codec(LocalRegistry())
 Window = Callable[..., EnrichedWindow]
+Make = Callable[..., Batch]
 
 
 @pytest.fixture
@@ -46,9 +51,31 @@ def window(records: Any) -> Window:
     return build
 
 
-def batch(*values: object, start: int = 0, end: int = 1) -> Batch:
+@pytest.fixture(params=["one by one", "many at once"])
+def batch(request: pytest.FixtureRequest) -> Make:
+    """Batches of records, whose windows come one by one or as the columns of many."""
+    return one_by_one if request.param == "one by one" else many_at_once
+
+
+def one_by_one(*values: object, start: int = 0, end: int = 1) -> Batch:
     records = [Record(TOPIC, 0, start + i, value) for i, value in enumerate(values)]
     return Batch(records, {(TOPIC, 0): Span(start, end)})
+
+
+def many_at_once(*values: object, start: int = 0, end: int = 1) -> Batch:
+    data: list[tuple[int, bytes]] = []
+    others: list[Record] = []
+    for i, value in enumerate(values, start):
+        try:
+            data.append((i, CODEC.encode(ENRICHED, value)))
+        except (ValueError, OverflowError):  # no window, or one that Avro does not take
+            others.append(Record(TOPIC, 0, i, value))
+    windows = [
+        Windows(TOPIC, [(0, data[i][0]) for i in at.tolist()], table)
+        for at, table in CODEC.tables(ENRICHED, [each for _, each in data])
+    ]
+    assert len(data) == sum(len(each.places) for each in windows)
+    return Batch(others, {(TOPIC, 0): Span(start, end)}, windows)
 
 
 def ask(dsn: str, query: str) -> list[tuple[object, ...]]:
@@ -75,7 +102,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(empty: str, tmp_path: Path
 
 
 def test_a_newer_revision_replaces_a_row_and_an_older_does_not(
-    postgres: Postgres, dsn: str, window: Window
+    postgres: Postgres, dsn: str, window: Window, batch: Make
 ) -> None:
     postgres.write(batch(window(0, 2, 20)))
     postgres.write(batch(window(0, 1, 10), window(60_000, 1, 5), end=2))
@@ -87,7 +114,7 @@ def test_a_newer_revision_replaces_a_row_and_an_older_does_not(
 
 
 def test_a_batch_that_comes_twice_changes_nothing(
-    postgres: Postgres, dsn: str, window: Window, records: Any
+    postgres: Postgres, dsn: str, window: Window, records: Any, batch: Make
 ) -> None:
     once = batch(window(0, 1, 10), records.anomaly(), end=2)
     first, again = postgres.write(once), postgres.write(once)
@@ -97,7 +124,7 @@ def test_a_batch_that_comes_twice_changes_nothing(
     assert {(TOPIC, 0): 2} == postgres.positions()
 
 
-def test_positions_never_go_back_unless_they_are_rewound(postgres: Postgres) -> None:
+def test_positions_never_go_back_unless_they_are_rewound(postgres: Postgres, batch: Make) -> None:
     postgres.write(batch(end=9))
     postgres.write(batch(end=4))
 
@@ -107,7 +134,7 @@ def test_positions_never_go_back_unless_they_are_rewound(postgres: Postgres) -> 
 
 
 def test_a_batch_that_leaves_a_gap_is_not_written(
-    postgres: Postgres, dsn: str, window: Window
+    postgres: Postgres, dsn: str, window: Window, batch: Make
 ) -> None:
     postgres.write(batch(window(0, 1, 1), end=5))
     postgres.write(batch(window(0, 2, 2), start=5, end=9))
@@ -119,7 +146,7 @@ def test_a_batch_that_leaves_a_gap_is_not_written(
 
 
 def test_a_row_that_postgres_refuses_does_not_hold_up_the_others(
-    postgres: Postgres, dsn: str, window: Window, records: Any
+    postgres: Postgres, dsn: str, window: Window, records: Any, batch: Make
 ) -> None:
     too_many = window(120_000, 1, 2**63)
     too_long = window(180_000, 1, 1, model=secrets.token_hex(4_000))
@@ -138,7 +165,7 @@ def test_a_row_that_postgres_refuses_does_not_hold_up_the_others(
 
 
 def test_when_the_dead_letters_cannot_be_written_nothing_is(
-    postgres: Postgres, dsn: str, window: Window, records: Any
+    postgres: Postgres, dsn: str, window: Window, records: Any, batch: Make
 ) -> None:
     def fail(_: object) -> None:
         raise ConnectionError
@@ -152,14 +179,16 @@ def test_when_the_dead_letters_cannot_be_written_nothing_is(
 
 
 def test_characters_that_postgres_has_not_are_replaced(
-    postgres: Postgres, dsn: str, window: Window
+    postgres: Postgres, dsn: str, window: Window, batch: Make
 ) -> None:
     postgres.write(batch(window(0, 1, 1, model="a\0b\t\\N\n")))
 
     assert [("a\ufffdb\t\\N\n",)] == ask(dsn, "SELECT model FROM aggregates")
 
 
-def test_every_step_of_a_rollout_is_a_row(postgres: Postgres, dsn: str, records: Any) -> None:
+def test_every_step_of_a_rollout_is_a_row(
+    postgres: Postgres, dsn: str, records: Any, batch: Make
+) -> None:
     step = records.deployment()
     postgres.write(batch(step, records.deployment(sequence=2, phase=Phase.RAMPING, share=500)))
 
@@ -168,7 +197,9 @@ def test_every_step_of_a_rollout_is_a_row(postgres: Postgres, dsn: str, records:
     )
 
 
-def test_a_database_without_tables_is_not_ready_and_becomes_so(empty: str, window: Window) -> None:
+def test_a_database_without_tables_is_not_ready_and_becomes_so(
+    empty: str, window: Window, batch: Make
+) -> None:
     sink = Postgres(empty)
     with pytest.raises(Unavailable, match="has not the tables"):
         sink.write(batch(window(0, 1, 1)))
@@ -179,7 +210,7 @@ def test_a_database_without_tables_is_not_ready_and_becomes_so(empty: str, windo
 
 
 def test_a_lost_connection_is_replaced_at_the_next_write(
-    postgres: Postgres, dsn: str, window: Window
+    postgres: Postgres, dsn: str, window: Window, batch: Make
 ) -> None:
     postgres.write(batch(window(0, 1, 1)))
     ask(
