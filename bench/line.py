@@ -21,6 +21,7 @@ def report(
     *,
     bar: float | None = None,
     at: Literal["<=", ">="] = "<=",
+    also: Mapping[str, bool] | None = None,
     vs: Mapping[str, float] | None = None,
     cpu_us_per_event: float | None = None,
     **more: Any,
@@ -35,19 +36,21 @@ def report(
         unit: Of the value.
         bar: What the value must reach, in its unit; None if nothing was promised.
         at: Whether the value must stay at or below the bar, or come to it from below.
+        also: Further bars in words, and whether each is met.
         vs: Ratios against peers measured in the same run, by the peer's name.
         cpu_us_per_event: CPU time per event, in µs, where the bench is about events.
         more: Further figures worth keeping.
 
     Raises:
-        SystemExit: The bar is missed; the line is printed before.
+        SystemExit: A bar is missed; the line is printed before.
     """
-    ok = bar is None or bool(MEETS[at](value, bar))
+    ok = (bar is None or bool(MEETS[at](value, bar))) and all((also or {}).values())
     line = {
         "bench": name,
         "value": None if math.isnan(value) else value,
         "unit": unit,
         **({} if bar is None else {"bar": bar, "at": at, "ok": ok}),
+        **({} if also is None else {"also": dict(also)}),
         "vs": dict(vs or {}),
         **({} if cpu_us_per_event is None else {"cpu_us_per_event": cpu_us_per_event}),
         **more,

@@ -40,3 +40,13 @@ def test_without_a_bar_there_is_nothing_to_miss(capsys: pytest.CaptureFixture[st
     report("x", 3, "s")
 
     assert not {"bar", "ok"} & json.loads(capsys.readouterr().out).keys()
+
+
+def test_a_further_bar_that_is_missed_ends_the_bench_as_well(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        report("x", 3, "s", bar=4, also={"half of y": True, "twice z": False})
+    line = json.loads(capsys.readouterr().out)
+
+    assert (False, {"half of y": True, "twice z": False}) == (line["ok"], line["also"])
