@@ -72,7 +72,7 @@ def build(work: Work) -> Dataflow:
     windows = fold_window(
         "sum",
         op.key_on("key", events, key_of),
-        EventClock(when, wait_for_system_duration=timedelta(seconds=10)),
+        EventClock(when, wait_for_system_duration=timedelta(minutes=2)),
         TumblingWindower(length=LENGTH, align_to=START),
         empty,
         add,
