@@ -35,14 +35,18 @@ class Drained:
     broker: float
 
 
-def drain(at: Servers, events: int) -> Drained:
-    """Fill the topic, then start the worker and watch it until nothing is left."""
-    brokers, width = at.settings.bootstrap_servers, at.settings.partitions_ingest
+def fill(at: Servers, events: int) -> int:
+    """Write the events to the topic; how many there are."""
     load = ["bench.load", f"--rate={10**9}", f"--seconds={PATIENCE}", f"--most={events}"]
     with at.child("load", *load) as producer:
         if not producer.wait(PATIENCE) or producer.exit_code:
             raise SystemExit(f"The producer failed: {at.last_words('load')}")
-    sent = json.loads(at.last_words("load"))["sent"]
+    return int(json.loads(at.last_words("load"))["sent"])
+
+
+def drain(at: Servers, sent: int) -> Drained:
+    """Start a worker on the topic that holds *sent* events; watch it until nothing is left."""
+    brokers, width = at.settings.bootstrap_servers, at.settings.partitions_ingest
     reader = kafka.consumer(brokers, "llmopt.collect")
     lag = Lag(reader, width)
     commits = Commits(brokers, at.codec, width)
@@ -70,7 +74,7 @@ def drain(at: Servers, events: int) -> Drained:
 def main(*, events: int, keep: bool) -> None:
     """Measure how fast one worker reads what is in the topic already."""
     with servers(keep=keep) as at:
-        found = drain(at, events)
+        found = drain(at, fill(at, events))
     report(
         BENCH,
         round(found.events / found.seconds),

@@ -7,8 +7,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +52,13 @@ class Servers:
             raise SystemExit("The bench starts a Postgres of its own, to know its processor time.")
         return self.env.postgres.pid
 
-    @contextmanager
-    def child(self, name: str, *arguments: str) -> Iterator[Process]:
+    def child(self, name: str, *arguments: str) -> AbstractContextManager[Process]:
         """A Python process of ours that ends with the block; its output is *name*.log."""
-        command = [sys.executable, "-m", *arguments]
+        return self.program(name, [sys.executable, "-m", *arguments])
+
+    @contextmanager
+    def program(self, name: str, command: Sequence[str]) -> Iterator[Process]:
+        """A process that ends with the block; its output is *name*.log."""
         where = {name: value for name, value in self.settings.environment().items() if value}
         process = Process(Command(command, Path.cwd(), self.folder / f"{name}.log", where))
         try:

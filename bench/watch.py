@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -29,6 +30,22 @@ def cpu_seconds(pid: int) -> float:
     """Processor time of a process so far, all of its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """Processor time so far of a process and of all that it has started and that still run."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found, waiting = 0.0, [pid]
+    while waiting:
+        each = waiting.pop()
+        with contextlib.suppress(OSError):
+            found += cpu_seconds(each)
+        waiting += children.get(each, [])
+    return found
 
 
 def megabytes(pid: int, field: str = "VmRSS") -> float:

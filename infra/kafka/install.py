@@ -119,15 +119,15 @@ def installed(jars: Path) -> bool:
     return mark.exists() and mark.read_bytes() == LOCKED.read_bytes()
 
 
-def fetch(mvn: Path, into: Path) -> None:
-    """Have Maven copy the jars of the pom, and what they need, into a folder.
+def fetch(mvn: Path, into: Path, pom: Path = POM) -> None:
+    """Have Maven copy the jars of a pom, and what they need, into a folder.
 
     Raises:
         InstallFailed: Maven failed.
     """
     done = subprocess.run(
         [
-            *(str(mvn), "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"),
+            *(str(mvn), "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"),
             *("-DincludeScope=runtime", f"-DoutputDirectory={into}"),
         ],
         capture_output=True,

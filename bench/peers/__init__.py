@@ -1,0 +1,1 @@
+"""Other stream processors that do the same windows on the same topic, to be compared with."""
