@@ -6,6 +6,7 @@ import importlib
 
 import click
 
+from streams import early
 from streams.cli.failure import explained
 from streams.cli.help import example
 
@@ -44,6 +45,8 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name == "worker":
+            early.listen()  # its modules take a second to import
         module = importlib.import_module(f"streams.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command
