@@ -42,7 +42,7 @@ def combine(summaries: Sequence[Summary], length: int = MINUTE) -> Summary:
     types, index = indexed(kind for part in parts for kind in part.error_types)
     cells = _gather(row, parts, ROW, [(part.cells, part.cell_counts) for part in parts])
     failures = _gather(row, parts, CELL, [_retyped(part, index) for part in parts])
-    error_types, *failures = bounded(types, *failures)
+    error_types, *failed = bounded(types, *failures)
     marks = [(part.units, np.ones_like(part.units)) for part in parts]
     units, _ = _gather(row, parts, CELL, marks) if length == MINUTE else (empty().units, None)
     return Summary(
@@ -61,8 +61,8 @@ def combine(summaries: Sequence[Summary], length: int = MINUTE) -> Summary:
         ),
         cells=cells[0],
         cell_counts=cells[1],
-        failures=failures[0],
-        failure_counts=failures[1],
+        failures=failed[0],
+        failure_counts=failed[1],
         units=units,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 import click
 
@@ -45,7 +46,7 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        if cmd_name == "worker":
+        if sys.argv[1:2] == ["worker"]:  # this process is to be one
             early.listen()  # its modules take a second to import
         module = importlib.import_module(f"streams.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
