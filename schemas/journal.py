@@ -54,3 +54,4 @@ class Position:
     ends: Mapping[str, int]  # topic -> next offset to read
     tail: Mapping[str, int]  # topic -> first offset that a restart must read again
     watermark: int | None
+    begins: int = 0  # offset of the changelog from which on all of it must be there

@@ -17,7 +17,7 @@ from schemas.codec import Codec, make_known
 from schemas.journal import Position
 from schemas.registry import RegistryClient
 from schemas.topics import TOPICS
-from streams import kafka
+from streams import early, kafka
 from streams.agents import acks
 from streams.exactly_once.errors import NamedTwice, OutOfStep, Stuck
 from streams.exactly_once.session import Home
@@ -130,9 +130,10 @@ async def work(
     """
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
+    early.listen()
+    app, sources = assemble(settings, name, stages)  # asks the broker, and may wait long
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, told.set)
-    app, sources = assemble(settings, name, stages)
     starting = asyncio.create_task(app.start())
     await _agents_started(app, starting)
     for source in sources:

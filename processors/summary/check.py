@@ -15,7 +15,7 @@ from schemas.partial import COUNTERS, LIMIT, Key, Partial
 from schemas.scope import BUCKETS, partition_of, reserved, scope_of
 from schemas.window import MINUTE
 
-__all__ = ["AHEAD", "check"]
+__all__ = ["AHEAD", "SOURCES", "check"]
 
 AHEAD = 3_600_000  # ms that event time may be ahead of when a partial was written
 MOST = 1 << 56  # of what is counted, so that a hundred of them still fit 64 bits
@@ -24,7 +24,9 @@ LONGEST = 256  # characters of a name
 ITEM = {"key": 4}  # bytes of a value, where it is not 8
 
 
-def check(partial: Partial, partition: int, partitions: int, written: int) -> None:
+def check(
+    partial: Partial, partition: int, partitions: int, written: int, sources: int = SOURCES
+) -> None:
     """Check all that adding up takes for granted.
 
     Args:
@@ -32,11 +34,13 @@ def check(partial: Partial, partition: int, partitions: int, written: int) -> No
         partition: Where it was.
         partitions: How many there are, for each scope has one of them.
         written: When, ms since the epoch. Time that is far ahead of it would close every window.
+        sources: How many sources there are at most; one that does not exist would hold every
+            window open, for nothing is ever heard of it.
 
     Raises:
         Undecodable: with the reason, and a sentence that names the column.
     """
-    _source(partial, written + AHEAD)
+    _source(partial, written + AHEAD, sources)
     for key in partial.keys:
         home = _home(key, partitions)
         if home != partition:
@@ -53,8 +57,11 @@ def check(partial: Partial, partition: int, partitions: int, written: int) -> No
     _codes(rows, partial)
 
 
-def _source(partial: Partial, latest: int) -> None:
-    if not 1 <= partial.sources <= SOURCES or not 0 <= partial.source < partial.sources:
+def _source(partial: Partial, latest: int, most: int) -> None:
+    if partial.sources > most:
+        said = f"{partial.sources} sources are told, but there are {most}"
+        raise Undecodable(Reason.OUT_OF_RANGE, said)
+    if partial.sources < 1 or not 0 <= partial.source < partial.sources:
         said = f"source {partial.source} of {partial.sources} is none"
         raise Undecodable(Reason.OUT_OF_RANGE, said)
     for name, told in (("watermark", partial.watermark), ("floor", partial.floor)):

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from processors.summary.table import CELL, HIGH, KINDS, LIMB, LOW, ROW, Ints, Summary, empty, spans
+from processors.summary.kinds import bounded, indexed
+from processors.summary.table import CELL, HIGH, LIMB, LOW, ROW, Ints, Summary, empty, spans
 from schemas.scope import ALL
 from schemas.window import MINUTE
 
-__all__ = ["OTHER", "carry", "combine", "pool", "tally"]
-
-OTHER = "__other__"  # error types beyond what one summary can tell apart
+__all__ = ["carry", "combine", "pool", "tally"]
 
 
 def combine(summaries: Sequence[Summary], length: int = MINUTE) -> Summary:
@@ -40,14 +39,15 @@ def combine(summaries: Sequence[Summary], length: int = MINUTE) -> Summary:
     extremes = np.concatenate([part.extremes for part in parts])[order]
     moments = np.concatenate([part.moments for part in parts])[order]
     counters = np.concatenate([part.counters for part in parts])[order]
-    types = _types(parts)
+    types, index = indexed(kind for part in parts for kind in part.error_types)
     cells = _gather(row, parts, ROW, [(part.cells, part.cell_counts) for part in parts])
-    failures = _gather(row, parts, CELL, [_retyped(part, types) for part in parts])
+    failures = _gather(row, parts, CELL, [_retyped(part, index) for part in parts])
+    error_types, *failed = bounded(types, *failures)
     marks = [(part.units, np.ones_like(part.units)) for part in parts]
     units, _ = _gather(row, parts, CELL, marks) if length == MINUTE else (empty().units, None)
     return Summary(
         keys=tuple(names),
-        error_types=tuple(sorted(set(types.values()))),
+        error_types=error_types,
         key=groups % len(names),
         start=starts[groups // len(names)],
         counters=np.add.reduceat(counters, first, axis=0),
@@ -61,8 +61,8 @@ def combine(summaries: Sequence[Summary], length: int = MINUTE) -> Summary:
         ),
         cells=cells[0],
         cell_counts=cells[1],
-        failures=failures[0],
-        failure_counts=failures[1],
+        failures=failed[0],
+        failure_counts=failed[1],
         units=units,
     )
 
@@ -103,15 +103,8 @@ def _gather(
     return tally(np.concatenate(moved), np.concatenate([counts for _, counts in coded]))
 
 
-def _types(parts: Sequence[Summary]) -> Mapping[str, str]:
-    """What each error type is called in the sum: itself, or OTHER when there are too many."""
-    found = sorted({kind for part in parts for kind in part.error_types})
-    return {kind: kind if i < KINDS else OTHER for i, kind in enumerate(found)}
-
-
-def _retyped(part: Summary, types: Mapping[str, str]) -> tuple[Ints, Ints]:
+def _retyped(part: Summary, index: Mapping[str, int]) -> tuple[Ints, Ints]:
     """The part's failures, with the indices that its error types have in the sum."""
-    ids = {kind: i for i, kind in enumerate(sorted(set(types.values())))}
-    index = np.array([ids[types[kind]] for kind in part.error_types], dtype=np.int64)
+    moved = np.array([index[kind] for kind in part.error_types], dtype=np.int64)
     kind = part.failures % CELL
-    return part.failures - kind + index[kind], part.failure_counts
+    return part.failures - kind + moved[kind], part.failure_counts

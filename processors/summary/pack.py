@@ -30,7 +30,9 @@ def pieces(summary: Summary, limit: int = PIECE) -> list[Summary]:
     rows = len(summary)
     text = np.array([sum(map(len, key)) for key in summary.keys], dtype=np.int64)
     size = FIXED + text[summary.key] + 16 * np.diff(spans(summary.cells, ROW, rows))
-    size += 16 * np.diff(spans(summary.failures, CELL, rows))
+    names = np.array([len(kind) for kind in summary.error_types], dtype=np.int64)
+    failures = np.concatenate([[0], np.cumsum(names[summary.failures % CELL] + 16)])
+    size += np.diff(failures[spans(summary.failures, CELL, rows)])
     size += 8 * np.diff(spans(summary.units, CELL, rows))
     run = np.cumsum(size) // limit
     if rows == 0 or run[-1] == 0:

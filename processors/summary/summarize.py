@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.sketch import buckets
-from processors.summary.combine import OTHER, carry
+from processors.summary.combine import carry
 from processors.summary.counted import counted
+from processors.summary.kinds import bounded, indexed
 from processors.summary.table import (
     CELL,
     COUNT,
@@ -147,9 +148,12 @@ def _failures(events: EventColumns, order: Ints, row: Ints) -> tuple[tuple[str, 
     kind = events.error_type[order]
     failed = kind != ABSENT
     used, kind = np.unique(kind[failed], return_inverse=True)
-    names = [events.error_types[i] for i in used.tolist()]
-    codes, counts = counted(row[failed] * CELL + np.minimum(kind, KINDS))
-    return tuple(names if len(names) <= KINDS else [*names[:KINDS], OTHER]), codes, counts
+    names = tuple(events.error_types[i] for i in used.tolist())
+    if len(names) <= KINDS:
+        return names, *counted(row[failed] * CELL + kind)
+    ranked, index = indexed(names)
+    kind = np.array([index[name] for name in names], dtype=np.int64)[kind]
+    return bounded(ranked, *counted(row[failed] * CELL + kind))
 
 
 def _units(events: EventColumns, order: Ints, row: Ints) -> Ints:

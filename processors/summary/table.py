@@ -38,7 +38,7 @@ LIMB = 36  # bits of the low limb of a sum of squares
 WIDTH = 16  # bits of a bucket, of an error type's index, of a unit
 CELL = 1 << WIDTH
 ROW = M << WIDTH  # cells of one row
-KINDS = 4_096  # error types that one summary tells apart
+KINDS = 4_096  # error types that one row tells apart
 NEVER = (1 << 63) - 1  # the minimum of no values; their maximum is -1
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from operator import attrgetter
 
 from confluent_kafka import Message
 from faust.types import StreamT
 
 from processors.merge import ENTRY, MergePolicy, MergeState, absorb, fresh, restore, step
-from processors.summary.check import check
+from processors.summary.check import SOURCES, check
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.flow import Moment
@@ -22,11 +23,20 @@ from streams.exactly_once.stage import Read, Stage
 from streams.settings import Settings
 
 
-def decode(codec: Codec, messages: Sequence[Message], moment: Moment) -> Read:
-    """Partials that can be added up; what cannot goes to the dead letters."""
+def decode(
+    codec: Codec, messages: Sequence[Message], moment: Moment, sources: int = SOURCES
+) -> Read:
+    """Partials that can be added up; what cannot goes to the dead letters.
 
-    def fits(message: Message, partial: Partial) -> None:
-        check(partial, message.partition(), moment.partitions, message.timestamp()[1])
+    Args:
+        codec: Reads them.
+        messages: As they came.
+        moment: Of the task.
+        sources: How many partitions `collect` has, at most.
+    """
+
+    def fits(message: Message, told: Partial) -> None:
+        check(told, message.partition(), moment.partitions, message.timestamp()[1], sources)
 
     return one_by_one(codec, messages, moment, check=fits)
 
@@ -41,7 +51,7 @@ def stage(settings: Settings) -> Stage[MergePolicy, MergeState]:
     return Stage(
         name="merge",
         reads=(PARTIALS,),
-        decode=decode,
+        decode=partial(decode, sources=settings.partitions_ingest),
         policy=policy,
         step=step,
         fresh=fresh,

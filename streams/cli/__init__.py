@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 import click
 
+from streams import early
 from streams.cli.failure import explained
 from streams.cli.help import example
 
@@ -44,6 +46,8 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
+        if sys.argv[1:2] == ["worker"]:  # this process is to be one
+            early.listen()  # its modules take a second to import
         module = importlib.import_module(f"streams.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return command

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Message
 
 from schemas.codec import Codec, pack, unpack
 from schemas.errors import Undecodable
@@ -26,35 +27,60 @@ def entry(value: Any) -> ChangelogEntry:
     return ChangelogEntry(kind=type(value).__name__, version=LAYOUT, payload=pack(value))
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the changelog holds of a partition."""
+
+    begins: int  # its first offset
+    position: Position | None  # None: it has never committed
+    entries: dict[str, Any]  # by key
+
+
 def restore(
     stage: Stage[Any, Any],
     codec: Codec,
     committed: Consumer,
     uncommitted: Consumer,
     partitions: list[int],
-) -> dict[int, tuple[Position | None, dict[str, Any]]]:
+) -> dict[int, Kept]:
     """Read the changelog of *partitions* to its end.
 
-    Returns:
-        Partition → its position (None: it has never committed) and its entries by key.
+    Only the newest entry of a key is looked at: a reset mends the state by a later one.
+    Compaction leaves the first offset where it was; where it has moved somebody deleted records,
+    and nothing else would tell that entries are missing.
 
     Raises:
-        OutOfStep: an entry cannot be read; the sentence names the command that rewinds the stage.
+        OutOfStep: an entry cannot be read, or the beginning is gone; the sentence names the command
+            that rewinds the stage.
     """
     topic = changelog(stage.name)
-    found: dict[int, dict[str, Any]] = {partition: {} for partition in partitions}
     stretches = stable_end(committed, uncommitted, [(topic.name, p) for p in partitions])
+    newest: dict[int, dict[str, Message]] = {partition: {} for partition in partitions}
     for message in read(committed, stretches):
-        key = (message.key() or b"").decode()
-        entries = found[message.partition()]
+        key = (message.key() or b"").decode(errors="replace")
         if message.value() is None:
-            entries.pop(key, None)
+            newest[message.partition()].pop(key, None)
         else:
-            where = f"{message.topic()}[{message.partition()}]@{message.offset()}"
-            entries[key] = value_of(stage, codec, message.value(), key, where)
-    return {
-        partition: (entries.pop(POSITION, None), entries) for partition, entries in found.items()
-    }
+            newest[message.partition()][key] = message
+    found = {}
+    for (_, partition), (low, _) in stretches.items():
+        entries = {
+            key: value_of(stage, codec, each.value(), key, _where(each))
+            for key, each in newest.pop(partition).items()
+        }
+        position = entries.pop(POSITION, None)
+        if position is not None and low > position.begins:
+            raise OutOfStep(
+                f"{topic.name}[{partition}] begins at offset {low}, but was written from "
+                f"{position.begins} on: somebody has deleted a part of the state; "
+                f"run `llmopt reset {stage.name}` to rebuild it from its input"
+            )
+        found[partition] = Kept(low, position, entries)
+    return found
+
+
+def _where(message: Message) -> str:
+    return f"{message.topic()}[{message.partition()}]@{message.offset()}"
 
 
 def value_of(stage: Stage[Any, Any], codec: Codec, value: bytes, key: str, where: str) -> Any:

@@ -91,6 +91,7 @@ def _partitions(admin: AdminClient, topic: str) -> list[int]:
 class Found:
     """What a partition of the changelog holds, as far as a reset must know."""
 
+    begins: int = 0  # its first offset
     keys: set[bytes] = field(default_factory=set)
     position: Position | None = None
 
@@ -100,9 +101,10 @@ def _state(
 ) -> dict[int, Found]:
     """The keys and the position of each partition; broken entries are no obstacle to forgetting."""
     topic = changelog(stage.name)
-    found = {partition: Found() for partition in _partitions(admin, topic.name)}
+    ats = [(topic.name, partition) for partition in _partitions(admin, topic.name)]
     with readers(brokers, f"{stage.group}.reset") as (committed, uncommitted):
-        ends = stable_end(committed, uncommitted, [(topic.name, p) for p in found])
+        ends = stable_end(committed, uncommitted, ats)
+        found = {partition: Found(low) for (_, partition), (low, _) in ends.items()}
         for message in read(committed, ends):
             at, key = found[message.partition()], message.key() or b""
             if key == POSITION.encode():
@@ -132,7 +134,12 @@ def _forget(stage: Stage[Any, Any], codec: Codec, admin: AdminClient, brokers: s
             count += 1
         if found.position is not None:
             start = Position(
-                sequence=0, epoch=found.position.epoch, ends={}, tail={}, watermark=None
+                sequence=0,
+                epoch=found.position.epoch,
+                ends={},
+                tail={},
+                watermark=None,
+                begins=found.begins,
             )
             value = codec.encode(topic, entry(start))
             writer.produce(topic.name, key=POSITION.encode(), value=value, partition=partition)
@@ -156,7 +163,14 @@ def _skip(stage: Stage[Any, Any], codec: Codec, admin: AdminClient, brokers: str
             epoch = 0 if position is None else position.epoch
             sequence = 0 if position is None else position.sequence
             # The sequence goes on, so that a replay sees that the journal was cut.
-            moved = Position(sequence=sequence, epoch=epoch, ends=ends, tail={}, watermark=None)
+            moved = Position(
+                sequence=sequence,
+                epoch=epoch,
+                ends=ends,
+                tail={},
+                watermark=None,
+                begins=found.begins,
+            )
             value = codec.encode(topic, entry(moved))
             writer.produce(topic.name, key=POSITION.encode(), value=value, partition=partition)
     finally:

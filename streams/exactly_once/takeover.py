@@ -15,7 +15,7 @@ from schemas.flow import Moment
 from schemas.journal import Position
 from schemas.topics import COMMANDS
 from streams import kafka
-from streams.exactly_once.changelog import restore
+from streams.exactly_once.changelog import Kept, restore
 from streams.exactly_once.errors import OutOfStep, Retake
 from streams.exactly_once.reading import end_of, read
 from streams.exactly_once.stage import Stage
@@ -66,10 +66,10 @@ def take_over(
         try:
             found = restore(stage, codec, stable, any_, sorted(offsets))
             tasks = {}
-            for partition, (position, entries) in sorted(found.items()):
-                starts = _starts(stage, any_, partition, offsets[partition], position)
-                task = _task(stage, partition, position, entries, starts)
-                if position is not None:
+            for partition, kept in sorted(found.items()):
+                starts = _starts(stage, any_, partition, offsets[partition], kept.position)
+                task = _task(stage, partition, kept, starts)
+                if kept.position is not None:
                     task.state = absorb(stage, codec, policy, stable, task, partitions, now)
                 tasks[partition] = task
         except KafkaException as error:
@@ -110,26 +110,27 @@ def _starts(
 def _task(
     stage: Stage[Any, Any],
     partition: int,
-    position: Position | None,
-    entries: dict[str, Any],
+    kept: Kept,
     starts: dict[str, int],
 ) -> Task:
+    position = kept.position
     if position is None:
-        if entries:
+        if kept.entries:
             raise OutOfStep(
                 f"{stage.name}[{partition}] has state but no position; "
                 f"run `llmopt reset {stage.name}`"
             )
         ends = starts | ({COMMANDS.name: 0} if stage.commands else {})
-        return Task(partition=partition, state=stage.fresh(), ends=ends)
+        return Task(partition=partition, state=stage.fresh(), ends=ends, begins=kept.begins)
     return Task(
         partition=partition,
-        state=stage.restore(entries),
+        state=stage.restore(kept.entries),
         ends=dict(position.ends) | starts,
         sequence=position.sequence,
         epoch=position.epoch + 1,
         tail=position.tail,
         watermark=position.watermark,
+        begins=position.begins,
     )
 
 

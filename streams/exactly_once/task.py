@@ -21,6 +21,7 @@ class Task:
     epoch: int = 1
     tail: Mapping[str, int] = field(default_factory=dict)
     watermark: int | None = None
+    begins: int = 0  # as in its position
     ticked_at: float = 0.0  # monotonic seconds
 
     def position(self, outcome: Outcome[Any], ends: Mapping[str, int]) -> Position:
@@ -31,6 +32,7 @@ class Task:
             ends=dict(sorted(ends.items())),
             tail=dict(sorted((outcome.tail if outcome.tail is not None else self.tail).items())),
             watermark=outcome.watermark if outcome.watermark is not None else self.watermark,
+            begins=self.begins,
         )
 
     def advance(self, outcome: Outcome[Any], position: Position) -> None:

@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +38,34 @@ def test_a_worker_says_at_its_end_in_one_json_line_how_it_ended(llmopt: Any) -> 
         "status": 0,
         "reason": "told to stop",
     } == json.loads(out)
+
+
+def test_a_worker_that_is_told_to_stop_while_it_starts_ends_well_with_a_line_in_its_log(
+    llmopt: Any,
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "streams", "worker", "--stages", "enrich", "--name", "early"],
+        env=os.environ | llmopt.settings.environment() | {"LLMOPT_DATABASE_URL": ""},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 20
+        while not listens(process.pid):
+            assert time.monotonic() < deadline
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+
+    assert 0 == process.returncode
+    assert "told to stop while starting" in said
+    assert '"event": "started"' not in said
+    assert "Traceback" not in said
+
+
+def listens(pid: int) -> bool:
+    """Whether the process has a handler for SIGTERM."""
+    told = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line.split()[1] for line in told.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught, 16) & 1 << (signal.SIGTERM - 1))
 
 
 def test_a_metrics_port_that_is_taken_is_named(llmopt: Any) -> None:

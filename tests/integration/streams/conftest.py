@@ -18,6 +18,7 @@ from schemas.topics import ANOMALIES, DEPLOYMENTS
 from streams import kafka
 from streams.provision import apply
 from streams.settings import Settings
+from tests.integration.streams.member import Member, Topics
 
 GROUP = "llmopt.detect"  # that counting.py works in
 TOUCHED = (ANOMALIES.name, DEPLOYMENTS.name, f"{GROUP}.")
@@ -79,3 +80,24 @@ def forget(cluster: Environment) -> None:
 def deployment(records: Any) -> Callable[[str, int], Deployment]:
     """Records for the counting stage to count."""
     return lambda scope, revision: records.deployment(scope=scope, revision=revision)
+
+
+@pytest.fixture
+def topics(
+    cluster: Environment, codec: Codec, deployment: Callable[[str, int], Deployment]
+) -> Topics:
+    return Topics(cluster.bootstrap_servers, codec, deployment)
+
+
+@pytest.fixture
+def join(cluster: Environment, codec: Codec) -> Iterator[Callable[[str], Member]]:
+    """Joins the group under a name."""
+    members: list[Member] = []
+
+    def member(name: str) -> Member:
+        members.append(Member(cluster.bootstrap_servers, codec, name))
+        return members[-1]
+
+    yield member
+    for each in members:
+        each.session.leave()

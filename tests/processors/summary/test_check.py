@@ -188,3 +188,12 @@ def test_whatever_is_not_refused_can_be_added_up_and_written(
 def over() -> Partial:
     """All windows of an hour and less close."""
     return pack(summarize(some(1, n=0)), source=0, sources=1, watermark=NOW + 2 * HOUR, idle=True)
+
+
+def test_a_partial_of_a_source_that_does_not_exist_is_refused() -> None:
+    told = replace(packed(), sources=5)
+    with pytest.raises(Undecodable, match="5 sources are told, but there are 4") as raised:
+        check(told, 0, 1, NOW, 4)
+
+    assert Reason.OUT_OF_RANGE is raised.value.reason
+    check(told, 0, 1, NOW, 5)

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,10 +7,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.sketch import buckets
-from processors.summary.combine import OTHER, combine, pool
+from processors.summary import kinds
+from processors.summary import summarize as summarizing
+from processors.summary.combine import combine, pool
+from processors.summary.kinds import OTHER
 from processors.summary.pack import PIECE, pack, pieces, route, unpack
 from processors.summary.summarize import summarize
-from processors.summary.table import CELL, KINDS, LIMB, ROW, WIDTH, M, Summary, empty, select
+from processors.summary.table import (
+    CELL,
+    KINDS,
+    LIMB,
+    ROW,
+    WIDTH,
+    M,
+    Summary,
+    by_start,
+    empty,
+    select,
+)
 from schemas.columns import ABSENT, NO_UNIT, EventColumns
 from schemas.partial import COUNTERS, LIMIT, METRICS, Key
 from schemas.scope import partition_of
@@ -286,6 +301,41 @@ def test_error_types_beyond_the_limit_become_one() -> None:
         assert len(each.failures) == len(found)
         assert OTHER in found
     assert 2 * n == sum(two.failure_counts)
+
+
+@given(events(span=3), st.integers(0, 1 << 30), st.integers(1, 5))
+@settings(deadline=None)
+def test_which_error_types_a_row_tells_apart_depends_on_no_split(
+    found: EventColumns, seed: int, parts: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    names = (*(f"e{i}" for i in rng.permutation(7).tolist()), OTHER, "zzz")
+    kind = np.where(found.failed, rng.integers(0, len(names), len(found)), ABSENT)
+    found = replace(found, error_type=kind, error_types=names)
+    part = rng.integers(0, parts, len(found))
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (kinds, summarizing):
+            patch.setattr(module, "KINDS", 2)
+        whole = by_start(combine([summarize(found)]))
+        pieced = [by_start(combine([summarize(found, part == p)])) for p in range(parts)]
+        added = {
+            start: combine([each[start] for each in pieced if start in each]) for start in whole
+        }
+
+    assert {start: bits(each) for start, each in whole.items()} == {
+        start: bits(each) for start, each in added.items()
+    }
+    for each in whole.values():
+        for row, key in enumerate(each.key.tolist()):
+            here = found.timestamp // MINUTE * MINUTE == each.start[row]
+            here &= np.array([found.keys[k] == each.keys[key] for k in found.key.tolist()])
+            given_ = Counter(names[k] for k in kind[here & (kind != ABSENT)].tolist())
+            kept = sorted(given_.keys() - {OTHER})[:2]
+            expected = Counter({name if name in kept else OTHER: 0 for name in given_})
+            for name, count in given_.items():
+                expected[name if name in kept else OTHER] += count
+
+            assert expected == spell(each, row)["failures"]
 
 
 def test_events_of_no_one_are_an_empty_summary() -> None:
