@@ -30,7 +30,7 @@ test: setup check ## every test, on the real broker and database where it matter
 	@[ -n "$$LLMOPT_BOOTSTRAP_SERVERS" ] || $(BIN)/python -m infra.kafka.install
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-chaos: setup ## forty minutes of kills, pauses and rebalances; CHAOS_SEED=N repeats a run
+chaos: setup ## forty minutes of kills, pauses, jumps; CHAOS_SEED=N repeats them, CHAOS_RATE=N events a second
 	@$(BIN)/python -m infra.kafka.install
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-2400} $(BIN)/python -m pytest -q -s tests/integration/pipeline/test_chaos.py
 

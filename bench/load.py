@@ -57,8 +57,8 @@ class Block(Protocol):
     def spoilt(self) -> int:
         """How many of them cannot be read."""
 
-    def at(self, now_ms: int, turn: int) -> Sent:
-        """The keys and values of the events of *now_ms*, in the block's *turn*."""
+    def at(self, when: int | Ints, turn: int) -> Sent:
+        """The keys and values in the block's *turn*; *when* is the events' time, ms, or each's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Events:
     rounds: Ints  # [events, ROUND], the same of the ids' beginnings
     keys: tuple[bytes, ...]
     bad: Mapping[int, bytes | None]  # what goes out in place of some events
-    stamp: Callable[[int], bytes]  # a time as it is written
+    stamp: Callable[[Ints], Bytes]  # times [n] as they are written, [n, bytes of a time]
 
     @property
     def events(self) -> int:
@@ -83,10 +83,10 @@ class Events:
         """How many of them cannot be read."""
         return len(self.bad)
 
-    def at(self, now_ms: int, turn: int) -> Sent:
+    def at(self, when: int | Ints, turn: int) -> Sent:
         """See Block."""
         data = self.data.copy()
-        data[self.times] = np.frombuffer(self.stamp(now_ms), np.uint8)
+        data[self.times] = self.stamp(np.atleast_1d(np.asarray(when, np.int64)))
         data[self.rounds] = np.frombuffer(f"{turn:0{ROUND}x}".encode(), np.uint8)
         whole, starts = data.tobytes(), [0, *self.ends[:-1].tolist()]
         values: list[bytes | None] = [
@@ -110,9 +110,9 @@ class Batch:
     after: bytes  # the columns after them
     spoilt: int = 0
 
-    def at(self, now_ms: int, turn: int) -> Sent:
+    def at(self, when: int | Ints, turn: int) -> Sent:
         """See Block."""
-        times = np.full(self.events, now_ms, "<i8").tobytes()
+        times = np.broadcast_to(np.asarray(when, "<i8"), self.events).tobytes()
         crc = zlib.crc32(self.after, zlib.crc32(times, self.before))
         turned = f"{turn:0{ROUND}x}".encode()
         parts = (self.head, turned, self.middle, times, self.rest, varint(crc))
@@ -129,9 +129,24 @@ def varint(number: int) -> bytes:
     return bytes([*out, number])
 
 
-def decimal(number: int) -> bytes:
-    """A number as JSON writes it."""
-    return str(number).encode()
+def varints(times: Ints) -> Bytes:
+    """Times of this age as Avro writes them.
+
+    >>> bytes(varints(np.array([1_760_000_123_456]))[0]) == varint(1_760_000_123_456)
+    True
+    """
+    sevens = (2 * times[:, None] >> 7 * np.arange(6)) & 127
+    sevens[:, :-1] |= 128
+    return sevens.astype(np.uint8)
+
+
+def decimals(times: Ints) -> Bytes:
+    """Times of this age as JSON writes them.
+
+    >>> bytes(decimals(np.array([1_760_000_123_456]))[0])
+    b'1760000123456'
+    """
+    return (times[:, None] // 10 ** np.arange(12, -1, -1) % 10 + ord("0")).astype(np.uint8)
 
 
 def events(now_ms: int, keys: int = KEYS) -> list[MetricEvent]:
@@ -167,20 +182,22 @@ def garbage(codec: Codec, good: MetricEvent) -> list[bytes | None]:
 
 def single(codec: Codec, some: Sequence[MetricEvent], form: str, share: float) -> Events:
     """The events encoded, with the places of their times and ids; a *share* of them spoilt."""
-    stamp = varint if form == "avro" else decimal
-    written = stamp(some[0].timestamp)
+    stamp = varints if form == "avro" else decimals
     values = [codec.encode(METRICS, e) if form == "avro" else plain(e) for e in some]
     sizes = np.array([len(value) for value in values])
     ends = np.cumsum(sizes)
     starts = ends - sizes
     names = [(event.request_id or "").encode() for event in some]
     ids = np.array([value.index(name) for value, name in zip(values, names, strict=True)])
-    at = np.array([value.index(written) for value in values])
+    written = stamp(np.array([event.timestamp for event in some]))
+    at = np.array(
+        [value.index(each.tobytes()) for value, each in zip(values, written, strict=True)]
+    )
     places = range(0, len(some), round(1 / share)) if share else ()
     return Events(
         data=np.frombuffer(b"".join(values), np.uint8),
         ends=ends,
-        times=(starts + at)[:, None] + np.arange(len(written)),
+        times=(starts + at)[:, None] + np.arange(written.shape[1]),
         rounds=(starts + ids)[:, None] + np.arange(ROUND),
         keys=tuple(event.service.encode() for event in some),
         bad=dict(zip(places, cycle(garbage(codec, some[0])), strict=False)),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,8 @@ from schemas.registry import Registry
 from schemas.scope import ALL, scope_of
 from schemas.topics import LATE, METRICS, QUALITY, Topic
 from schemas.window import SIZES, WindowAggregate
-from streams.reading import read_all
+from streams.exactly_once.reading import read
+from streams.reading import consumer, ends, read_all
 from streams.settings import Settings
 
 COMPARED = ("1m", "5m", "15m", "1h")  # the longer ones are still open when the demo ends
@@ -27,6 +30,7 @@ ARRAYS = tuple(f.name for f in fields(EventColumns) if f.name not in ("keys", "e
 Ints = npt.NDArray[np.int64]
 Group = tuple[str, str, str, str, str, str]
 At = tuple[str, int, int]  # topic, partition, offset
+PIECE = 100_000  # messages that are looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,16 @@ def compare(
     }
     if not closed:
         return 0, []
-    events = together(counted(settings, registry))
+    return len(closed), differing(together(counted(settings, registry)), closed, sizes)
+
+
+def differing(
+    events: Events, closed: Mapping[str, WindowAggregate], sizes: Sequence[str] = COMPARED
+) -> list[str]:
+    """The record ids of the *closed* windows of some *sizes* that *events* do not give, or not so.
+
+    Windows that are missing among them are included.
+    """
     wrong, seen = [], set()
     until = reached(closed.values())
     for size in sizes:
@@ -75,7 +88,7 @@ def compare(
             if not same(expected, closed.get(expected.record_id)):
                 wrong.append(expected.record_id)
     wrong += [record_id for record_id in closed if record_id not in seen]
-    return len(closed), sorted(wrong)
+    return sorted(wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +123,41 @@ def newest(windows: Iterable[WindowAggregate]) -> dict[str, WindowAggregate]:
     return {each.record_id: each for each in sorted(windows, key=lambda one: one.revision)}
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Some messages of an ingest topic's partition, and which of their events count."""
+
+    topic: Topic
+    partition: int
+    events: EventColumns
+    rejected: int  # messages that are no events
+    keep: npt.NDArray[np.bool_]  # [events] neither repeated nor late
+
+    @property
+    def counted(self) -> EventColumns:
+        """The events that count."""
+        return replace(self.events, **{n: getattr(self.events, n)[self.keep] for n in ARRAYS})
+
+
 def counted(settings: Settings, registry: Registry) -> list[EventColumns]:
-    """Every event on the ingest topics that is neither repeated nor late, by topic partition."""
-    found, told = [], floors(read_all(settings, LATE))
-    for topic in (METRICS, QUALITY):
-        for columns, floor in _valid(settings, registry, topic, told):
-            keep = _first(columns) & ~_late(settings, columns, floor)
-            found.append(
-                replace(columns, **{name: getattr(columns, name)[keep] for name in ARRAYS})
-            )
-    return found
+    """Every event on the ingest topics that is neither repeated nor late."""
+    return [each.counted for each in taken(settings, registry)]
+
+
+def taken(settings: Settings, registry: Registry, piece: int = PIECE) -> Iterator[Taken]:
+    """The ingest topics, *piece* messages at a time, each partition in the order of its log."""
+    told = floors(read_all(settings, LATE))
+    with closing(consumer(settings)) as reader:
+        for topic in (METRICS, QUALITY):
+            for at, stretch in sorted(ends(reader, [topic]).items()):
+                log, past = read(reader, {at: stretch}), Past(settings.window_grace_ms)
+                while some := list(islice(log, piece)):
+                    arrived = max(message.timestamp()[1] for message in some)
+                    values, lasting = [m.value() for m in some], topic.retention_ms or 0
+                    decoded = decode_events(registry, topic.name, values, arrived, lasting)
+                    floor = np.array([told.get((*at, m.offset()), 0) for m in some], np.int64)
+                    keep = past.keep(decoded.events, floor[decoded.events.message])
+                    yield Taken(topic, at[1], decoded.events, len(decoded.rejected), keep)
 
 
 def floors(letters: Iterable[Message]) -> dict[At, int]:
@@ -152,45 +190,29 @@ def together(parts: Sequence[EventColumns]) -> Events:
     )
 
 
-def _valid(
-    settings: Settings, registry: Registry, topic: Topic, told: Mapping[At, int]
-) -> Iterator[tuple[EventColumns, Ints]]:
-    """The readable events of each partition, in the order of its log, each with its floor."""
-    partitions: dict[int, list[tuple[int, bytes | None, int]]] = {}
-    for message in read_all(settings, topic):
-        partitions.setdefault(message.partition(), []).append(
-            (message.offset(), message.value(), message.timestamp()[1])
-        )
-    for partition, log in partitions.items():
-        log.sort(key=lambda each: each[0])
-        values = [value for _, value, _ in log]
-        arrived = max(at for *_, at in log)
-        events = decode_events(
-            registry, topic.name, values, arrived, topic.retention_ms or 0
-        ).events
-        floor = [told.get((topic.name, partition, offset), 0) for offset, *_ in log]
-        yield events, np.array(floor, np.int64)[events.message]
+class Past:
+    """What came before in the log of a partition: the identities, and the newest event."""
 
+    def __init__(self, grace: int) -> None:
+        self.grace = grace  # ms
+        self.known = np.zeros(0, np.uint64)  # ascending
+        self.newest = 0  # ms
 
-def _first(columns: EventColumns) -> npt.NDArray[np.bool_]:
-    """Whether each event is in the first message with its identity, or has none.
-
-    The events of a batch share one identity, and are not repetitions of each other.
-    """
-    _, first, which = np.unique(columns.identity, return_index=True, return_inverse=True)
-    keep: npt.NDArray[np.bool_] = np.equal(columns.identity, 0)
-    keep |= columns.message == columns.message[first][which]
-    return keep
-
-
-def _late(settings: Settings, columns: EventColumns, floor: Ints) -> npt.NDArray[np.bool_]:
-    """Whether each event is more than the grace behind the newest one before it, or too low."""
-    once = np.where(_first(columns), columns.timestamp, 0)
-    late: npt.NDArray[np.bool_] = np.less(
-        columns.timestamp,
-        np.maximum(np.maximum.accumulate(once) - settings.window_grace_ms, floor),
-    )
-    return late
+    def keep(self, columns: EventColumns, floor: Ints) -> npt.NDArray[np.bool_]:
+        """Which events are no repetition, and not behind the grace or below their *floor*."""
+        if not len(columns):
+            return np.zeros(0, np.bool_)
+        ids, first, which = np.unique(columns.identity, return_index=True, return_inverse=True)
+        new = ~np.isin(ids, self.known, kind="sort")
+        # The events of a batch share one identity, and are not repetitions of each other.
+        once: npt.NDArray[np.bool_] = np.equal(columns.identity, 0)
+        once |= new[which] & (columns.message == columns.message[first][which])
+        reached = np.maximum.accumulate(np.where(once, columns.timestamp, 0))
+        low = np.maximum(np.maximum(reached, self.newest) - self.grace, floor)
+        self.known = np.sort(np.concatenate([self.known, ids[new]]))
+        self.newest = max(self.newest, int(reached[-1]))
+        once &= columns.timestamp >= low
+        return once
 
 
 def reached(closed: Iterable[WindowAggregate]) -> Callable[[str], int]:

@@ -49,7 +49,7 @@ class Shape:
         return row
 
 
-def expected(topics: Mapping[str, Sequence[Any]]) -> dict[str, dict[Key, dict[str, Any]]]:
+def expected(topics: Mapping[str, Iterable[Any]]) -> dict[str, dict[Key, dict[str, Any]]]:
     """The rows that the newest records of *topics* make, by table and key.
 
     Where two topics speak of the same row, as the windows do before and after they are enriched,

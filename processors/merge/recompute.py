@@ -17,7 +17,7 @@ from schemas.partial import COUNTERS, METRICS, Key
 from schemas.span import Hopping, Session, Span
 from schemas.window import MINUTE, SIZES, WindowAggregate
 
-__all__ = ["batch_windows", "content"]
+__all__ = ["Tally", "batch_windows", "content", "windows_of"]
 
 COST = [name for name, _ in METRICS].index("cost_usd")
 TOKENS = [
@@ -66,6 +66,13 @@ def batch_windows(
     minutes: dict[tuple[int, Key], Tally] = {}
     for columns in [events] if isinstance(events, EventColumns) else events:
         _count(minutes, columns)
+    return windows_of(minutes, spans)
+
+
+def windows_of(
+    minutes: Mapping[tuple[int, Key], Tally], spans: Mapping[Span, int] | None = None
+) -> dict[str, WindowAggregate]:
+    """The windows that *minutes* make, each with what a key has in it; see `batch_windows`."""
     found: dict[str, WindowAggregate] = {}
     for name, length in SIZES.items():
         homes = [(at - at % length, at - at % length + length, at, key) for at, key in minutes]

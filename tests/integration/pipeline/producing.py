@@ -9,10 +9,10 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from schemas.batch import encode_batch
 from schemas.codec import Codec
@@ -24,6 +24,7 @@ from streams import kafka
 
 CHUNK = 40  # events that go out in one form
 TURN = 12  # chunks between two notes of the progress
+WAITING = 50_000  # messages in the producer's queue
 SERVICES = ("search", "support", "coder", "mailer", "tutor", "guide")
 MODELS = ("openai/gpt-4", "openai/gpt-4o-mini", "mistral/open-mixtral-8x7b")
 ERRORS = ("timeout", "rate_limit", "server_error")
@@ -52,9 +53,16 @@ class Message:
     """A message, and where it goes; without a partition, to that of its key."""
 
     topic: Topic
-    value: bytes
+    value: bytes | None
     key: str | None = None
     partition: int = -1
+
+
+class Sends(Protocol):
+    """What gives the messages of a chunk, always the same."""
+
+    def messages(self, chunk: int) -> Iterator[Message]:
+        """The messages of one chunk."""
 
 
 def messages(plan: Plan, codec: Codec, chunk: int) -> Iterator[Message]:
@@ -138,12 +146,26 @@ def plain(found: Sequence[Any]) -> bytes:
     ).encode()
 
 
-def run(plan: Plan) -> None:
+class Chunks:
+    """What a plan sends, by chunk: few events, each made anew, in every form."""
+
+    def __init__(self, plan: Plan, codec: Codec) -> None:
+        self.plan = plan
+        self.codec = codec
+
+    def messages(self, chunk: int) -> Iterator[Message]:
+        """See `messages`."""
+        return messages(self.plan, self.codec, chunk)
+
+
+def run(plan: Plan, make: Callable[[Plan, Codec], Sends] = Chunks) -> None:
     """Send the chunks that are left, each in its time, and note what has arrived."""
     note = Path(plan.progress)
     done = int(note.read_text()) if note.exists() else 0
     first = max(0, done - plan.again) if done else 0
-    producer = kafka.producer(plan.brokers, message_timeout_ms=120_000, linger_ms=20)
+    producer = kafka.producer(
+        plan.brokers, message_timeout_ms=120_000, linger_ms=20, batch_size=1_000_000
+    )
     failed: list[Any] = []
 
     def arrived(error: Any, _: Any) -> None:
@@ -151,13 +173,15 @@ def run(plan: Plan) -> None:
             failed.append(error)
 
     with RegistryClient(plan.registry) as registry:
-        codec = Codec(registry)
+        sent = make(plan, Codec(registry))
         for chunk in range(first, plan.chunks):
             # What was sent before goes out at once, the rest when its time has come.
             due = plan.began + plan.seconds * max(chunk, done) / plan.chunks
             while (early := due - time.time()) > 0 and chunk > done:
                 producer.poll(min(early, 0.05))
-            for each in messages(plan, codec, chunk):
+            while len(producer) > WAITING:  # no broker takes them
+                producer.poll(0.05)
+            for each in sent.messages(chunk):
                 producer.produce(
                     each.topic.name,
                     key=each.key,
