@@ -84,7 +84,9 @@ class Results:
         return [
             Figure(what="CPU per event", value=share, unit=f"× {WARM_PEER}", bar=CPU_BAR),
             *(
-                Figure(what="rate", value=vs.get(name, math.nan), unit=f"× {name}", bar=bar, at=">=")
+                Figure(
+                    what="rate", value=vs.get(name, math.nan), unit=f"× {name}", bar=bar, at=">="
+                )
                 for name, bar in RATIOS.items()
             ),
         ]
