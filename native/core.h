@@ -40,8 +40,8 @@ extern PyTypeObject QueueType;
 
 /* split.c */
 PyObject *split(PyObject *module, PyObject *messages);
-PyObject *offsets(PyObject *module, PyObject *arguments);
-extern const char split_doc[], offsets_doc[];
+PyObject *places(PyObject *module, PyObject *arguments);
+extern const char split_doc[], places_doc[];
 
 /* events.c */
 PyObject *read_events(PyObject *module, PyObject *arguments);

@@ -34,7 +34,7 @@ static PyMethodDef methods[] = {
     {"counted", counted, METH_VARARGS, counted_doc},
     {"merged", merged, METH_VARARGS, merged_doc},
     {"split", split, METH_O, split_doc},
-    {"offsets", offsets, METH_VARARGS, offsets_doc},
+    {"places", places, METH_VARARGS, places_doc},
     {NULL, NULL, 0, NULL},
 };
 

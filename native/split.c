@@ -106,26 +106,36 @@ done:
     return result;
 }
 
-const char offsets_doc[] =
-    "offsets(messages, found) -> bool\n\n"
-    "Fill found, int64 for each, with the offsets; false for others than Messages.";
+const char places_doc[] =
+    "places(messages, offsets, timestamps) -> bool\n\n"
+    "Fill the arrays, int64 for each message; false for others than Messages.";
 
-PyObject *offsets(PyObject *module, PyObject *arguments)
+PyObject *places(PyObject *module, PyObject *arguments)
 {
-    PyObject *messages, *array;
-    Py_buffer found;
+    PyObject *messages, *offsets, *timestamps;
+    Py_buffer at, when;
+    size_t count;
     int usual = 1;
 
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "O!O", &PyList_Type, &messages, &array) ||
-        column_of(array, (size_t)PyList_GET_SIZE(messages), 8, 1, &found) < 0)
+    if (!PyArg_ParseTuple(arguments, "O!OO", &PyList_Type, &messages, &offsets, &timestamps))
         return NULL;
-    for (Py_ssize_t i = 0; usual && i < PyList_GET_SIZE(messages); i++) {
-        Message *message = (Message *)PyList_GET_ITEM(messages, i);
-        usual = Py_TYPE(message) == &MessageType;
-        if (usual)
-            ((int64_t *)found.buf)[i] = message->offset;
+    count = (size_t)PyList_GET_SIZE(messages);
+    if (column_of(offsets, count, 8, 1, &at) < 0)
+        return NULL;
+    if (column_of(timestamps, count, 8, 1, &when) < 0) {
+        PyBuffer_Release(&at);
+        return NULL;
     }
-    PyBuffer_Release(&found);
+    for (size_t i = 0; usual && i < count; i++) {
+        Message *message = (Message *)PyList_GET_ITEM(messages, (Py_ssize_t)i);
+        usual = Py_TYPE(message) == &MessageType;
+        if (usual) {
+            ((int64_t *)at.buf)[i] = message->offset;
+            ((int64_t *)when.buf)[i] = message->timestamp;
+        }
+    }
+    PyBuffer_Release(&at);
+    PyBuffer_Release(&when);
     return PyBool_FromLong(usual);
 }

@@ -39,7 +39,8 @@ class Partial:
     `key` i32[n] (index into `keys`), `minute` i64[n] (minutes since the epoch), `counters`
     i64[n, C], `moments` i64[n, M, 4] (count, sum, sum of squares high, low: the sum of squares is
     high · 2³⁶ + low), `extremes` i64[n, M, 2] (min, max; of no meaning where the count is 0),
-    `cells` i64[h] = (row · M + metric) · 2¹⁶ + bucket + 1 ascending with `cell_counts` i64[h],
+    `cells` [h] = (row · M + metric) · 2¹⁶ + bucket + 1 ascending, of `cell_bytes` (4, unsigned, or
+    8), with `cell_counts` [h], of `count_bytes` each (1, 2 or 4, unsigned, or 8),
     `failures` i64[e] = row · 2¹⁶ + index into `error_types` ascending with `failure_counts` i64[e],
     `units` i64[u] = row · 2¹⁶ + unit bucket, ascending, each once: units with an error.
 
@@ -65,3 +66,5 @@ class Partial:
     failures: bytes
     failure_counts: bytes
     units: bytes
+    cell_bytes: int = 8
+    count_bytes: int = 8

@@ -98,7 +98,7 @@ class Settings:
     database_url: str = field(default="", repr=False)  # with its password; empty: no copy
     partitions_ingest: int = 4  # of the topics that applications write, when they are created
     partitions_derived: int = 4  # of the topics that stages write, when they are created
-    commit_interval_ms: int = 500  # collect gathers that long before it commits
+    commit_interval_ms: int = 250  # collect gathers that long before it commits
     window_delay_ms: int = 1_000  # the watermark stays that far behind the newest event
     window_grace_ms: int = 600_000  # later events go to the late topic
     settle_ms: int = 60_000  # event time until a share counts as served everywhere

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from processors.merge.window import Window, pooled_key
+from processors.summary.pack import narrow, wide
 from processors.summary.table import CELL, ROW, C, Ints, M, Summary, spans
 from schemas.partial import Key
 
@@ -65,7 +66,7 @@ def rows(length: int, start: int, window: Window, keys: Iterable[Key]) -> Iterat
             moments=_bytes(summary.moments[i]),
             extremes=_bytes(summary.extremes[i]),
             cells=(summary.cells[cell] - i * ROW).astype("<i4").tobytes(),
-            cell_counts=_narrow(summary.cell_counts[cell]),
+            cell_counts=narrow(summary.cell_counts[cell])[0],
             error_types=tuple(
                 summary.error_types[kind] for kind in (summary.failures[failure] % CELL).tolist()
             ),
@@ -102,7 +103,9 @@ def window(found: list[WindowRow]) -> Window:
         moments=_ints([row.moments for row in found]).reshape(n, M, 4),
         extremes=_ints([row.extremes for row in found]).reshape(n, M, 2),
         cells=_codes([np.frombuffer(row.cells, "<i4") for row in found], ROW),
-        cell_counts=np.concatenate([_wide(row.cell_counts, len(row.cells) // 4) for row in found]),
+        cell_counts=np.concatenate(
+            [wide(row.cell_counts, _size(row.cell_counts, len(row.cells) // 4)) for row in found]
+        ),
         failures=_codes(kinds, CELL),
         failure_counts=_ints([row.failure_counts for row in found]),
         units=_codes([np.frombuffer(row.units, "<u2") for row in found], CELL),
@@ -119,13 +122,9 @@ def _bytes(column: Ints) -> bytes:
     return column.astype("<i8", copy=False).tobytes()
 
 
-def _narrow(counts: Ints) -> bytes:
-    size = np.min_scalar_type(counts.max(initial=0))
-    return counts.astype(size.newbyteorder("<")).tobytes()
-
-
-def _wide(counts: bytes, n: int) -> Ints:
-    return np.frombuffer(counts, f"<u{len(counts) // max(n, 1) or 1}").astype(np.int64)
+def _size(column: bytes, n: int) -> int:
+    """Bytes of each of the n values of a column."""
+    return len(column) // max(n, 1) or 1
 
 
 def _ints(columns: Sequence[bytes]) -> Ints:

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from processors.sketch import ESTIMATES
-from processors.summary.pack import unpack
+from processors.summary.pack import WIDTHS, unpack
 from processors.summary.table import CELL, COUNT, HIGH, LIMB, LOW, ROW, SUM, Ints, M, Summary
 from schemas.columns import NO_UNIT
 from schemas.errors import Reason, Undecodable
@@ -96,21 +96,26 @@ def _name(what: str, name: str) -> None:
 def _lengths(partial: Partial) -> None:
     """Each column has as many values as its rows, or its codes, need."""
     n = len(partial.key) // 4
+    if partial.cell_bytes not in {4, 8} or partial.count_bytes not in WIDTHS:
+        said = f"cells of {partial.cell_bytes} bytes with counts of {partial.count_bytes}"
+        raise Undecodable(Reason.OUT_OF_RANGE, f"there are no {said}")
+    items = {**ITEM, "cells": partial.cell_bytes, "cell_counts": partial.count_bytes}
+    cells = len(partial.cells) // partial.cell_bytes
     wanted = {
         "key": n,
         "minute": n,
         "counters": n * len(COUNTERS),
         "moments": n * M * 4,
         "extremes": n * M * 2,
-        "cell_counts": len(partial.cells) // 8,
-        "cells": len(partial.cells) // 8,
+        "cell_counts": cells,
+        "cells": cells,
         "failure_counts": len(partial.failures) // 8,
         "failures": len(partial.failures) // 8,
         "units": len(partial.units) // 8,
     }
     for name, values in wanted.items():
         found = len(getattr(partial, name))
-        if found != values * ITEM.get(name, 8):
+        if found != values * items.get(name, 8):
             raise Undecodable(
                 Reason.INCONSISTENT, f"{name} has {found} bytes, not {values} values of its kind"
             )

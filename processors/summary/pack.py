@@ -11,9 +11,10 @@ from schemas.partial import COUNTERS, METRICS, Partial
 from schemas.scope import partition_of, scope_of
 from schemas.window import MINUTE
 
-__all__ = ["PIECE", "pack", "pieces", "route", "unpack"]
+__all__ = ["PIECE", "WIDTHS", "narrow", "pack", "pieces", "route", "unpack", "wide"]
 
 PIECE = 450_000  # bytes; with the largest row that there can be, a piece stays below 900 kB
+WIDTHS = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<i8"}  # bytes of an integer -> its kind
 M, C = len(METRICS), len(COUNTERS)
 FIXED = 4 + 8 + 8 * (C + 4 * M + 2 * M)  # bytes of a row without its cells, failures and units
 
@@ -50,6 +51,8 @@ def pack(
     floor: int | None = None,
 ) -> Partial:
     """The summary of minutes as it travels, from one of *sources* tasks of `collect`."""
+    cells, cell_bytes = narrow(summary.cells, least=4)
+    cell_counts, count_bytes = narrow(summary.cell_counts)
     return Partial(
         source=source,
         sources=sources,
@@ -63,11 +66,13 @@ def pack(
         counters=_bytes(summary.counters),
         moments=_bytes(summary.moments),
         extremes=_bytes(summary.extremes),
-        cells=_bytes(summary.cells),
-        cell_counts=_bytes(summary.cell_counts),
+        cells=cells,
+        cell_counts=cell_counts,
         failures=_bytes(summary.failures),
         failure_counts=_bytes(summary.failure_counts),
         units=_bytes(summary.units),
+        cell_bytes=cell_bytes,
+        count_bytes=count_bytes,
     )
 
 
@@ -89,12 +94,26 @@ def unpack(partial: Partial) -> Summary:
         counters=_ints(partial.counters).reshape(len(key), C),
         moments=moments,
         extremes=np.where(none, np.array([NEVER, -1]), extremes),
-        cells=_ints(partial.cells),
-        cell_counts=_ints(partial.cell_counts),
+        cells=wide(partial.cells, partial.cell_bytes),
+        cell_counts=wide(partial.cell_counts, partial.count_bytes),
         failures=_ints(partial.failures),
         failure_counts=_ints(partial.failure_counts),
         units=_ints(partial.units),
     )
+
+
+def narrow(column: Ints, least: int = 1) -> tuple[bytes, int]:
+    """A column without negatives, in integers as small as the largest allows; their bytes."""
+    top = int(column.max(initial=0))
+    size = next(
+        each for each in (1, 2, 4, 8) if each >= least and top < 1 << 8 * each - (each == 8)
+    )
+    return column.astype(WIDTHS[size]).tobytes(), size
+
+
+def wide(column: bytes, size: int) -> Ints:
+    """What `narrow` has made narrow."""
+    return np.frombuffer(column, WIDTHS[size]).astype(np.int64)
 
 
 def _bytes(column: Ints) -> bytes:

@@ -6,10 +6,11 @@ import math
 from collections.abc import Collection, Sequence
 from itertools import chain
 
+import numpy as np
 from confluent_kafka import KafkaError, Message
 
 from streams.exactly_once.reading import At
-from streams.exactly_once.split import Split, split
+from streams.exactly_once.split import Split, split, timestamps
 
 MOST_HELD = 100_000  # messages of one partition
 PATIENCE = 10.0  # seconds without a turn for anybody: the topic that is waited for is away
@@ -50,16 +51,13 @@ class InStep:
         """
         found = split(messages)
         self._note_ends(messages, found)
+        for at, run in found.runs.items():  # whatever comes after these was written after them
+            self.reached[at] = max(self.reached.get(at, -1), int(timestamps(run).max()))
         if not self.held and self._alone(found.runs.keys()):
             self.turned = now
-            # The last of a partition stands for all: the times of a producer rise.
-            for at, run in found.runs.items():
-                self._reach(at, run[-1])
             return list(chain.from_iterable(found.runs.values()))
         for at, run in found.runs.items():
             self.held.setdefault(at, []).extend(run)
-            for each in run:
-                self._reach(at, each)
         impatient = self.turned is not None and now - self.turned > PATIENCE
         ready: list[Message] = []
         for at, waiting in self.held.items():
@@ -70,10 +68,6 @@ class InStep:
         if ready or not self.held or self.turned is None:
             self.turned = now
         return ready
-
-    def _reach(self, at: At, message: Message) -> None:
-        """Whatever comes after *message* was written after it."""
-        self.reached[at] = max(self.reached.get(at, -1), message.timestamp()[1])
 
     def _note_ends(self, messages: Sequence[Message], found: Split) -> None:
         """Which partitions are drained: those whose end came behind their last record."""
@@ -106,5 +100,6 @@ class InStep:
             ),
             default=math.inf,
         )
-        ready = (i for i, each in enumerate(waiting) if each.timestamp()[1] > until)
-        return max(next(ready, len(waiting)), len(waiting) - MOST_HELD)
+        later = np.flatnonzero(timestamps(waiting) > until)
+        turn = int(later[0]) if len(later) else len(waiting)
+        return max(turn, len(waiting) - MOST_HELD)

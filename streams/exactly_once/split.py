@@ -13,6 +13,7 @@ from confluent_kafka import Message
 import native
 from streams.exactly_once.reading import At
 
+Ints = npt.NDArray[np.int64]
 offset = methodcaller("offset")
 
 
@@ -45,9 +46,19 @@ def split(messages: Sequence[Message]) -> Split:
     return Split(runs, lasts, faults)
 
 
-def offsets(messages: Sequence[Message]) -> npt.NDArray[np.int64]:
+def offsets(messages: Sequence[Message]) -> Ints:
     """Their offsets, [n]."""
-    found = np.empty(len(messages), np.int64)
-    if native.core is None or not native.core.offsets(list(messages), found):
-        found[:] = list(map(offset, messages))
-    return found
+    return _places(messages)[0]
+
+
+def timestamps(messages: Sequence[Message]) -> Ints:
+    """When they were written, ms since the epoch, [n]."""
+    return _places(messages)[1]
+
+
+def _places(messages: Sequence[Message]) -> tuple[Ints, Ints]:
+    at, when = np.empty((2, len(messages)), np.int64)
+    if native.core is None or not native.core.places(list(messages), at, when):
+        at[:] = list(map(offset, messages))
+        when[:] = [each.timestamp()[1] for each in messages]
+    return at, when

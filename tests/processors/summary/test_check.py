@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from processors.merge import MergePolicy, fresh, step
 from processors.summary.check import AHEAD, check
-from processors.summary.pack import pack, route
+from processors.summary.pack import pack, route, unpack, wide
 from processors.summary.summarize import summarize
 from processors.summary.table import CELL, NEVER
 from schemas.codec import Codec
@@ -92,6 +92,17 @@ def test_columns_of_other_lengths_are_refused(column: str, cut: int) -> None:
     assert refused(replace(told, **{column: getattr(told, column) + bytes(cut)})) is not None
 
 
+def widened(told: Partial) -> Partial:
+    """The same with cells as they were written before they were narrow."""
+    return replace(
+        told,
+        cells=wide(told.cells, told.cell_bytes).tobytes(),
+        cell_counts=wide(told.cell_counts, told.count_bytes).tobytes(),
+        cell_bytes=8,
+        count_bytes=8,
+    )
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -101,6 +112,10 @@ def test_columns_of_other_lengths_are_refused(column: str, cut: int) -> None:
         ({"sources": 1 << 40}, Reason.OUT_OF_RANGE),
         ({"watermark": NOW + AHEAD + 1}, Reason.IN_THE_FUTURE),
         ({"floor": NOW + AHEAD + 1}, Reason.IN_THE_FUTURE),
+        ({"cell_bytes": 2}, Reason.OUT_OF_RANGE),
+        ({"cell_bytes": 8}, Reason.INCONSISTENT),
+        ({"count_bytes": 0}, Reason.OUT_OF_RANGE),
+        ({"count_bytes": 2}, Reason.INCONSISTENT),
         ({"keys": (("", "answer", "m", "p", "", ""),) * 2}, Reason.EMPTY_NAME),
         ({"keys": (("chat", "", "m", "p", "", ""),) * 2}, Reason.EMPTY_NAME),
         ({"keys": (("chat", "answer", "m" * 257, "p", "", ""),) * 2}, Reason.TOO_LONG),
@@ -114,6 +129,16 @@ def test_names_and_sources_that_cannot_be_are_refused(
     changes: dict[str, Any], reason: Reason
 ) -> None:
     assert reason == refused(replace(packed(), **changes))
+
+
+def test_cells_in_wide_integers_are_read_as_well() -> None:
+    told = packed()
+    old = widened(told)
+
+    assert (4, 1, 8, 8) == (told.cell_bytes, told.count_bytes, old.cell_bytes, old.count_bytes)
+    assert old != told
+    assert None is refused(old)
+    assert old == widened(pack(unpack(old), source=0, sources=1, watermark=NOW))
 
 
 def test_a_scope_on_another_partition_than_its_own_is_refused() -> None:
@@ -140,7 +165,7 @@ def test_a_scope_on_another_partition_than_its_own_is_refused() -> None:
 def test_values_that_were_never_counted_are_refused(
     column: str, value: int, reason: Reason
 ) -> None:
-    told = packed()
+    told = widened(packed())
     values = np.frombuffer(getattr(told, column), "<i8").copy()
     values[0] = value
 
@@ -163,7 +188,7 @@ def test_values_that_were_never_counted_are_refused(
 def test_whatever_is_not_refused_can_be_added_up_and_written(
     seed: int, changes: list[tuple[str, int, int]]
 ) -> None:
-    told = packed(seed)
+    told = widened(packed(seed))
     for column, at, value in changes:
         kind = "<i4" if column == "key" else "<i8"
         values = np.frombuffer(getattr(told, column), kind).copy()
