@@ -27,7 +27,7 @@ def quick(
 
     Args:
         registry: Knows the writers' schemas.
-        values: Bytes, None, or `native.core.Message`.
+        values: Bytes, None, or what has them as `value()`.
         clock: What timestamps are checked against.
 
     Returns:
@@ -42,12 +42,14 @@ def quick(
     if id_ is None:
         return None
     n = len(values)
+    known = {bytes, type(None), native.core.Message}
+    data = list(values) if known.issuperset(map(type, values)) else list(map(raw, values))
     eights = np.empty((8, n), np.int64)
     figures = np.empty((n, len(METRICS)), np.int64)
     flags = np.empty((2, n), np.bool_)
     columns = (*eights, figures, *flags)
     oldest, newest = clock.now - clock.retention, clock.now + AHEAD
-    found, named, types = native.core.read_events(list(values), id_, oldest, newest, columns)
+    found, named, types = native.core.read_events(data, id_, oldest, newest, columns)
     message, left, timestamp, key, retries, error_type, unit, identity = (
         each[:found] for each in eights
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from confluent_kafka import Message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -89,6 +90,13 @@ def test_events_are_the_same_and_numbered_the_same(wire: Any, data: st.DataObjec
         plain = wire.decode(values)
 
     assert_identical(plain, built)
+
+
+def test_messages_of_confluent_kafka_are_read_as_well(wire: Any) -> None:
+    values = [wire.avro(wire.event()), None, b"{}"]
+    built = wire.decode([Message(topic="t", partition=0, offset=0, value=each) for each in values])
+
+    assert_identical(wire.decode(values), built)
 
 
 def test_most_events_are_read_in_c(wire: Any) -> None:
