@@ -17,7 +17,6 @@ import pytest
 
 from demo.promises import Ending, Evidence, Held, Replayed, Sent, judge
 from infra.kafka.install import LIBS, install
-from sinks.rows import TABLES
 from streams.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +45,7 @@ KEPT = Evidence(
     windows_compared=1,
     windows_wrong=(),
     revisions={"a/b": (1,)},
-    stored={table.name: Held(1) for table in TABLES},
+    stored={shape.table: Held(1) for shape in SHAPES},
     replayed=Replayed(
         {"collect": 1}, None, "0.03 instead of 0.02 dollars in a rule", "decide[1], commit 1"
     ),

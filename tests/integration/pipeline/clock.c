@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -92,6 +93,12 @@ int pthread_cond_timedwait(pthread_cond_t *restrict one, pthread_mutex_t *restri
                            const struct timespec *restrict until) {
   if (until->tv_sec < OF_DAY) return pthread_cond_clockwait(one, lock, CLOCK_MONOTONIC, until);
   WAIT(pthread_cond_clockwait(one, lock, CLOCK_REALTIME, &slice))
+}
+
+// librdkafka waits by the threads of C11, which are those of POSIX in glibc.
+int cnd_timedwait(cnd_t *restrict one, mtx_t *restrict lock, const struct timespec *restrict until) {
+  int ended = pthread_cond_timedwait((pthread_cond_t *)one, (pthread_mutex_t *)lock, until);
+  return ended == 0 ? thrd_success : ended == ETIMEDOUT ? thrd_timedout : thrd_error;
 }
 
 int pthread_mutex_timedlock(pthread_mutex_t *restrict lock, const struct timespec *restrict until) {
