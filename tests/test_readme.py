@@ -16,6 +16,7 @@ import click
 import pytest
 
 from demo.promises import Ending, Evidence, Held, Replayed, Sent, judge
+from demo.stored import SHAPES
 from infra.kafka.install import LIBS, install
 from streams.cli import main
 
