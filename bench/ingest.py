@@ -20,7 +20,7 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.line import per_event, report
+from bench.line import Figure, per_event, report
 from bench.load import KEYS, PER_BATCH
 from bench.servers import Servers, keeping, servers
 from bench.watch import Commits, Lag, busy_seconds, commit_seconds, cpu_seconds, percentile
@@ -33,7 +33,8 @@ from streams.exactly_once.reading import end_of, read
 
 BENCH = "ingest"
 BAR = 200_000  # events a second
-SHARES = (1.0, 0.75, 0.55)  # of the rate that is asked for, tried until one is kept up with
+SHARES = (1.0, 0.9, 0.8, 0.7, 0.55)  # of the rate that is asked for, until one is kept up with
+CPU_BAR = 3.0  # µs of a core that the worker takes for an event
 WARM_UP = 30.0  # seconds before anything is measured: the broker compiles itself meanwhile
 DRAINED_WITHIN = 120.0  # seconds
 GROWTH = 0.01  # of the rate, that the lag may grow by and still count as flat
@@ -278,7 +279,9 @@ def figures(measured: Measured, load: Load) -> dict[str, Any]:
     }
 
 
-def command(name: str, what: str, load: Load, bar: float) -> click.Command:
+def command(
+    name: str, what: str, load: Load, bar: float, cpu_bar: float | None = None
+) -> click.Command:
     """The command of a bench of this kind.
 
     Args:
@@ -286,6 +289,7 @@ def command(name: str, what: str, load: Load, bar: float) -> click.Command:
         what: It measures.
         load: What it sends when it is not told otherwise.
         bar: Events a second.
+        cpu_bar: Processor time of the worker, in µs for an event; None if nothing was promised.
     """
 
     @click.command(help=what)
@@ -305,13 +309,18 @@ def command(name: str, what: str, load: Load, bar: float) -> click.Command:
             if flat := kept_up(measured, asked):
                 break
             too_many.append(asked.rate)
+        found = figures(measured, asked)
+        used = found["cpu_us_per_event"] if flat else math.nan
         report(
             name,
             round(measured.events / measured.seconds) if flat else math.nan,
             "events/s",
             bar=bar,
             at=">=",
-            **figures(measured, asked),
+            also=[Figure(what="worker", value=used, unit="µs CPU/event", bar=cpu_bar)]
+            if cpu_bar
+            else [],
+            **found,
             too_many=too_many,
         )
 
@@ -319,7 +328,11 @@ def command(name: str, what: str, load: Load, bar: float) -> click.Command:
 
 
 main = command(
-    BENCH, "Measure how many events a second one worker keeps up with.", Load(203_000.0), BAR
+    BENCH,
+    "Measure how many events a second one worker keeps up with.",
+    Load(302_000.0),
+    BAR,
+    CPU_BAR,
 )
 
 
