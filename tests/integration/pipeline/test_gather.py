@@ -148,8 +148,10 @@ def broken(found: Evidence) -> set[str]:
     ("change", "told"),
     [
         (
-            "UPDATE aggregates SET cost_usd = 0"
-            " WHERE model = '*' AND requests = 400 AND window_name = '15m'",
+            (
+                "UPDATE aggregates SET cost_usd = 0"
+                " WHERE model = '*' AND requests = 400 AND window_name = '15m'"
+            ),
             "1 of aggregates differ, such as search/answer|15m|",
         ),
         (
