@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import math
 import random
+import signal
+import threading
 import time
 import uuid
 import zlib
@@ -251,7 +253,7 @@ def blocks(
 def send(
     servers: str, some: Sequence[Block], rate: float, seconds: float, most: float = math.inf
 ) -> tuple[int, int]:
-    """Send *rate* events a second for so many *seconds*, or until there are as many as *most*.
+    """Send *rate* events a second for so many *seconds*, until *most* are sent, or until SIGTERM.
 
     Returns:
         How many there were, and how many of them were spoilt.
@@ -264,8 +266,10 @@ def send(
         queue_buffering_max_messages=2 * WAITING,
     )
     produce, sent, spoilt, turn = producer.produce, 0, 0, 0
+    enough = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: enough.set())
     began = time.monotonic()
-    while (gone := time.monotonic() - began) < seconds and sent < most:
+    while (gone := time.monotonic() - began) < seconds and sent < most and not enough.is_set():
         if sent > rate * gone or len(producer) > WAITING:
             producer.poll(0.002)
             continue

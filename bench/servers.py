@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -68,6 +69,13 @@ class Servers:
             if not process.wait(20):
                 process.send(signal.SIGKILL)
                 process.wait(10)
+
+    def sent(self, producer: Process) -> int:
+        """End the load, and say how many events there were."""
+        producer.send(signal.SIGTERM)
+        if not producer.wait(60) or producer.exit_code:
+            raise SystemExit(f"The producer failed: {self.last_words('load')}")
+        return int(json.loads(self.last_words("load"))["sent"])
 
     def last_words(self, name: str) -> str:
         """The last line that a child has printed."""

@@ -52,7 +52,9 @@ def commit(session: Session, works: Sequence[Work]) -> None:
                 produce(session, record, work.task.partition)
         session.producer.send_offsets_to_transaction(
             [
-                TopicPartition(topic.name, work.task.partition, work.ends[topic.name])
+                TopicPartition(
+                    topic.name, work.task.partition, work.ends[topic.name], session.home.worker
+                )
                 for work, *_ in kept
                 for topic in stage.reads
             ],

@@ -13,6 +13,7 @@ from schemas.codec import Codec
 from schemas.topics import CATALOG, COMMANDS
 from streams import kafka, metrics
 from streams.exactly_once.errors import Retake
+from streams.exactly_once.fence import fence_the_dead, transactional_id
 from streams.exactly_once.instep import InStep
 from streams.exactly_once.lost import lost
 from streams.exactly_once.queue import queue_of
@@ -73,7 +74,7 @@ class Session:
         undelivered: list[KafkaError] = []
         try:
             producer = kafka.transactional_producer(
-                home.brokers, f"{stage.group}.{home.worker}", undelivered
+                home.brokers, transactional_id(stage, home.worker), undelivered
             )
             producer.init_transactions(30)
             for topic, wanted in ((CATALOG, stage.catalog), (COMMANDS, stage.commands)):
@@ -123,6 +124,7 @@ class Session:
             return
         started = time.monotonic()
         try:
+            fenced = fence_the_dead(self.stage, self.home.brokers, self.home.worker, partitions)
             committed = committed_offsets(consumer, partitions)
             self.catch_up()
             self.tasks |= take_over(
@@ -146,6 +148,7 @@ class Session:
                 stage=self.stage.name,
                 partitions=sorted({each.partition for each in partitions}),
                 seconds=round(time.monotonic() - started, 3),
+                fenced=fenced,
             )
 
     def revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:

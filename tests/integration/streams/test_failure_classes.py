@@ -12,7 +12,7 @@ from typing import Any
 
 import faust
 import pytest
-from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException
+from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, TopicPartition
 
 from infra.environment import Environment
 from schemas.codec import Codec
@@ -21,6 +21,7 @@ from streams import kafka
 from streams.app import partitions_of
 from streams.exactly_once.commit import commit
 from streams.exactly_once.errors import Fenced, Retake
+from streams.exactly_once.fence import fence_the_dead
 from streams.exactly_once.session import Home, Session
 from streams.exactly_once.source import Source
 from tests.integration.streams.counting import STAGE, step
@@ -60,8 +61,10 @@ async def until(done: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize(("end", "counted"), [("commit_transaction", 2), ("abort_transaction", 1)])
 def test_a_takeover_waits_for_unstable_offsets(
-    topics: Topics, join: Join, end: str, counted: int
+    topics: Topics, join: Join, monkeypatch: pytest.MonkeyPatch, end: str, counted: int
 ) -> None:
+    # As where the owner before is alive, or nobody can say who it was.
+    monkeypatch.setattr("streams.exactly_once.session.fence_the_dead", lambda *_: ())
     topics.send("s/e")
     first = join("a")
     first.count(1)
@@ -81,6 +84,43 @@ def test_a_takeover_waits_for_unstable_offsets(
     task = second.session.tasks[0]
 
     assert (counted, {"s/e": counted}) == (task.ends[DEPLOYMENTS.name], task.state)
+
+
+@pytest.mark.parametrize("at", ["send_offsets_to_transaction", "commit_transaction"])
+def test_a_dead_owners_transaction_is_aborted_at_once(topics: Topics, join: Join, at: str) -> None:
+    topics.send("s/e")
+    first = join("a")
+    first.count(1)
+    topics.send("s/e")
+    works, producer = first.works(), first.session.producer
+    first.session.producer = Dying(producer, at)
+    with pytest.raises(Died):
+        commit(first.session, works)
+    first.session.leave()
+    second = join("b")
+    began = time.monotonic()
+    second.take()
+    took = time.monotonic() - began
+    with pytest.raises(KafkaException):
+        producer.commit_transaction(10)
+    second.count(1)
+
+    assert took < 5.0  # the transaction's time is 10 s
+    assert {"s/e": 2} == second.session.tasks[0].state
+
+
+def test_an_owner_that_is_alive_is_not_fenced(topics: Topics, join: Join) -> None:
+    topics.send("s/e", partition=0)
+    first = join("a")
+    first.count(1)
+    stage, at = first.session.stage, [TopicPartition(DEPLOYMENTS.name, 0)]
+
+    assert () == fence_the_dead(stage, topics.brokers, "b", at)
+
+    first.session.leave()
+
+    assert ("a",) == fence_the_dead(stage, topics.brokers, "b", at)
+    assert () == fence_the_dead(stage, topics.brokers, "a", at)
 
 
 def test_a_takeover_waits_for_a_transaction_that_is_open_in_the_changelog(
