@@ -19,6 +19,7 @@ from streams.exactly_once.changelog import POSITION, entry
 from streams.exactly_once.errors import Fenced, StepFailed
 from streams.exactly_once.journal import Record, digests, home, records
 from streams.exactly_once.lost import lost
+from streams.exactly_once.mark import mark
 from streams.exactly_once.round import Work
 from streams.exactly_once.session import Session
 from streams.exactly_once.whole import WHOLE
@@ -53,9 +54,12 @@ def commit(session: Session, works: Sequence[Work]) -> None:
         session.producer.send_offsets_to_transaction(
             [
                 TopicPartition(
-                    topic.name, work.task.partition, work.ends[topic.name], session.home.worker
+                    topic.name,
+                    work.task.partition,
+                    work.ends[topic.name],
+                    mark(session.home.worker, position.epoch, position.sequence),
                 )
-                for work, *_ in kept
+                for work, _, position, _ in kept
                 for topic in stage.reads
             ],
             session.consumer.consumer_group_metadata(),

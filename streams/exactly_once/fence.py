@@ -13,6 +13,7 @@ from typing import Any
 from confluent_kafka import KafkaException, TopicPartition
 
 from streams import kafka
+from streams.exactly_once.mark import owner
 from streams.exactly_once.stage import Stage
 from streams.log import log
 
@@ -62,7 +63,7 @@ def _owners(stage: Stage[Any, Any], brokers: str, partitions: Sequence[TopicPart
     reader = kafka.consumer(brokers, stage.group, isolation_level="read_uncommitted")
     try:
         asked = [TopicPartition(each.topic, each.partition) for each in partitions]
-        return {each.metadata for each in reader.committed(asked, timeout=PATIENCE)} - {None, ""}
+        return {owner(each.metadata) for each in reader.committed(asked, timeout=PATIENCE)} - {""}
     finally:
         reader.close()
 

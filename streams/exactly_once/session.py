@@ -16,6 +16,7 @@ from streams.exactly_once.errors import Retake
 from streams.exactly_once.fence import fence_the_dead, transactional_id
 from streams.exactly_once.instep import InStep
 from streams.exactly_once.lost import lost
+from streams.exactly_once.mark import still_valid
 from streams.exactly_once.queue import queue_of
 from streams.exactly_once.reading import At
 from streams.exactly_once.split import split
@@ -55,6 +56,7 @@ class Session:
     told: Told
     undelivered: list[KafkaError] = field(default_factory=list)
     tasks: dict[int, Task] = field(default_factory=dict)
+    put_down: dict[int, Task] = field(default_factory=dict)  # until the group has met again
     rebalanced: bool = False
     made: tuple[Catalog, Any] | None = None  # the policy, and the catalog that it was made from
     failure: Exception | None = None  # raised in a callback of the consumer
@@ -118,21 +120,24 @@ class Session:
         return session
 
     def assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Take the partitions over; nothing is read before their state is there."""
+        """Take the partitions over, or back; nothing is read before their state is there."""
         self.rebalanced = True
+        had, self.put_down = self.put_down, {}
         if self.failure is not None or not partitions:
             return
         started = time.monotonic()
         try:
             fenced = fence_the_dead(self.stage, self.home.brokers, self.home.worker, partitions)
             committed = committed_offsets(consumer, partitions)
+            kept = still_valid(had, committed, self.home.worker)
             self.catch_up()
+            self.tasks |= kept
             self.tasks |= take_over(
                 self.stage,
                 self.codec,
                 self.policy(),
                 self.home.brokers,
-                committed,
+                [each for each in committed if each.partition not in kept],
                 self.width,
                 now_ms(),
             )
@@ -148,14 +153,15 @@ class Session:
                 stage=self.stage.name,
                 partitions=sorted({each.partition for each in partitions}),
                 seconds=round(time.monotonic() - started, 3),
+                kept=sorted(kept),
                 fenced=fenced,
             )
 
     def revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        """Drop the state; whatever was not committed is read again by the next owner."""
+        """Put the state down; whatever was not committed is read again by the next owner."""
         self.rebalanced = True
-        for each in partitions:
-            self.tasks.pop(each.partition, None)
+        for partition in {each.partition for each in partitions} & self.tasks.keys():
+            self.put_down[partition] = self.tasks.pop(partition)
 
     @property
     def width(self) -> int:

@@ -59,6 +59,8 @@ def take_over(
         OutOfStep: the group's offset is not what the state's last commit says.
         Retake: the broker did not answer in time.
     """
+    if not committed:
+        return {}
     offsets: dict[int, dict[str, int]] = {}
     for each in committed:
         offsets.setdefault(each.partition, {})[each.topic] = each.offset
@@ -128,6 +130,7 @@ def _task(
         ends=dict(position.ends) | starts,
         sequence=position.sequence,
         epoch=position.epoch + 1,
+        written=position.epoch,
         tail=position.tail,
         watermark=position.watermark,
         begins=position.begins,

@@ -19,6 +19,7 @@ class Task:
     ends: dict[str, int]  # topic -> next offset to read
     sequence: int = 0
     epoch: int = 1
+    written: int = 0  # the epoch of its last commit
     tail: Mapping[str, int] = field(default_factory=dict)
     watermark: int | None = None
     begins: int = 0  # as in its position
@@ -40,5 +41,6 @@ class Task:
         self.state = outcome.state
         self.ends = dict(position.ends)
         self.sequence = position.sequence
+        self.written = position.epoch
         self.tail = position.tail
         self.watermark = position.watermark

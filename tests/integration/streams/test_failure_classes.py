@@ -123,6 +123,42 @@ def test_an_owner_that_is_alive_is_not_fenced(topics: Topics, join: Join) -> Non
     assert () == fence_the_dead(stage, topics.brokers, "a", at)
 
 
+def test_what_nobody_else_had_meanwhile_is_not_restored(topics: Topics, join: Join) -> None:
+    for partition in range(4):
+        topics.send("s/e", partition=partition)
+    first = join("a")
+    first.until(lambda: len(first.session.tasks) == 4)
+    first.count(4)
+    had = {partition: task.state for partition, task in first.session.tasks.items()}
+    second = join("b")
+    with ThreadPoolExecutor(1) as beside:
+        taking = beside.submit(second.take)
+        first.until(lambda: len(first.session.tasks) == 2)
+        taking.result(WITHIN)
+
+    assert all(task.state is had[at] for at, task in first.session.tasks.items())
+    assert all(task.epoch == 2 for task in first.session.tasks.values())
+    assert all(task.state == {"s/e": 1} for task in second.session.tasks.values())
+
+
+def test_what_another_had_meanwhile_is_restored(topics: Topics, join: Join) -> None:
+    topics.send("s/e")
+    first = join("a")
+    first.count(1)
+    stale = dict(first.session.tasks)
+    first.session.leave()
+    second = join("b")
+    topics.send("s/e")
+    second.count(1)
+    second.session.leave()
+    third = join("a")
+    third.session.put_down = stale
+    third.take()
+
+    assert {"s/e": 1} == stale[0].state
+    assert {"s/e": 2} == third.session.tasks[0].state
+
+
 def test_a_takeover_waits_for_a_transaction_that_is_open_in_the_changelog(
     topics: Topics, join: Join
 ) -> None:
