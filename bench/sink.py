@@ -139,10 +139,13 @@ def fill(at: Servers, count: int) -> None:
 def store(at: Servers, count: int) -> Stored:
     """Start the worker, and watch the positions in Postgres until the last window is there."""
     server = at.postgres
-    with at.child("worker", "streams", "worker", "--stages", "store") as worker:
+    with (
+        psycopg.connect(at.settings.database_url, autocommit=True) as connection,
+        at.child("worker", "streams", "worker", "--stages", "store") as worker,
+    ):
         began, first, used = 0.0, 0, (0.0, 0.0)
         deadline = time.monotonic() + PATIENCE
-        while (now := stored(at)) < count:
+        while (now := stored(connection)) < count:
             if now and not first:
                 began, first = time.monotonic(), now
                 used = (cpu_seconds(worker.pid), family_seconds(server))
@@ -156,16 +159,15 @@ def store(at: Servers, count: int) -> Stored:
         )
 
 
-def stored(at: Servers) -> int:
+def stored(connection: psycopg.Connection) -> int:
     """How many windows Postgres has passed."""
-    with psycopg.connect(at.settings.database_url) as connection:
-        try:
-            found = connection.execute(
-                "SELECT coalesce(sum(next_offset), 0)::bigint FROM positions WHERE topic = %s",
-                [ENRICHED.name],
-            ).fetchone()
-        except psycopg.errors.UndefinedTable:
-            return 0
+    try:
+        found = connection.execute(
+            "SELECT coalesce(sum(next_offset), 0)::bigint FROM positions WHERE topic = %s",
+            [ENRICHED.name],
+        ).fetchone()
+    except psycopg.errors.UndefinedTable:
+        return 0
     return int(found[0]) if found else 0
 
 
