@@ -78,7 +78,8 @@ def held(at: Servers, rate: float, seconds: float, patience: float) -> Held:
         SystemExit: An event is not in exactly one partial, or something did not work.
     """
     brokers, width = at.settings.bootstrap_servers, at.settings.partitions_ingest
-    reader = kafka.consumer(brokers, "llmopt.collect")
+    # Offsets of an open transaction, of a worker stopped in it, are not waited for.
+    reader = kafka.consumer(brokers, "llmopt.collect", isolation_level="read_uncommitted")
     lag = Lag(reader, width)
     commits = Commits(brokers, at.codec, width)
     commits.start()
