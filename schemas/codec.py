@@ -21,6 +21,8 @@ from schemas.columns import Ints
 from schemas.datum import writer
 from schemas.errors import Reason, Undecodable
 from schemas.metrictable import MetricRow
+from schemas.partial import Partial
+from schemas.partialdatum import quick
 from schemas.registry import Registry
 from schemas.topics import CATALOG, TOPICS, Topic
 from schemas.windowrows import RECORDS, tables, windows
@@ -155,6 +157,10 @@ class Codec:
         if record is None:
             detail = f"schema {written.id} is {written.name or 'no record'}, not {names(topic)}"
             raise Undecodable(Reason.FOREIGN_SCHEMA, detail)
+        if record is Partial and same(written, record):
+            found = quick(data, FRAME.size)
+            if found is not None:
+                return found
         plain = read(written, record, data, FRAME.size)
         try:
             return msgspec.convert(plain, record)

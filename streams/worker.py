@@ -16,6 +16,7 @@ from streams.settings import Settings
 from streams.stages import make
 from streams.store import Store
 
+GC_AFTER = (50_000, 10, 50)  # objects, and runs of the younger generations
 STORE = "store"  # the stage that copies to Postgres; it runs beside the engine, not in it
 
 
@@ -52,6 +53,9 @@ def run(
     # Each message is an object that the garbage collector looks at. Without this it would look at
     # all modules as well, once per round: more work than to read the messages.
     gc.freeze()
+    # What is garbage is so by its count of references, but for some exceptions and tasks. To look
+    # at all windows again and again while they are restored would take longer than to read them.
+    gc.set_threshold(*GC_AFTER)
     status = asyncio.run(work(settings, name, engine, store, tell))
     log.info("stopped", worker=name, status=status)
     return status

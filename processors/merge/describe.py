@@ -122,11 +122,19 @@ def _spread(moments: Ints) -> Floats:
     """The standard deviation of each sample [g] from its moments [g, 4]; 0 of one value."""
     # Exact integers until the division: no cancellation. Below zero only when more values at
     # schemas.partial.LIMIT came than the limbs hold, which must not stop the stream.
-    found = [
-        sqrt(max(n * ((high << LIMB) + low) - total * total, 0) / (n * (n - 1))) if n > 1 else 0.0
-        for n, total, high, low in moments.tolist()
-    ]
-    return np.array(found)
+    n, total, high, low = moments.T
+    pairs = n * (n - 1)
+    square = n * ((high << LIMB) + low) - total * total
+    found: Floats = np.sqrt(np.maximum(square, 0) / np.maximum(pairs, 1))
+    found[n < 2] = 0.0
+    # Whatever might leave 64 bits on the way, or is rounded before it is divided.
+    size = n.astype(float) * (high.astype(float) * (1 << LIMB) + low)
+    large = (n >= 1 << 31) | (np.maximum(size, total.astype(float) ** 2) >= 1 << 62)
+    for i in np.flatnonzero((n > 1) & (large | (square | pairs >= 1 << 53))).tolist():
+        count, sum_, top, rest = moments[i].tolist()
+        exact = max(count * ((top << LIMB) + rest) - sum_ * sum_, 0)
+        found[i] = sqrt(exact / (count * (count - 1)))
+    return found
 
 
 def _quantiles(

@@ -67,17 +67,8 @@ def add(
 
     These are none while every source keeps to the floor that it told.
     """
-    final, lost = state.mark.final, 0
-    if final is not None and len(rows):
-        fits = rows.start >= final
-        if not fits.all():
-            lost = events(select(rows, np.flatnonzero(~fits)))
-            rows = select(rows, np.flatnonzero(fits))
-    if not len(rows):
-        return state, lost
-    firsts = dict.fromkeys(np.unique(rows.start).tolist(), offset) | dict(state.firsts)
-    pending = _compacted(policy, state.windows, (*state.pending, rows), spill(moment))
-    return replace(state, pending=pending, firsts=firsts), lost
+    rows, lost = _to_come(state.mark.final, rows)
+    return _with(policy, state, [(offset, rows)], moment), lost
 
 
 def absorb(
@@ -88,13 +79,36 @@ def absorb(
     Rows that were taken into a window since then are in it already.
     """
     closed = boundary(state.mark.watermark)
+    found = []
     for each in inputs:
-        rows = unpack(each.value)
+        rows, _ = _to_come(state.mark.final, unpack(each.value))
         if closed is not None and each.offset <= state.mark.taken:
             _, kept = split([rows], closed)
             rows = combine(kept)
-        state, _ = add(policy, state, each.offset, rows, moment)
-    return state
+        found.append((each.offset, rows))
+    return _with(policy, state, found, moment)
+
+
+def _to_come(final: int | None, rows: Summary) -> tuple[Summary, int]:
+    """The rows of windows that are not gone; also, how many events the others are of."""
+    if final is None or not len(rows) or (fits := rows.start >= final).all():
+        return rows, 0
+    gone = select(rows, np.flatnonzero(~fits))
+    return select(rows, np.flatnonzero(fits)), events(gone)
+
+
+def _with(
+    policy: MergePolicy, state: MergeState, found: Iterable[tuple[int, Summary]], moment: Moment
+) -> MergeState:
+    """The state with the rows of partials, by their offsets, among those that wait."""
+    firsts, pending = dict(state.firsts), list(state.pending)
+    for offset, rows in found:
+        if len(rows):
+            pending.append(rows)
+            for start in np.unique(rows.start).tolist():
+                firsts.setdefault(start, offset)
+    pieces = _compacted(policy, state.windows, tuple(pending), spill(moment))
+    return replace(state, pending=pieces, firsts=firsts)
 
 
 def split(pieces: Iterable[Summary], end: int) -> tuple[list[Summary], tuple[Summary, ...]]:

@@ -87,8 +87,8 @@ def unpack(partial: Partial) -> Summary:
     extremes = _ints(partial.extremes).reshape(len(key), M, 2)
     none = moments[..., COUNT, None] == 0
     return Summary(
-        keys=tuple((a, b, c, d, e, f) for a, b, c, d, e, f in partial.keys),
-        error_types=tuple(partial.error_types),
+        keys=partial.keys,
+        error_types=partial.error_types,
         key=key,
         start=_ints(partial.minute) * MINUTE,
         counters=_ints(partial.counters).reshape(len(key), C),

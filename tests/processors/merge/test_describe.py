@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.merge.describe import _ratio, describe, unpriced, unpriced_by_scope
+from processors.merge.describe import _ratio, _spread, describe, unpriced, unpriced_by_scope
 from processors.sketch import buckets
 from processors.summary.combine import combine, pool
 from processors.summary.summarize import summarize
-from processors.summary.table import NEVER
+from processors.summary.table import LIMB, NEVER
 from schemas.columns import ABSENT, EventColumns
 from schemas.partial import METRICS, Key
 from schemas.window import SIZES, Unpriced, WindowAggregate
@@ -98,6 +98,28 @@ def test_quotients_are_rounded_once_however_large_the_sums(pairs: list[tuple[int
     over, under = np.array(pairs, dtype=np.int64).T
 
     assert [a / b for a, b in pairs] == _ratio(over, under).tolist()
+
+
+COUNTS = st.integers(0, 12) | st.integers(0, 1 << 40)
+
+
+@given(
+    st.lists(
+        st.tuples(COUNTS, COUNTS | st.integers(0, NEVER), COUNTS, st.integers(0, (1 << LIMB) - 1)),
+        min_size=1,
+    )
+)
+def test_spreads_are_rounded_once_however_large_the_moments(
+    moments: list[tuple[int, int, int, int]],
+) -> None:
+    exact = [
+        math.sqrt(max(n * ((high << LIMB) + low) - total * total, 0) / (n * (n - 1)))
+        if n > 1
+        else 0.0
+        for n, total, high, low in moments
+    ]
+
+    assert exact == _spread(np.array(moments, dtype=np.int64)).tolist()
 
 
 def test_metrics_are_told_by_name(make_events: Making) -> None:
