@@ -33,6 +33,7 @@ from streams.exactly_once.stage import Stage
 from streams.log import log
 
 T = TypeVar("T")
+LISTENING = 0.01  # seconds between two looks whether the agent listens
 HAND_OUT_AGAIN = 5.0  # seconds after which an agent must have lost its batch
 LASTING = 30.0  # seconds of a membership after which its end is no repetition
 LONGEST_COMMIT = 30.0  # seconds; all time limits within a commit together are 20
@@ -224,6 +225,8 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
         """Give the round's batches to the agent, again if it lost them, until all are stepped."""
         self.waiting = len(works)
         self.round = asyncio.get_running_loop().create_future()
+        while not self.channel.subscriber_count:  # Faust starts agents last
+            await asyncio.wait([self.round], timeout=LISTENING)
         while not self.round.done():
             for work in works:
                 if work.outcome is None:

@@ -76,13 +76,24 @@ def stepped(*_: Any) -> Outcome[None]:
 async def test_a_commit_does_not_pass_a_message_in_flight(source: Source) -> None:
     # Faust commits what lies behind a message that another one of its partition has overtaken.
     first, second = works(2)
+    listening = aiter(source.channel)
     round_ = asyncio.create_task(source.hand_out([first, second]))
     await asyncio.sleep(0)
     await Batch(second, source).commit(stepped)
     done, _ = await asyncio.wait([round_], timeout=0.05)
 
     assert set() == done
+    assert source.channel.subscriber_count == 1, listening
     await Batch(first, source).commit(stepped)
+    await asyncio.wait_for(round_, 1.0)
+
+
+async def test_the_first_batch_waits_for_the_agent_that_faust_starts_last(source: Source) -> None:
+    (work,) = works(1)
+    round_ = asyncio.create_task(source.hand_out([work]))
+    await asyncio.sleep(0.05)
+    found = await asyncio.wait_for(anext(aiter(source.channel)), 1.0)
+    await found.value.commit(stepped)
     await asyncio.wait_for(round_, 1.0)
 
 
