@@ -9,7 +9,7 @@ import numpy as np
 
 from processors.merge.window import Window, pooled_key
 from processors.summary.pack import narrow, wide
-from processors.summary.table import CELL, ROW, C, Ints, M, Summary, spans
+from processors.summary.table import CELL, ROW, TYPES, C, Ints, M, Summary, spans
 from schemas.partial import Key
 
 __all__ = ["WindowRow", "declared", "name", "rows", "window", "windows"]
@@ -50,7 +50,7 @@ def rows(length: int, start: int, window: Window, keys: Iterable[Key]) -> Iterat
     summary = window.summary
     n = len(summary)
     cells = spans(summary.cells, ROW, n).tolist()
-    failures = spans(summary.failures, CELL, n).tolist()
+    failures = spans(summary.failures, TYPES, n).tolist()
     units = spans(summary.units, CELL, n).tolist()
     place = {key: i for i, key in enumerate(summary.keys)}
     for key in sorted(keys):
@@ -68,7 +68,7 @@ def rows(length: int, start: int, window: Window, keys: Iterable[Key]) -> Iterat
             cells=(summary.cells[cell] - i * ROW).astype("<i4").tobytes(),
             cell_counts=narrow(summary.cell_counts[cell])[0],
             error_types=tuple(
-                summary.error_types[kind] for kind in (summary.failures[failure] % CELL).tolist()
+                summary.error_types[kind] for kind in (summary.failures[failure] % TYPES).tolist()
             ),
             failure_counts=_bytes(summary.failure_counts[failure]),
             units=(summary.units[slice(*units[i : i + 2])] % CELL).astype("<u2").tobytes(),
@@ -106,7 +106,7 @@ def window(found: list[WindowRow]) -> Window:
         cell_counts=np.concatenate(
             [wide(row.cell_counts, _size(row.cell_counts, len(row.cells) // 4)) for row in found]
         ),
-        failures=_codes(kinds, CELL),
+        failures=_codes(kinds, TYPES),
         failure_counts=_ints([row.failure_counts for row in found]),
         units=_codes([np.frombuffer(row.units, "<u2") for row in found], CELL),
     )
