@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from processors import refused
 from processors.merge.close import close, due, let_go
-from processors.merge.declared import adopt, changes, forget
+from processors.merge.declared import adopt, changes, end, forget
 from processors.merge.floor import ask, final, wanted
 from processors.merge.pending import accepted, add, heard, split
 from processors.merge.policy import MergePolicy
@@ -51,6 +51,7 @@ def step(
         dict(state.declared.hopping),
         dict(state.declared.sessions),
     )
+    end(progress, before)
     for each in inputs:
         state, lost = add(policy, state, each.offset, unpack(each.value), moment)
         progress.counts["late"] += lost
