@@ -21,12 +21,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.line import ROOT, met
+from bench.line import ROOT, measured, met
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 NAME = re.compile(r'^BENCH = "([a-z-]+)"$', re.MULTILINE)
-NUMBERS = ("value", "µs CPU/event")  # columns
+NUMBERS = ("measured", "µs CPU/event")  # columns
 Line = Mapping[str, Any]
 
 
@@ -77,11 +77,11 @@ def keep(file: Path, found: Mapping[str, Line]) -> None:
 def table(names: Sequence[str], found: Mapping[str, Line]) -> Table:
     """A row for each bench that was run, and for each further figure of it."""
     shown = Table(box=None, pad_edge=False)
-    for title in ("bench", "value", "unit", "bar", "µs CPU/event", "against", ""):
+    for title in ("bench", "measured", "bar", "µs CPU/event", "against", ""):
         shown.add_column(title, justify="right" if title in NUMBERS else "left")
     for name in names:
         line = found.get(name)
-        shown.add_row(name, *(_cells(line) if line else ("", "no line", "", "", "", "FAILED")))
+        shown.add_row(name, *(_cells(line) if line else ("no line", "", "", "", "FAILED")))
         for each in line.get("also", ()) if line else ():
             shown.add_row(f"  {each['what']}", *_cells(each))
     return shown
@@ -90,8 +90,7 @@ def table(names: Sequence[str], found: Mapping[str, Line]) -> Table:
 def _cells(line: Line) -> tuple[str, ...]:
     bar, ok = line.get("bar"), line.get("ok")
     return (
-        _number(line["value"]),
-        str(line["unit"]),
+        measured(line, _number),
         "" if bar is None else f"{line.get('at', '')} {_number(bar)}",
         _number(line.get("cpu_us_per_event")),
         ", ".join(f"{_number(ratio)} × {peer}" for peer, ratio in line.get("vs", {}).items()),

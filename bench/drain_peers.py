@@ -5,7 +5,8 @@ each key and minute, which must be what the topic adds up to; those called raw o
 Slow ones read a shorter topic of the same kind. Those that a bar is about take turns with our
 worker in every round, the others run in the first one. A rate is from the first progress that is
 seen to the last; that of Kafka Streams leaves its first seconds out, in which Java compiles it, and
-is told with them as "cold".
+is told with them as "cold". Where one of them is missing, or did not read all, the line says which
+and why, and the bench fails.
 
 The bars against Faust's table, Quix Streams and Bytewax are those of a sustained load (ingest),
 for which these were not run live: it would take as many more minutes. Here both sides drain.
@@ -77,15 +78,30 @@ class Results:
             name: round(mine / self.median(name, rate), 2) for name in self.costs if name != OURS
         }
 
+    def why(self, name: str) -> str:
+        """Why there is no ratio to a contestant; "" where there is one."""
+        return "" if name in self.costs else f"{name} did not run to its end here"
+
     def bars(self) -> list[Figure]:
         """Beside the rate against Kafka Streams: what else is promised."""
         share = round(self.median(OURS, client) / self.median(WARM_PEER, client), 2)
         vs = self.vs()
         return [
-            Figure(what="CPU per event", value=share, unit=f"× {WARM_PEER}", bar=CPU_BAR),
+            Figure(
+                what="CPU per event",
+                value=share,
+                unit=f"× {WARM_PEER}",
+                bar=CPU_BAR,
+                why=self.why(WARM_PEER),
+            ),
             *(
                 Figure(
-                    what="rate", value=vs.get(name, math.nan), unit=f"× {name}", bar=bar, at=">="
+                    what="rate",
+                    value=vs.get(name, math.nan),
+                    unit=f"× {name}",
+                    bar=bar,
+                    at=">=",
+                    why=self.why(name),
                 )
                 for name, bar in RATIOS.items()
             ),
@@ -194,17 +210,22 @@ def main(*, rounds: int, share: float, keep: bool) -> None:
     with servers(keep=keep) as at:
         results = contest(at, rounds, share)
     vs = results.vs()
+    for name, why in results.missing.items():
+        say(f"{name} is missing: {why}")
     report(
         BENCH,
         vs.get(WARM_PEER, math.nan),
         f"× {WARM_PEER}",
         bar=BAR,
         at=">=",
+        why=results.why(WARM_PEER),
         also=results.bars(),
         vs=vs,
         cpu_us_per_event=round(results.median(OURS, client), 2),
         **figures(results),
     )
+    if results.missing:  # others than those that a bar is about
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import json
 import math
 import operator
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,10 +25,11 @@ class Figure:
     unit: str
     bar: float
     at: Literal["<=", ">="] = "<="
+    why: str = ""  # there is no value
 
     def line(self) -> dict[str, Any]:
         """What the line of the bench says of it."""
-        return {"what": self.what, **_told(self.value, self.unit, self.bar, self.at)}
+        return {"what": self.what, **_told(self.value, self.unit, self.bar, self.at, self.why)}
 
 
 def report(
@@ -38,6 +39,7 @@ def report(
     *,
     bar: float | None = None,
     at: Literal["<=", ">="] = "<=",
+    why: str = "",
     also: Sequence[Figure] = (),
     vs: Mapping[str, float] | None = None,
     cpu_us_per_event: float | None = None,
@@ -53,6 +55,7 @@ def report(
         unit: Of the value.
         bar: What the value must reach, in its unit; None if nothing was promised.
         at: Whether the value must stay at or below the bar, or come to it from below.
+        why: There is no value, where there is none.
         also: What else was promised, each with its own bar and its own `ok`.
         vs: Ratios against peers measured in the same run, by the peer's name.
         cpu_us_per_event: CPU time per event, in µs, where the bench is about events.
@@ -63,7 +66,7 @@ def report(
     """
     line = {
         "bench": name,
-        **_told(value, unit, bar, at),
+        **_told(value, unit, bar, at, why),
         **({"also": [each.line() for each in also]} if also else {}),
         "vs": dict(vs or {}),
         **({} if cpu_us_per_event is None else {"cpu_us_per_event": cpu_us_per_event}),
@@ -80,11 +83,27 @@ def met(line: Mapping[str, Any]) -> bool:
     return all(each.get("ok") is not False for each in (line, *line.get("also", ())))
 
 
-def _told(value: float, unit: str, bar: float | None, at: Literal["<=", ">="]) -> dict[str, Any]:
+def measured(line: Mapping[str, Any], number: Callable[[float], str]) -> str:
+    """The figure of a line, with its unit; where there is none, why.
+
+    >>> measured({"value": 1.5, "unit": "s"}, str)
+    '1.5 s'
+    >>> measured({"value": None, "unit": "s", "why": "it did not start"}, str)
+    'not measured: it did not start'
+    """
+    if line["value"] is None:
+        return f"not measured: {line['why']}" if line.get("why") else "not measured"
+    return f"{number(line['value'])} {line['unit']}"
+
+
+def _told(
+    value: float, unit: str, bar: float | None, at: Literal["<=", ">="], why: str
+) -> dict[str, Any]:
     ok = bar is None or bool(MEETS[at](value, bar))
     return {
         "value": None if math.isnan(value) else value,
         "unit": unit,
+        **({"why": why} if math.isnan(value) and why else {}),
         **({} if bar is None else {"bar": bar, "at": at, "ok": ok}),
     }
 

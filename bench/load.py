@@ -33,6 +33,7 @@ from schemas.metric import MetricEvent
 from schemas.registry import RegistryClient
 from schemas.topics import METRICS
 from streams import kafka
+from streams.clock import now_ms
 from streams.settings import current
 
 EVENTS = 40_000
@@ -274,7 +275,7 @@ def send(
             producer.poll(0.002)
             continue
         block = some[turn % len(some)]
-        for key, value in block.at(time.time_ns() // 1_000_000, turn):
+        for key, value in block.at(now_ms(), turn):
             produce(METRICS.name, value, key)
         sent += block.events
         spoilt += block.spoilt
@@ -297,7 +298,7 @@ def main(*, rate: float, seconds: float, form: str, keys: int, most: float, shar
     settings = current()
     with RegistryClient(settings.schema_registry_url) as registry:
         codec = Codec(registry)
-        some = blocks(codec, events(time.time_ns() // 1_000_000, keys), form, share)
+        some = blocks(codec, events(now_ms(), keys), form, share)
     sent, spoilt = send(settings.bootstrap_servers, some, rate, seconds, most)
     print(json.dumps({"sent": sent, "spoilt": spoilt}), flush=True)
 

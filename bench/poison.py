@@ -32,6 +32,7 @@ from schemas.decode import decode_slowly
 from schemas.journal import JournalRecord
 from schemas.topics import METRICS, dead_letters, journal
 from streams import kafka
+from streams.clock import now_ms
 from streams.exactly_once.reading import end_of, read
 from streams.letters import REDRIVEN, opened
 from streams.reading import read_all, records
@@ -214,7 +215,7 @@ def once_more(at: Servers, before: Accounts) -> Accounts:
 def main(*, messages: int, seed: int, keep: bool) -> None:
     """Measure how fast a worker gets through mutated messages, and account for each."""
     with servers(keep=keep) as at:
-        material = Material.at(at.codec, time.time_ns() // 1_000_000)
+        material = Material.at(at.codec, now_ms())
         fill(at.settings, clean(material, seed, messages))
         clean_rate, clean_cpu = worked_off(at, "worker-clean")
         fill(at.settings, mutated(material, seed, messages))

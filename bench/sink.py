@@ -25,19 +25,11 @@ import psycopg
 from bench.line import report
 from bench.servers import Servers, keeping, servers
 from bench.watch import cpu_seconds
+from bench.windows import summary, window
 from schemas.partial import METRICS
 from schemas.scope import ALL
 from schemas.topics import ENRICHED
-from schemas.window import (
-    MINUTE,
-    EnrichedWindow,
-    Histogram,
-    MetricSummary,
-    ModelCard,
-    Price,
-    Target,
-    WindowAggregate,
-)
+from schemas.window import MINUTE, EnrichedWindow, ModelCard, Price, Target
 from streams import kafka
 from streams.follow import BATCH
 
@@ -59,30 +51,13 @@ class Stored:
     postgres: float
 
 
-def summary(rng: np.random.Generator, scale: float) -> MetricSummary:
-    """A metric of some dozens of values."""
-    values = np.sort(rng.lognormal(np.log(scale), 0.5, 40))
-    p50, p90, p95, p99 = np.quantile(values, (0.5, 0.9, 0.95, 0.99))
-    buckets = np.unique(np.ceil(np.log(values * 1_000) / 0.02).astype(int))
-    return MetricSummary(
-        count=len(values),
-        sum=float(values.sum()),
-        mean=float(values.mean()),
-        min=float(values[0]),
-        max=float(values[-1]),
-        stddev=float(values.std(ddof=1)),
-        p50=float(p50),
-        p90=float(p90),
-        p95=float(p95),
-        p99=float(p99),
-        histogram=Histogram(tuple(buckets.tolist()), (1,) * len(buckets)),
-    )
-
-
 def windows(count: int) -> Iterator[EnrichedWindow]:
     """So many windows: every scope's keys and its pooled row, minute after minute."""
     rng = np.random.default_rng(1)
-    metrics = [{name: summary(rng, 100.0) for name, _ in METRICS[:6]} for _ in range(64)]
+    metrics = [
+        {name: summary(rng.lognormal(np.log(100), 0.5, 40)) for name, _ in METRICS[:6]}
+        for _ in range(64)
+    ]
     price = Price(input_per_mtok=2.5, output_per_mtok=10.0, cached_per_mtok=1.25, source="catalog")
     target = Target(p95_latency_ms=3_500.0, error_rate=0.05)
     for i in range(count):
@@ -90,29 +65,24 @@ def windows(count: int) -> Iterator[EnrichedWindow]:
         scope, which = divmod(place, len(MODELS) + 1)
         model = (*MODELS, ALL)[which]
         pooled = model == ALL
-        window = WindowAggregate(
+        made = window(
             service=f"service-{scope % 40}",
             endpoint=f"endpoint-{scope}",
             model=model,
             provider=ALL if pooled else "openai",
             config_version=ALL if pooled else "v-1",
             cohort=ALL if pooled else "stable",
-            window="1m",
             start=START + minute * MINUTE,
             end=START + (minute + 1) * MINUTE,
-            revision=1,
-            closed=True,
             watermark=START + (minute + 1) * MINUTE,
             requests=40,
             success=39,
             errors=1,
-            timeouts=0,
-            retries=0,
             errors_by_type={"rate_limit": 1},
             metrics=metrics[i % len(metrics)],
         )
         yield EnrichedWindow(
-            window=window,
+            window=made,
             cost_usd=0.25,
             cost_per_request_usd=0.00625,
             price=None if pooled else price,
@@ -198,15 +168,15 @@ def check(at: Servers, count: int) -> None:
         for i, each in enumerate(windows(count)):
             if i not in drawn:
                 continue
-            window = each.window
+            sent = each.window
             row = connection.execute(
                 "SELECT requests, latency_p95_ms, cost_usd FROM aggregates WHERE scope = %s "
                 "AND model = %s AND start_at = to_timestamp(%s)",
-                [window.scope, window.model, window.start / 1_000],
+                [sent.scope, sent.model, sent.start / 1_000],
             ).fetchone()
-            wanted = (window.requests, window.metrics["latency_ms"].p95, each.cost_usd)
+            wanted = (sent.requests, sent.metrics["latency_ms"].p95, each.cost_usd)
             if row != wanted:
-                raise SystemExit(f"{window.record_id} is {row} in Postgres, and was {wanted}.")
+                raise SystemExit(f"{sent.record_id} is {row} in Postgres, and was {wanted}.")
 
 
 def lines(at: Servers) -> list[bytes]:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.line import report
+from bench.windows import window
 from processors.actuate.evidence import fresh_evidence, observe, reference
 from processors.actuate.judge import Judgement, judge
 from processors.sketch import buckets
@@ -34,7 +35,6 @@ from schemas.window import (
     EnrichedWindow,
     Histogram,
     MetricSummary,
-    WindowAggregate,
 )
 from simulator.trace import azure
 
@@ -183,28 +183,23 @@ def row(
     metrics: dict[str, MetricSummary],
 ) -> EnrichedWindow:
     """One enriched row of one minute."""
-    window = WindowAggregate(
+    made = window(
         service="s",
         endpoint="e",
         model="m",
         provider="p",
         config_version="v",
         cohort=cohort,
-        window="1m",
         start=minute * MINUTE,
         end=(minute + 1) * MINUTE,
-        revision=1,
-        closed=True,
         watermark=(minute + 1) * MINUTE,
         requests=requests,
         success=requests - errors,
         errors=errors,
-        timeouts=0,
-        retries=0,
         error_units=error_units,
         metrics=metrics,
     )
-    return EnrichedWindow(window=window, cost_usd=None, cost_per_request_usd=None)
+    return EnrichedWindow(window=made, cost_usd=None, cost_per_request_usd=None)
 
 
 def _summaries(cell: Ints, values: Floats, unit: int, cells: int) -> list[MetricSummary | None]:

@@ -17,6 +17,7 @@ from confluent_kafka import TopicPartition
 from infra.environment import Environment
 from schemas.topics import METRICS, QUALITY, STAGES
 from streams import kafka
+from streams.clock import now_ms
 from streams.exactly_once.reading import end_of
 from streams.provision import apply, register
 from streams.settings import Settings
@@ -149,7 +150,7 @@ def run(
                 gone = time.monotonic() - clock
                 if killed_pid is None and gone > 0.45 * minutes * 60 / speed:
                     killed_had = owned(settings, "worker-2")
-                    killed_at = time.time_ns() // 1_000_000
+                    killed_at = now_ms()
                     killed_pid = crew.kill("worker-2")
                     say(f"Killed worker-2 (process {killed_pid}) with SIGKILL; starting it again.")
                     crew.start("worker-2")
@@ -208,18 +209,17 @@ def summary_of(fleet: subprocess.Popen[str]) -> Mapping[str, Any]:
 
 
 def await_groups(settings: Settings, crew: Workers, within: float = 60.0) -> None:
-    """Wait until every stage has members.
+    """Wait until every stage has two members.
 
     Raises:
-        DemoFailed: one has none in time.
+        DemoFailed: one has not in time.
     """
     admin = kafka.admin(settings.bootstrap_servers)
     names = [f"llmopt.{stage}" for stage in STAGES]
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         crew.check()
-        asked = admin.describe_consumer_groups(names)
-        if all(len(asked[name].result(10).members) >= 2 for name in names):
+        if all(len(kafka.group(admin, name).members) >= 2 for name in names):
             return
         time.sleep(0.2)
     raise DemoFailed(f"not every stage had its workers within {within:.0f} s")
@@ -227,8 +227,7 @@ def await_groups(settings: Settings, crew: Workers, within: float = 60.0) -> Non
 
 def owned(settings: Settings, worker: str) -> frozenset[int]:
     """The partitions of collect that *worker* has."""
-    admin = kafka.admin(settings.bootstrap_servers)
-    group = admin.describe_consumer_groups(["llmopt.collect"])["llmopt.collect"].result(10)
+    group = kafka.group(kafka.admin(settings.bootstrap_servers), "llmopt.collect")
     return frozenset(
         at.partition
         for member in group.members

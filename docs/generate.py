@@ -16,6 +16,7 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from bench.line import measured as measured_of
 from schemas.topics import NAMED, STAGES, Topic, changelog, dead_letters, journal, snapshots
 from streams import metrics
 from streams.cli import COMMANDS
@@ -127,7 +128,7 @@ def benches(results: Path = RESULTS) -> str:
         [
             (
                 f"`make bench-{name}`" if each is line else f"– {each['what']}",
-                f"{_number(each['value'])} {each['unit']}",
+                measured_of(each, _number),
                 f"{each['at']} {_number(each['bar'])}" if each.get("bar") is not None else "",
                 f"{_number(cost)} µs" if (cost := each.get("cpu_us_per_event")) else "",
                 ", ".join(f"{_number(n)} × {peer}" for peer, n in each.get("vs", {}).items()),
@@ -139,9 +140,7 @@ def benches(results: Path = RESULTS) -> str:
     return f"{shown}\n\nOn {machine['cores']} cores, Python {machine['python']}."
 
 
-def _number(value: float | None) -> str:
-    if value is None:
-        return "nothing"
+def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 

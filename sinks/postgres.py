@@ -214,16 +214,24 @@ def _connect(dsn: str) -> psycopg.Connection:
     connection = psycopg.connect(dsn, autocommit=True, **CONNECTION)  # type: ignore[arg-type]
     try:
         for table in TABLES:
-            create = (
-                "CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) "
-                "WITH (toast_tuple_target = 8160) ON COMMIT DELETE ROWS"
-            )
-            staging = sql.Identifier(f"new_{table.name}")
-            connection.execute(sql.SQL(create).format(staging, sql.Identifier(table.name)))
+            create = "CREATE TEMP TABLE {} (LIKE {} INCLUDING DEFAULTS) {} ON COMMIT DELETE ROWS"
+            staging, stored = sql.Identifier(f"new_{table.name}"), sql.Identifier(table.name)
+            connection.execute(sql.SQL(create).format(staging, stored, _options(connection, table)))
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _options(connection: psycopg.Connection, table: Table) -> sql.Composable:
+    """How *table* is stored, which LIKE leaves out: staged rows are squeezed as those kept are."""
+    found = connection.execute(
+        "SELECT split_part(each, '=', 1), split_part(each, '=', 2)"
+        " FROM pg_class, unnest(reloptions) AS each WHERE oid = to_regclass(%s)",
+        [table.name],
+    ).fetchall()
+    each = [sql.SQL("{} = {}").format(sql.Identifier(name), value) for name, value in found]
+    return sql.SQL("WITH ({})").format(sql.SQL(", ").join(each)) if each else sql.SQL("")
 
 
 def _join(connection: psycopg.Connection, spans: Mapping[At, Span]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import Message
 
 from schemas.topics import TOPICS, dead_letters
+from streams.clock import now_ms
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -63,7 +63,7 @@ def letter(
         (TOPIC, topic.name.encode()),
         (PARTITION, str(message.partition()).encode()),
         (OFFSET, str(message.offset()).encode()),
-        (TIMESTAMP, str(time.time_ns() // 1_000_000 if at is None else at).encode()),
+        (TIMESTAMP, str(now_ms() if at is None else at).encode()),
     )
 
 

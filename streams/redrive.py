@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from schemas.topics import Topic, dead_letters
 from streams import kafka
+from streams.clock import now_ms
 from streams.exactly_once.errors import Retake
 from streams.exactly_once.reading import At, end_of, read
 from streams.letters import REDRIVEN, bare, opened
@@ -106,7 +106,7 @@ def _send(
     seen: set[tuple[str, int | None, int | None]],
 ) -> int:
     """One transaction: the messages, and the position behind their letters."""
-    now = str(time.time_ns() // 1_000_000).encode()
+    now = str(now_ms()).encode()
     sent = 0
     ends: dict[int, int] = {}
     producer.begin_transaction()

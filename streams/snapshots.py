@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 
 from streams import metrics
-from streams.exactly_once.session import now_ms
+from streams.clock import now_ms
 from streams.exactly_once.snapshot import copy
 from streams.exactly_once.source import Source
 from streams.log import log

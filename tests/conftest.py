@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from bench.windows import window  # noqa: F401  # one of `records`
 from infra.environment import BOOTSTRAP_SERVERS, Environment
 from schemas.anomaly import Anomaly, Severity
 from schemas.rollout import Deployment, Phase, Verdict
-from schemas.window import WindowAggregate
 
 # A broker lives for seconds here. With its second compiler, which pays within minutes, each needs
 # twice the processor time.
@@ -59,25 +59,6 @@ DEPLOYMENT = Deployment(
     stable_model="gpt-4o",
     candidate_model="gpt-4o-mini",
 )
-WINDOW = WindowAggregate(
-    service="search",
-    endpoint="answer",
-    model="*",
-    provider="*",
-    config_version="*",
-    cohort="*",
-    window="1m",
-    start=0,
-    end=60_000,
-    revision=1,
-    closed=True,
-    watermark=61_000,
-    requests=1,
-    success=1,
-    errors=0,
-    timeouts=0,
-    retries=0,
-)
 
 
 def anomaly(**changes: Any) -> Anomaly:
@@ -88,11 +69,6 @@ def anomaly(**changes: Any) -> Anomaly:
 def deployment(**changes: Any) -> Deployment:
     """The first event of a rollout."""
     return replace(DEPLOYMENT, **changes)
-
-
-def window(**changes: Any) -> WindowAggregate:
-    """A closed minute of a whole scope, with one request."""
-    return replace(WINDOW, **changes)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from bench.servers import Servers
 from schemas.metric import MetricEvent
 from schemas.topics import METRICS, TOPICS
 from streams import kafka
+from streams.clock import now_ms
 from streams.provision import apply
 
 MINUTES = 3
@@ -48,7 +49,7 @@ def fill(at: Servers, topic: str, wanted: int) -> Filled:
     """
     if topic != METRICS.name:
         create(at, topic)
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     last = (now - MINUTE) // MINUTE * MINUTE
     first = last - (MINUTES + AFTERWARDS) * MINUTE
     some = events(first)

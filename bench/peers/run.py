@@ -38,6 +38,7 @@ class Peer:
     environment: str  # of those in requirements/, or java
     events: int  # for about twenty seconds of a busy core
     windowed: bool = True
+    more: tuple[str, ...] = ()  # options
 
     def command(self, say: Say) -> list[str]:
         """What runs it, installed where it was not.
@@ -49,7 +50,7 @@ class Peer:
             path = classpath(say)
             return [str(java()), "-cp", path, "WindowsPeer", "--schema", str(SCHEMA)]
         program = f"bench.peers.{self.environment}_peer"
-        return [str(python_of(self.environment, say)), "-m", program]
+        return [str(python_of(self.environment, say)), "-m", program, *self.more]
 
 
 PEERS = (
@@ -57,6 +58,7 @@ PEERS = (
     Peer("Bytewax windowed", "bytewax", 1_000_000),
     Peer("Quix windowed", "quix", 400_000),
     Peer("Faust table", "faust", 100_000),
+    Peer("Faust agent windowed", "faust", 100_000, more=("--own-memory",)),
     Peer("Arroyo batched", "arroyo", 1_000_000),
     Peer("Bytewax raw", "bytewax", 2_000_000, windowed=False),
     Peer("Quix raw", "quix", 2_000_000, windowed=False),

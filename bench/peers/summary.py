@@ -49,6 +49,7 @@ class Work:
     events: int  # in the topic
     partitions: int  # of it
     windowed: bool  # or only read
+    own_memory: bool = False  # keep windows in a dictionary, where there are tables for them
 
     @classmethod
     def of(cls, arguments: Sequence[str] | None = None) -> Work:
@@ -58,7 +59,8 @@ class Work:
             parser.add_argument(f"--{name}", required=True)
         for name in ("events", "partitions"):
             parser.add_argument(f"--{name}", type=int, required=True)
-        parser.add_argument("--windowed", action="store_true")
+        for flag in ("--windowed", "--own-memory"):
+            parser.add_argument(flag, action="store_true")
         return cls(**vars(parser.parse_args(arguments)))
 
 

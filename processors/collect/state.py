@@ -10,7 +10,7 @@ import numpy as np
 from processors.collect.deduplicate import Seen, deduplicate
 from processors.collect.policy import CollectPolicy
 from processors.collect.reading import Read
-from processors.collect.refused import Refused, among
+from processors.refused import Refused, among
 from schemas.flow import Input, Moment
 
 __all__ = [

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from processors import refused
 from processors.collect.deduplicate import Seen
 from processors.collect.policy import CollectPolicy
 from processors.collect.reading import Read
-from processors.collect.refused import noted
 from processors.collect.state import MARK, CollectEntry, CollectMark, CollectState
 from processors.collect.take import take
 from processors.summary.pack import pack, pieces, route
@@ -67,7 +67,12 @@ def step(
     if passed or fed:  # a floor alone says nothing of the time
         mark = replace(mark, told=moment.now)
     after = CollectState(mark, seen, state.refused)
-    after = replace(after, refused=noted(state.refused, reads, after.tail(policy)))
+    told = {
+        each.topic: each.offsets[[one.message for one in each.decoded.rejected]]
+        for each in reads
+        if each.decoded.rejected
+    }
+    after = replace(after, refused=refused.noted(state.refused, told, after.tail(policy)))
     return Outcome(
         after,
         emits=(*partials, *letters),
@@ -80,10 +85,10 @@ def step(
 
 def _changes(before: CollectState, after: CollectState) -> dict[str, CollectEntry | None]:
     """The changelog's entries: the mark, and which messages were refused."""
-    changes: dict[str, CollectEntry | None] = dict.fromkeys(before.refused.keys() - after.refused)
-    for name, bits in after.refused.items():
-        if bits != before.refused.get(name):
-            changes[name] = CollectEntry(refused=bits)
+    changes: dict[str, CollectEntry | None] = {
+        name: None if bits is None else CollectEntry(refused=bits)
+        for name, bits in refused.changes(before.refused, after.refused).items()
+    }
     if after.mark != before.mark:
         changes[MARK] = CollectEntry(mark=after.mark)
     return changes

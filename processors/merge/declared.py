@@ -10,21 +10,21 @@ from processors.merge.pending import spill
 from processors.merge.policy import MergePolicy
 from processors.merge.progress import At, Progress
 from processors.merge.row import WindowRow, name, rows
-from processors.merge.session import Gone, Row, Sessions, join, let_go, parts
+from processors.merge.session import Gone, Part, Row, Sessions, join, let_go, parts
 from processors.merge.state import Declared, MergeState, boundary
 from processors.merge.window import admit, pooled_key, written
 from processors.summary.table import Summary
 from schemas.partial import Key
-from schemas.span import Hopping, Session
+from schemas.span import Hopping, Session, called
 from schemas.window import MINUTE, WindowAggregate
 
-__all__ = ["adopt", "changes", "due", "elapse", "forget", "framed", "is_pane", "turn"]
+__all__ = ["adopt", "changes", "due", "elapse", "end", "forget", "framed", "is_pane", "turn"]
 
 
 def adopt(policy: MergePolicy, state: MergeState) -> MergeState:
     """The state with the windows of *policy* declared: new ones begin where minutes are open.
 
-    What is not declared any more is forgotten as it is: its open windows never close.
+    What is not declared any more is forgotten; `end` closes its open windows.
     """
     known, names = state.mark.declared, sorted(each.name for each in policy.windows)
     if names == sorted(known):
@@ -44,6 +44,25 @@ def adopt(policy: MergePolicy, state: MergeState) -> MergeState:
             sessions={n: each for n, each in state.declared.sessions.items() if n in since},
         ),
     )
+
+
+def end(progress: Progress, state: MergeState) -> None:
+    """Close the open sessions of *state* that are not declared any more, with what is in them."""
+    now = boundary(state.mark.watermark) or 0
+    gone = sorted(state.declared.sessions.keys() - progress.since.keys())
+    for span in [each for each in map(called, gone) if isinstance(each, Session)]:
+        sessions = state.declared.sessions[span.name]
+        lasts = {(s, start): last for s, known in sessions.extents.items() for start, last in known}
+        open_ = {
+            (start, key): revision + 1
+            for (start, key), revision in sessions.revisions.items()
+            if span.end(start, lasts[key[:2], start]) > now
+        }
+        rows = {(start, key) for start, key in open_ if key != pooled_key(key)}
+        for part in parts(replace(sessions, revisions=open_), rows):
+            progress.emit(replace(row, closed=True) for row in _framed(span, part, now))
+        progress.counts["windows"] += len(rows)
+        progress.counts["undeclared"] += len({(start, key[:2]) for start, key in rows})
 
 
 def turn(progress: Progress, minutes: Mapping[int, Summary], now: int, *, again: bool) -> None:
@@ -180,16 +199,15 @@ def _sessions(
         progress.emit(_void(span.name, each, now))
         progress.counts["windows"] += sum(key != pooled_key(key) for key in each.revisions)
     for part in parts(sessions, fresh):
-        frames = {
-            scope: (span.name, start, span.end(start, last))
-            for scope, (start, last) in part.extents.items()
-        }
         for key in part.keys:
-            progress.wrote(frames[key[:2]][:2], (key,))
-        progress.emit(
-            framed(row, *frames[row.service, row.endpoint])
-            for row in written(part.window, part.keys, MINUTE, watermark=now)
-        )
+            progress.wrote((span.name, part.extents[key[:2]][0]), (key,))
+        progress.emit(_framed(span, part, now))
+
+
+def _framed(span: Session, part: Part, now: int) -> Iterator[WindowAggregate]:
+    for row in written(part.window, part.keys, MINUTE, watermark=now):
+        start, last = part.extents[row.service, row.endpoint]
+        yield framed(row, span.name, start, span.end(start, last))
 
 
 def _void(window: str, gone: Gone, now: int) -> Iterator[WindowAggregate]:

@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 
 from processors.sketch import ESTIMATES, Floats, rank
-from processors.summary.table import CELL, COUNT, LIMB, SUM, Ints, Summary, rows_of, spans
+from processors.summary.table import CELL, COUNT, LIMB, SUM, TYPES, Ints, Summary, rows_of, spans
 from schemas.metrictable import MetricTable
 from schemas.partial import COUNTERS, METRICS, Key
 from schemas.window import SIZES, Unpriced, WindowAggregate
@@ -41,8 +41,8 @@ def describe(
         usage: [n], what of each row came without a price.
     """
     rows = len(summary)
-    ends = spans(summary.failures, CELL, rows).tolist()
-    names = [summary.error_types[i] for i in (summary.failures % CELL).tolist()]
+    ends = spans(summary.failures, TYPES, rows).tolist()
+    names = [summary.error_types[i] for i in (summary.failures % TYPES).tolist()]
     failed = list(zip(names, summary.failure_counts.tolist(), strict=True))
     marks = spans(summary.units, CELL, rows).tolist()
     units = (summary.units % CELL).tolist()

@@ -10,14 +10,16 @@ import numpy as np
 from processors.merge.policy import MergePolicy
 from processors.merge.state import MergeMark, MergeState, Source, boundary
 from processors.merge.window import Window, admit
+from processors.refused import among, noted
 from processors.summary.combine import combine
 from processors.summary.pack import unpack
 from processors.summary.table import COUNT, Summary, by_start, select
 from schemas.flow import Input, Moment
 from schemas.partial import METRICS, Key, Partial
+from schemas.topics import PARTIALS
 from schemas.window import MINUTE
 
-__all__ = ["absorb", "add", "events", "heard", "spill", "split"]
+__all__ = ["absorb", "accepted", "add", "events", "heard", "spill", "split"]
 
 QUALITY = [name for name, _ in METRICS].index("quality")
 
@@ -76,11 +78,22 @@ def absorb(
 ) -> MergeState:
     """Read partials again that were committed before, from the tail on: let their rows wait.
 
-    Rows that were taken into a window since then are in it already.
+    Rows that were taken into a window since then are in it already. A partial that was refused then
+    is left out, whether or not it can be used now.
+
+    Raises:
+        ValueError: One that was added up then cannot be used now.
     """
     closed = boundary(state.mark.watermark)
     found = []
-    for each in inputs:
+    refused = among(state.refused, PARTIALS.name, np.array([each.offset for each in inputs]))
+    for each, left in zip(inputs, refused.tolist(), strict=True):
+        if left:
+            continue
+        if each.value is None:
+            if state.mark.noted is None or each.offset < state.mark.noted:
+                continue
+            raise ValueError(f"the partial at offset {each.offset} was added up and is unreadable")
         rows, _ = _to_come(state.mark.final, unpack(each.value))
         if closed is not None and each.offset <= state.mark.taken:
             _, kept = split([rows], closed)
@@ -109,6 +122,18 @@ def _with(
                 firsts.setdefault(start, offset)
     pieces = _compacted(policy, state.windows, tuple(pending), spill(moment))
     return replace(state, pending=pieces, firsts=firsts)
+
+
+def accepted(state: MergeState, inputs: Sequence[Input]) -> tuple[MergeState, list[Input]]:
+    """The *inputs* that have a value, and the state in which it is noted which have none."""
+    told = [each.offset for each in inputs if each.value is None]
+    if state.mark.noted is None:
+        state = replace(state, mark=replace(state.mark, noted=inputs[0].offset))
+    if not (told or state.refused):
+        return state, list(inputs)
+    tail = state.tail() or {PARTIALS.name: inputs[0].offset}
+    refused = noted(state.refused, {PARTIALS.name: np.array(told)} if told else {}, tail)
+    return replace(state, refused=refused), [each for each in inputs if each.value is not None]
 
 
 def split(pieces: Iterable[Summary], end: int) -> tuple[list[Summary], tuple[Summary, ...]]:

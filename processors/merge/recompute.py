@@ -11,7 +11,7 @@ import numpy as np
 from processors.merge.describe import describe, unpriced, unpriced_by_scope
 from processors.merge.window import pooled_key
 from processors.sketch import buckets
-from processors.summary.table import CELL, LIMB, NEVER, Ints, M, Summary
+from processors.summary.table import CELL, LIMB, NEVER, TYPES, Ints, M, Summary
 from schemas.columns import ABSENT, NO_UNIT, EventColumns
 from schemas.partial import COUNTERS, METRICS, Key
 from schemas.span import Hopping, Session, Span
@@ -188,7 +188,7 @@ def _summary(start: int, tallies: Mapping[Key, Tally], *, units: bool) -> Summar
     kinds = sorted({kind for tally in each for kind in tally.failures})
     cells = _coded([tally.cells for tally in each], M * CELL)
     failures = _coded(
-        [Counter({kinds.index(k): n for k, n in tally.failures.items()}) for tally in each], CELL
+        [Counter({kinds.index(k): n for k, n in tally.failures.items()}) for tally in each], TYPES
     )
     marks = [Counter(tally.units if units else ()) for tally in each]
     return Summary(

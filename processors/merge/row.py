@@ -10,7 +10,7 @@ import numpy as np
 
 from processors.merge.window import Window, pooled_key
 from processors.summary.pack import WIDTHS, wide
-from processors.summary.table import CELL, ROW, C, Ints, M, Summary, select, spans
+from processors.summary.table import CELL, ROW, TYPES, C, Ints, M, Summary, select, spans
 from schemas.partial import Key
 
 __all__ = ["WindowRow", "declared", "name", "rows", "window", "windows"]
@@ -55,10 +55,10 @@ def rows(length: int, start: int, window: Window, keys: Iterable[Key]) -> Iterat
     n = len(summary)
     cells, failures, units = (
         spans(codes, size, n)
-        for codes, size in ((summary.cells, ROW), (summary.failures, CELL), (summary.units, CELL))
+        for codes, size in ((summary.cells, ROW), (summary.failures, TYPES), (summary.units, CELL))
     )
     every = np.arange(n + 1)
-    kinds = [summary.error_types[kind] for kind in (summary.failures % CELL).tolist()]
+    kinds = [summary.error_types[kind] for kind in (summary.failures % TYPES).tolist()]
     columns = zip(
         chosen,
         _slices(summary.counters, every * C),
@@ -121,7 +121,7 @@ def window(found: list[WindowRow]) -> Window:
         extremes=_ints([row.extremes for row in found]).reshape(n, M, 2),
         cells=_codes(_ints([row.cells for row in found], "<i4"), cells, ROW),
         cell_counts=_wide([row.cell_counts for row in found], cells),
-        failures=_codes(kinds, failures, CELL),
+        failures=_codes(kinds, failures, TYPES),
         failure_counts=_ints([row.failure_counts for row in found]),
         units=_codes(_ints([row.units for row in found], "<u2"), units, CELL),
     )

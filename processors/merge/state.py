@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from processors.merge.row import WindowRow, declared, window, windows
 from processors.merge.session import Extent, Row, Scope, Sessions
 from processors.merge.window import Window
+from processors.refused import Refused
 from processors.summary.combine import combine
 from processors.summary.table import Summary
 from schemas.span import Session, called
@@ -49,14 +50,16 @@ class MergeMark:
     final: int | None = None  # ms; windows that end by then are gone, and nothing is for them
     taken: int = -1  # offset of the partial at which pending rows were last taken into windows
     declared: Mapping[str, int] = field(default_factory=dict)  # name -> first minute, ms
+    noted: int | None = None  # offset from which on it is known which partials were refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeEntry:
-    """A value of the changelog: the mark, or a row of a window."""
+    """A value of the changelog: the mark, a row of a window, or which partials were refused."""
 
     mark: MergeMark | None = None
     row: WindowRow | None = None
+    refused: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,7 +77,7 @@ class Declared:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MergeState:
-    """The mark, the windows that can still change, and the rows that wait.
+    """The mark, the windows that can still change, the rows that wait, and what was refused.
 
     A row waits until its minute closes; a late one until the next minute does, or a source is idle.
     The waiting rows are a function of the partials from `tail` on.
@@ -85,6 +88,7 @@ class MergeState:
     pending: tuple[Summary, ...] = ()
     firsts: Mapping[int, int] = field(default_factory=dict)  # minute, ms -> first partial with it
     declared: Declared = Declared()
+    refused: Refused = field(default_factory=dict)
 
     def tail(self) -> dict[str, int]:
         """The first partial that `absorb` needs, by topic; empty when nothing waits."""
@@ -127,6 +131,7 @@ def restore(entries: Mapping[str, MergeEntry]) -> MergeState:
             },
             sessions={name: _sessions(kept[name]) for name in sorted(sessions)},
         ),
+        refused={name: each.refused for name, each in entries.items() if each.refused is not None},
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from processors import refused
 from processors.merge.close import close, due, let_go
-from processors.merge.declared import adopt, changes, forget
+from processors.merge.declared import adopt, changes, end, forget
 from processors.merge.floor import ask, final, wanted
-from processors.merge.pending import add, heard, split
+from processors.merge.pending import accepted, add, heard, split
 from processors.merge.policy import MergePolicy
 from processors.merge.progress import Progress
 from processors.merge.row import name, rows
@@ -31,10 +32,14 @@ def step(
 
     A window whose grace is over is let go once every source has told a floor at its end. Those that
     have not are asked to, in step with the minutes; until then the window can still be revised.
+
+    A partial that was refused comes as an input without a value: that it was is remembered as long
+    as it may be read again.
     """
     if not inputs:
         return Outcome(state, watermark=state.mark.watermark, tail=state.tail())
     before = state
+    state, inputs = accepted(state, inputs)
     if policy.windows or state.mark.declared:
         state = adopt(policy, state)
     progress = Progress(
@@ -46,6 +51,7 @@ def step(
         dict(state.declared.hopping),
         dict(state.declared.sessions),
     )
+    end(progress, before)
     for each in inputs:
         state, lost = add(policy, state, each.offset, unpack(each.value), moment)
         progress.counts["late"] += lost
@@ -118,6 +124,14 @@ def _changes(
     if progress.since or before.mark.declared:
         for key, kept in changes(before.declared, after.declared, progress.written).items():
             found[key] = None if kept is None else MergeEntry(row=kept)
+    found |= _refused(before, after)
     if after.mark != before.mark:
         found[MARK] = MergeEntry(mark=after.mark)
     return found
+
+
+def _refused(before: MergeState, after: MergeState) -> dict[str, MergeEntry | None]:
+    return {
+        block: None if bits is None else MergeEntry(refused=bits)
+        for block, bits in refused.changes(before.refused, after.refused).items()
+    }

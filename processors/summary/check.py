@@ -150,10 +150,10 @@ def _table(rows: Summary) -> None:
 
 def _codes(rows: Summary, partial: Partial) -> None:
     """The sparse columns, and that the cells hold just the values that the moments count."""
-    n = len(rows)
+    n, failures = len(rows), np.frombuffer(partial.failures, "<i8")
     columns = (
         ("cells", rows.cells, n * ROW, rows.cells % CELL, len(ESTIMATES)),
-        ("failures", rows.failures, n * CELL, rows.failures % CELL, len(partial.error_types)),
+        ("failures", failures, n * CELL, failures % CELL, len(partial.error_types)),
         ("units", rows.units, n * CELL, rows.units % CELL, min(BUCKETS, NO_UNIT)),
     )
     for name, codes, size, inner, most in columns:

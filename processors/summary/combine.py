@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from processors.summary.kinds import bounded, indexed
-from processors.summary.table import CELL, HIGH, LIMB, LOW, ROW, Ints, Summary, empty, spans
+from processors.summary.table import CELL, HIGH, LIMB, LOW, ROW, TYPES, Ints, Summary, empty, spans
 from schemas.scope import ALL
 from schemas.window import MINUTE
 
@@ -41,7 +41,7 @@ def combine(summaries: Sequence[Summary], length: int = MINUTE) -> Summary:
     counters = np.concatenate([part.counters for part in parts])[order]
     types, index = indexed(kind for part in parts for kind in part.error_types)
     cells = _gather(row, parts, ROW, [(part.cells, part.cell_counts) for part in parts])
-    failures = _gather(row, parts, CELL, [_retyped(part, index) for part in parts])
+    failures = _gather(row, parts, TYPES, [_retyped(part, index) for part in parts])
     error_types, *failed = bounded(types, *failures)
     marks = [(part.units, np.ones_like(part.units)) for part in parts]
     units, _ = _gather(row, parts, CELL, marks) if length == MINUTE else (empty().units, None)
@@ -106,5 +106,5 @@ def _gather(
 def _retyped(part: Summary, index: Mapping[str, int]) -> tuple[Ints, Ints]:
     """The part's failures, with the indices that its error types have in the sum."""
     moved = np.array([index[kind] for kind in part.error_types], dtype=np.int64)
-    kind = part.failures % CELL
+    kind = part.failures % TYPES
     return part.failures - kind + moved[kind], part.failure_counts

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from processors.summary.table import CELL, KINDS, Ints
+from processors.summary.table import KINDS, TYPES, Ints
 
 __all__ = ["OTHER", "bounded", "indexed"]
 
@@ -14,17 +14,9 @@ OTHER = "__other__"  # error types beyond those that are told apart
 
 
 def indexed(found: Iterable[str]) -> tuple[tuple[str, ...], Mapping[str, int]]:
-    """The names of a summary, ascending, and the index of each of *found*.
-
-    Codes have room for 65,535 names beside OTHER; those after them are OTHER.
-    """
-    given = set(found)
-    ranked = sorted(given - {OTHER})
-    kept = ranked[: CELL - 1]
-    more = len(kept) < len(ranked) or OTHER in given
-    names = tuple(sorted([*kept, OTHER])) if more else tuple(kept)
-    at = {name: i for i, name in enumerate(names)}
-    return names, {name: at[name] if name in at else at[OTHER] for name in given}
+    """The names of a summary, ascending, and the index of each of *found*."""
+    names = tuple(sorted(set(found)))
+    return names, {name: i for i, name in enumerate(names)}
 
 
 def bounded(
@@ -37,7 +29,7 @@ def bounded(
 
     Args:
         names: Ascending.
-        codes: row · CELL + index into *names*, ascending, each once.
+        codes: row · TYPES + index into *names*, ascending, each once.
         counts: Of the codes.
 
     Returns:
@@ -45,7 +37,7 @@ def bounded(
     """
     if len(names) <= KINDS:
         return names, codes, counts
-    kind, row = codes % CELL, codes // CELL
+    kind, row = codes % TYPES, codes // TYPES
     other = names.index(OTHER) if OTHER in names else -1
     ranked = np.cumsum(kind != other)
     before = ranked - (kind != other)
@@ -57,7 +49,7 @@ def bounded(
     at = {name: i for i, name in enumerate(kept)}
     moved = np.array([at.get(name, at[OTHER]) for name in names], dtype=np.int64)
     kind = np.where(spilt, at[OTHER], moved[kind])
-    codes, back = np.unique(row * CELL + kind, return_inverse=True)
+    codes, back = np.unique(row * TYPES + kind, return_inverse=True)
     total = np.zeros(len(codes), dtype=np.int64)
     np.add.at(total, back, counts)
     return tuple(kept), codes, total

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from processors.summary.table import CELL, COUNT, NEVER, ROW, Ints, Summary, select, spans
+from processors.summary.table import CELL, COUNT, NEVER, ROW, TYPES, Ints, Summary, select, spans
 from schemas.partial import COUNTERS, METRICS, Partial
 from schemas.scope import partition_of, scope_of
 from schemas.window import MINUTE
@@ -27,13 +27,16 @@ def route(summary: Summary, partitions: int) -> list[tuple[int, Summary]]:
 
 
 def pieces(summary: Summary, limit: int = PIECE) -> list[Summary]:
-    """The rows in their order, in as few runs as keep each below *limit* bytes and one row."""
+    """The rows in their order, in as few runs as keep each below *limit* bytes and one row.
+
+    A piece of PIECE bytes has fewer than half of the error types that a partial has room for.
+    """
     rows = len(summary)
     text = np.array([sum(map(len, key)) for key in summary.keys], dtype=np.int64)
     size = FIXED + text[summary.key] + 16 * np.diff(spans(summary.cells, ROW, rows))
     names = np.array([len(kind) for kind in summary.error_types], dtype=np.int64)
-    failures = np.concatenate([[0], np.cumsum(names[summary.failures % CELL] + 16)])
-    size += np.diff(failures[spans(summary.failures, CELL, rows)])
+    failures = np.concatenate([[0], np.cumsum(names[summary.failures % TYPES] + 16)])
+    size += np.diff(failures[spans(summary.failures, TYPES, rows)])
     size += 8 * np.diff(spans(summary.units, CELL, rows))
     run = np.cumsum(size) // limit
     if rows == 0 or run[-1] == 0:
@@ -50,7 +53,14 @@ def pack(
     idle: bool = False,
     floor: int | None = None,
 ) -> Partial:
-    """The summary of minutes as it travels, from one of *sources* tasks of `collect`."""
+    """The summary of minutes as it travels, from one of *sources* tasks of `collect`.
+
+    Raises:
+        ValueError: it has more error types than 65,536: take it in `pieces`.
+    """
+    if len(summary.error_types) > CELL:
+        raise ValueError(f"{len(summary.error_types)} error types do not fit into a partial")
+    failed, kinds = np.divmod(summary.failures, TYPES)
     cells, cell_bytes = narrow(summary.cells, least=4)
     cell_counts, count_bytes = narrow(summary.cell_counts)
     return Partial(
@@ -68,7 +78,7 @@ def pack(
         extremes=_bytes(summary.extremes),
         cells=cells,
         cell_counts=cell_counts,
-        failures=_bytes(summary.failures),
+        failures=_bytes(failed * CELL + kinds),
         failure_counts=_bytes(summary.failure_counts),
         units=_bytes(summary.units),
         cell_bytes=cell_bytes,
@@ -86,6 +96,7 @@ def unpack(partial: Partial) -> Summary:
     moments = _ints(partial.moments).reshape(len(key), M, 4)
     extremes = _ints(partial.extremes).reshape(len(key), M, 2)
     none = moments[..., COUNT, None] == 0
+    failed, kinds = np.divmod(_ints(partial.failures), CELL)
     return Summary(
         keys=partial.keys,
         error_types=partial.error_types,
@@ -96,7 +107,7 @@ def unpack(partial: Partial) -> Summary:
         extremes=np.where(none, np.array([NEVER, -1]), extremes),
         cells=wide(partial.cells, partial.cell_bytes),
         cell_counts=wide(partial.cell_counts, partial.count_bytes),
-        failures=_ints(partial.failures),
+        failures=failed * TYPES + kinds,
         failure_counts=_ints(partial.failure_counts),
         units=_ints(partial.units),
     )

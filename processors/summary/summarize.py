@@ -19,6 +19,7 @@ from processors.summary.table import (
     NEVER,
     ROW,
     SUM,
+    TYPES,
     WIDTH,
     Ints,
     Summary,
@@ -150,10 +151,10 @@ def _failures(events: EventColumns, order: Ints, row: Ints) -> tuple[tuple[str, 
     used, kind = np.unique(kind[failed], return_inverse=True)
     names = tuple(events.error_types[i] for i in used.tolist())
     if len(names) <= KINDS:
-        return names, *counted(row[failed] * CELL + kind)
+        return names, *counted(row[failed] * TYPES + kind)
     ranked, index = indexed(names)
     kind = np.array([index[name] for name in names], dtype=np.int64)[kind]
-    return bounded(ranked, *counted(row[failed] * CELL + kind))
+    return bounded(ranked, *counted(row[failed] * TYPES + kind))
 
 
 def _units(events: EventColumns, order: Ints, row: Ints) -> Ints:

@@ -20,6 +20,7 @@ __all__ = [
     "NEVER",
     "ROW",
     "SUM",
+    "TYPES",
     "WIDTH",
     "Ints",
     "Summary",
@@ -35,9 +36,10 @@ Ints = npt.NDArray[np.int64]
 M, C = len(METRICS), len(COUNTERS)
 COUNT, SUM, HIGH, LOW = range(4)  # the moments of a metric
 LIMB = 36  # bits of the low limb of a sum of squares
-WIDTH = 16  # bits of a bucket, of an error type's index, of a unit
+WIDTH = 16  # bits of a bucket, of a unit, of an error type's index where it travels
 CELL = 1 << WIDTH
 ROW = M << WIDTH  # cells of one row
+TYPES = 1 << 32  # error types that a summary has room for
 KINDS = 4_096  # error types that one row tells apart
 NEVER = (1 << 63) - 1  # the minimum of no values; their maximum is -1
 
@@ -46,9 +48,10 @@ NEVER = (1 << 63) - 1  # the minimum of no values; their maximum is -1
 class Summary:
     """n rows in the layout of schemas.partial.Partial, as arrays; `start` is in ms.
 
-    What `combine` returns is canonical: rows ascend by (start, key), `keys` and `error_types`
-    ascend. Always, each key and error type is used, and where a metric has no values its extremes
-    are (NEVER, −1). Two canonical summaries of the same events are the same bits.
+    But for `failures`, which are row · TYPES + index here. What `combine` returns is canonical:
+    rows ascend by (start, key), `keys` and `error_types` ascend. Always, each key and error type is
+    used, and where a metric has no values its extremes are (NEVER, −1). Two canonical summaries of
+    the same events are the same bits.
     """
 
     keys: tuple[Key, ...]
@@ -111,8 +114,8 @@ def select(summary: Summary, chosen: Ints) -> Summary:
     rows = len(summary)
     used, key = np.unique(summary.key[chosen], return_inverse=True)
     cells, cells_at = rows_of(summary.cells, ROW, chosen, rows)
-    failures, failures_at = rows_of(summary.failures, CELL, chosen, rows)
-    types, kind = np.unique(failures & CELL - 1, return_inverse=True)
+    failures, failures_at = rows_of(summary.failures, TYPES, chosen, rows)
+    types, kind = np.unique(failures & TYPES - 1, return_inverse=True)
     units, _ = rows_of(summary.units, CELL, chosen, rows)
     return Summary(
         keys=tuple(summary.keys[i] for i in used.tolist()),
@@ -124,7 +127,7 @@ def select(summary: Summary, chosen: Ints) -> Summary:
         extremes=summary.extremes[chosen],
         cells=cells,
         cell_counts=summary.cell_counts[cells_at],
-        failures=failures - (failures & CELL - 1) + kind,
+        failures=failures - (failures & TYPES - 1) + kind,
         failure_counts=summary.failure_counts[failures_at],
         units=units,
     )

@@ -13,7 +13,7 @@ from processors.merge import ENTRY, MergePolicy, MergeState, absorb, fresh, rest
 from processors.summary.check import SOURCES, check
 from schemas.catalog import Catalog
 from schemas.codec import Codec
-from schemas.flow import Moment
+from schemas.flow import Input, Moment
 from schemas.partial import Partial
 from schemas.span import span
 from schemas.topics import PARTIALS
@@ -26,7 +26,7 @@ from streams.settings import Settings
 def decode(
     codec: Codec, messages: Sequence[Message], moment: Moment, sources: int = SOURCES
 ) -> Read:
-    """Partials that can be added up; what cannot goes to the dead letters.
+    """Partials that can be added up; what cannot goes to the dead letters, and is told as None.
 
     Args:
         codec: Reads them.
@@ -38,7 +38,12 @@ def decode(
     def fits(message: Message, told: Partial) -> None:
         check(told, message.partition(), moment.partitions, message.timestamp()[1], sources)
 
-    return one_by_one(codec, messages, moment, check=fits)
+    read = one_by_one(codec, messages, moment, check=fits)
+    if not read.dead:
+        return read
+    taken = {each.offset: each for each in read.inputs}
+    told = ((each.offset(), Input(PARTIALS.name, each.offset(), None)) for each in messages)
+    return Read([taken.get(offset, refused) for offset, refused in told], read.dead)
 
 
 def stage(settings: Settings) -> Stage[MergePolicy, MergeState]:

@@ -12,6 +12,7 @@ from streams.cli import give, home, show
 from streams.cli.failure import Failure
 from streams.cli.give import because, someone
 from streams.cli.help import example
+from streams.clock import now_ms
 from streams.commanding import TROUBLE, held, known
 from streams.reading import records
 from streams.settings import Settings
@@ -102,7 +103,7 @@ def _command(kind: CommandKind, scope: str, reason: str, by: str | None, *, mach
 
 def _strange(settings: Settings, scope: str) -> str | None:
     """That nothing is known of *scope*, and which may have been meant; None if something is."""
-    there, others = known(settings, scope, home.now())
+    there, others = known(settings, scope, now_ms())
     if there:
         return None
     said = f"Nothing has been served or rolled out in {scope!r}"

@@ -12,6 +12,7 @@ from schemas.config import LlmConfig
 from schemas.scope import ALL, misnamed
 from streams.cli import home
 from streams.cli.failure import Failure, explained
+from streams.clock import now_ms
 from streams.commanding import Answer, Unseen, ask
 from streams.settings import Settings
 
@@ -62,7 +63,7 @@ def command(
         id=secrets.token_hex(8),
         kind=kind,
         scope=scope,
-        at=home.now(),
+        at=now_ms(),
         by=by or home.person(),
         reason=reason,
         config=config,

@@ -71,8 +71,3 @@ def person() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in many containers
         return "operator"
-
-
-def now() -> int:
-    """The time in ms since the epoch."""
-    return time.time_ns() // 1_000_000

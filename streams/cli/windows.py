@@ -10,6 +10,7 @@ from schemas.topics import ENRICHED
 from schemas.window import SIZES, EnrichedWindow, MetricSummary
 from streams.cli import home, show
 from streams.cli.help import example
+from streams.clock import now_ms
 from streams.declared import declared
 from streams.reading import records
 from streams.settings import Settings, duration
@@ -39,7 +40,7 @@ def windows(scope: str | None, *, size: str, last: str, keys: bool, machine: boo
         raise click.BadParameter(f"{last!r} {error}.", param_hint="--last") from None
     settings = home.reached()
     name = _name(settings, size)
-    since = home.now() - length
+    since = now_ms() - length
     found = [
         each
         for each in _newest(settings, since)

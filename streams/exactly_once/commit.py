@@ -42,14 +42,16 @@ def commit(session: Session, works: Sequence[Work]) -> None:
             raise StepFailed(f"{stage.name}[{work.task.partition}] was not stepped")
         out = records(stage.name, work.task.partition, work.outcome, work.read.dead, session.codec)
         if out or work.ends != work.task.ends:
-            kept.append((work, work.outcome, work.task.position(work.outcome, work.ends), out))
+            counts = counted(work.outcome, work.read.dead)
+            position = work.task.position(work.outcome, work.ends)
+            kept.append((work, work.outcome, counts, position, out))
     if not kept:
         return
     started = time.monotonic()
     try:
         session.producer.begin_transaction()
-        for work, outcome, position, out in kept:
-            for record in (*out, *closing(session, work, outcome, position, out)):
+        for work, _, counts, position, out in kept:
+            for record in (*out, *closing(session, work, counts, position, out)):
                 produce(session, record, work.task.partition)
         session.producer.send_offsets_to_transaction(
             [
@@ -59,7 +61,7 @@ def commit(session: Session, works: Sequence[Work]) -> None:
                     work.ends[topic.name],
                     mark(session.home.worker, position.epoch, position.sequence),
                 )
-                for work, _, position, _ in kept
+                for work, _, _, position, _ in kept
                 for topic in stage.reads
             ],
             session.consumer.consumer_group_metadata(),
@@ -72,9 +74,9 @@ def commit(session: Session, works: Sequence[Work]) -> None:
             why.newer = session.newer_namesake()
         raise why from error
     metrics.observe("commit_seconds", time.monotonic() - started, stage=stage.name)
-    for work, outcome, position, _ in kept:
+    for work, outcome, counts, position, _ in kept:
         work.task.advance(outcome, position)
-        metrics.count_outcome(stage.name, counted(outcome, work.read.dead))
+        metrics.count_outcome(stage.name, counts)
 
 
 def _first(session: Session, error: KafkaException) -> KafkaException:
@@ -90,7 +92,7 @@ def _first(session: Session, error: KafkaException) -> KafkaException:
 def closing(
     session: Session,
     work: Work,
-    outcome: Outcome[Any],
+    counts: Mapping[str, int],
     position: Position,
     out: Sequence[Record],
 ) -> tuple[Record, Record]:
@@ -109,7 +111,7 @@ def closing(
         catalog=work.catalog.offset,
         policy=fingerprint(work.policy, work.catalog.checksum if stage.catalog else ""),
         watermark=position.watermark,
-        counts=dict(sorted(counted(outcome, work.read.dead).items())),
+        counts=dict(sorted(counts.items())),
         outputs=len(out),
         checksum=zlib.crc32(packed),
         digests=packed,

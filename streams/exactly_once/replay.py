@@ -16,6 +16,7 @@ from streams import kafka
 from streams.exactly_once.begin import Asked, begin, earliest, following
 from streams.exactly_once.catalogs import Catalogs
 from streams.exactly_once.compare import compare
+from streams.exactly_once.errors import OutOfStep
 from streams.exactly_once.journal import records
 from streams.exactly_once.recording import Diverged, Finding, Incomparable, Recording
 from streams.exactly_once.stage import Read, Stage
@@ -228,6 +229,8 @@ def _absorb(asked: Asked, task: Task, policy: Any, moment: Moment) -> Incomparab
         task.state = absorb(
             asked.stage, asked.recording.codec, policy, reader, task, moment.partitions, moment.now
         )
+    except OutOfStep as error:
+        raise Incomparable(str(error)) from error
     finally:
         reader.close()
     for (topic, partition), (low, end) in there.items():

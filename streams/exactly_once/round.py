@@ -13,7 +13,8 @@ from confluent_kafka import Message
 from schemas.catalog import Catalog
 from schemas.flow import Input, Moment, Outcome
 from schemas.topics import COMMANDS
-from streams.exactly_once.session import Session, now_ms
+from streams.clock import now_ms
+from streams.exactly_once.session import Session
 from streams.exactly_once.split import split
 from streams.exactly_once.stage import Read
 from streams.exactly_once.takeover import seed_of

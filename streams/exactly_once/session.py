@@ -12,6 +12,7 @@ from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.topics import CATALOG, COMMANDS
 from streams import kafka, metrics
+from streams.clock import now_ms
 from streams.exactly_once.errors import Retake
 from streams.exactly_once.fence import fence_the_dead, transactional_id
 from streams.exactly_once.instep import InStep
@@ -332,11 +333,6 @@ class Session:
 def client_id(stage: Stage[Any, Any], home: Home) -> str:
     """What a worker's consumer is called in the group of a stage, and since when it lives."""
     return f"{stage.name}-{home.worker}{kafka.BORN}{home.born}"
-
-
-def now_ms() -> int:
-    """The worker's clock."""
-    return time.time_ns() // 1_000_000
 
 
 def committed_offsets(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:

@@ -149,6 +149,7 @@ def absorb(
     """The task's state with the tail of its input read again, as far as that is still there.
 
     Raises:
+        OutOfStep: a message of the tail cannot be used any more.
         Retake: the broker did not answer in time.
         KafkaException: it refuses.
     """
@@ -164,7 +165,13 @@ def absorb(
     decode, state = stage.again or stage.decode, task.state
     for at, stretch in tails(stage, stable, task).items():
         for batch in _batches(read(stable, {at: stretch}), stage.batch):
-            state = stage.absorb(policy, state, decode(codec, batch, moment).inputs, moment)
+            try:
+                state = stage.absorb(policy, state, decode(codec, batch, moment).inputs, moment)
+            except ValueError as error:
+                raise OutOfStep(
+                    f"{stage.name}[{task.partition}] cannot have its state again: {error}; start "
+                    f"the version that wrote it, or run `llmopt reset {stage.name}`"
+                ) from error
     return state
 
 

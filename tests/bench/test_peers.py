@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
+import sys
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from bench import drain_peers
 from bench.drain_peers import OURS, RATIOS, WARM_PEER, Results
+from bench.line import measured
 from bench.peers import install
 from bench.peers.check import Sums, Verdict, Window, judge
+from bench.peers.faust_peer import took
 from bench.peers.run import Cost, Peer, Ran, Sample, cost, progress
 from bench.peers.summary import Progress, add, empty, key_of, shown
 from infra.errors import InstallFailed, MissingTool
@@ -145,6 +152,55 @@ def test_ratios_are_of_medians_and_a_missing_peer_meets_no_bar() -> None:
     assert {WARM_PEER: 2.0, "Faust table": 40.0} == results.vs()
     assert [True, True, False, False] == [each.line()["ok"] for each in results.bars()]
     assert 1 + len(RATIOS) == len(results.bars())
+
+
+def test_where_the_peer_of_a_claim_is_missing_the_line_says_so_and_the_bench_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = {OURS: [Cost(100.0, 2, 1)], "Faust table": [Cost(1.0, 9, 1)]}
+
+    assert 1 == ended(Results(ours, missing={WARM_PEER: "no javac"}), monkeypatch)
+    told = capsys.readouterr()
+    line = json.loads(told.out)
+    said = "not measured: Kafka Streams did not run to its end here"
+
+    assert (None, False, {WARM_PEER: "no javac"}) == (line["value"], line["ok"], line["missing"])
+    assert [said, said, "100 × Faust table"] == [
+        measured(each, "{:g}".format) for each in (line, *line["also"][:2])
+    ]
+    assert "Kafka Streams is missing: no javac" in told.err
+
+
+def test_a_missing_peer_fails_the_bench_though_no_bar_is_about_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    costs = {name: [Cost(1.0, 9, 1)] for name in (WARM_PEER, *RATIOS)}
+    costs[OURS] = [Cost(100.0, 2, 1)]
+
+    assert 0 == ended(Results(costs), monkeypatch)
+    assert 1 == ended(Results(costs, missing={"Arroyo raw": "it took 5 of 10"}), monkeypatch)
+    assert "Arroyo raw is missing: it took 5 of 10" in capsys.readouterr().err
+
+
+def ended(results: Results, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How the bench ends when that is what came out."""
+    monkeypatch.setattr(drain_peers, "servers", lambda **_: nullcontext())
+    monkeypatch.setattr(drain_peers, "contest", lambda *_: results)
+    monkeypatch.setattr(sys, "argv", ["drain-peers"])
+    with pytest.raises(SystemExit) as end:
+        drain_peers.main()
+    return int(end.value.code or 0)
+
+
+def test_faust_without_a_table_hands_over_what_an_event_is_two_minutes_younger_than() -> None:
+    kept: dict[str, dict[int, Any]] = {}
+    times = [5, 5, 6, 7, 9]
+    over = [took(kept, {**EVENT, "timestamp": at * MINUTE}) for at in times]
+
+    assert [[], [], [], [(5, 2)], [(6, 1), (7, 1)]] == [
+        [(start // MINUTE, summary["count"]) for _, start, summary in each] for each in over
+    ]
+    assert [9 * MINUTE] == list(kept[key_of(EVENT)])
 
 
 def test_what_is_installed_is_kept_until_it_is_to_be_made_of_something_else(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.topics import ENRICHED
 from schemas.window import MINUTE, EnrichedWindow, MetricSummary, WindowAggregate
-from streams.cli import home
+from streams.clock import now_ms
 
 pytestmark = pytest.mark.integration
 
@@ -47,7 +47,7 @@ def window(endpoint: str, end: int, requests: int, **changes: Any) -> EnrichedWi
 
 def test_windows_are_shown_newest_first_each_in_its_newest_revision(llmopt: Any) -> None:
     endpoint = secrets.token_hex(4)
-    now = home.now() // MINUTE * MINUTE
+    now = now_ms() // MINUTE * MINUTE
     key = {"model": "gpt-4o", "provider": "openai", "config_version": "v1", "cohort": "stable"}
     for each in (
         window(endpoint, now - MINUTE, 4),

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.windows import summary
 from processors.actuate import policy as actuate
 from processors.actuate.rollout import NEXT
 from processors.actuate.step import fresh, step
 from processors.actuate.version import versioned
-from processors.sketch import buckets
 from schemas.config import LlmConfig, ScopeConfig
 from schemas.decision import Action, Decision
 from schemas.flow import Input, Moment
@@ -29,8 +29,6 @@ from schemas.topics import CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED, Topic
 from schemas.window import (
     MINUTE,
     EnrichedWindow,
-    Histogram,
-    MetricSummary,
     WindowAggregate,
 )
 from streams import kafka
@@ -150,24 +148,6 @@ def window(
     )
     cost = found["cost_usd"].sum
     return EnrichedWindow(window=aggregate, cost_usd=cost, cost_per_request_usd=cost / requests)
-
-
-def summary(values: np.ndarray, unit: int) -> MetricSummary:
-    places, counts = np.unique(buckets(np.rint(values * unit).astype(np.int64)), return_counts=True)
-    p50, p90, p95, p99 = (float(q) for q in np.quantile(values, (0.5, 0.9, 0.95, 0.99)))
-    return MetricSummary(
-        count=len(values),
-        sum=float(values.sum()),
-        mean=float(values.mean()),
-        min=float(values.min()),
-        max=float(values.max()),
-        stddev=float(values.std(ddof=1)),
-        p50=p50,
-        p90=p90,
-        p95=p95,
-        p99=p99,
-        histogram=Histogram(tuple(places.tolist()), tuple(counts.tolist())),
-    )
 
 
 def decided(scope: str) -> Record:

@@ -182,7 +182,7 @@ def test_a_stopped_follower_leaves_its_group(settings: Settings) -> None:
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers})
 
     def members() -> int:
-        return len(admin.describe_consumer_groups([GROUP])[GROUP].result(10).members)
+        return len(kafka.group(admin, GROUP).members)
 
     with following(settings):
         assert eventually(lambda: members() == 1)

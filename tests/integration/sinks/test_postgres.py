@@ -227,3 +227,16 @@ def test_a_lost_connection_is_replaced_at_the_next_write(
 def test_a_database_that_does_not_answer_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         Postgres("postgresql://nobody@127.0.0.1:1/none").positions()
+
+
+def test_rows_are_staged_as_they_are_kept(
+    dsn: str, postgres: Postgres, batch: Make, window: Window
+) -> None:
+    postgres.write(batch(window(0, 1, 1)))
+    asked = "SELECT reloptions FROM pg_class WHERE relname = %s"
+    with psycopg.connect(dsn) as connection:
+        kept, staged = (
+            connection.execute(asked, [n]).fetchone() for n in ("windows", "new_windows")
+        )
+
+    assert (["toast_tuple_target=8160"],) == kept == staged

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import NewTopic
 
 from infra.environment import Environment
 from schemas.codec import Codec
+from schemas.metric import MetricEvent
 from schemas.rollout import Deployment
-from schemas.topics import ANOMALIES, DEPLOYMENTS, TOPICS, Topic, changelog, journal
+from schemas.topics import ANOMALIES, DEPLOYMENTS, METRICS, TOPICS, Topic, changelog, journal
+from schemas.window import MINUTE
 from streams import kafka
 from streams.app import DEFECT
 from streams.exactly_once.reading import end_of, read
@@ -135,3 +140,80 @@ def test_an_agent_that_crashed_gets_its_batch_again_and_still_obeys_sigterm(
     assert "as told" in (tmp_path / "worker.log").read_text()
     ids = sorted(each.id for each in written(cluster, codec, ANOMALIES))
     assert ["a/e|1", "a/e|2", "crash/e|1"] == ids
+
+
+def test_an_agent_without_a_table_loses_its_open_windows_when_it_is_killed(
+    cluster: Environment, codec: Codec, tmp_path: Path
+) -> None:
+    # Faust commits what was read; what was made of it is in memory alone.
+    admin = kafka.admin(cluster.bootstrap_servers)
+    for made in admin.create_topics([NewTopic(f"test.{n}", 1) for n in ("in", "out")]).values():
+        made.result(10)
+    event = MetricEvent(
+        timestamp=0, service="s", endpoint="e", model="m", provider="p", latency_ms=1.0,
+        tokens_input=1, tokens_output=1,
+    )  # fmt: skip
+    producer = kafka.producer(cluster.bootstrap_servers, compression_type="none")  # it has no lz4
+
+    def write(at: int, times: int) -> None:
+        value = codec.encode(METRICS, replace(event, timestamp=at))
+        for _ in range(times):
+            producer.produce("test.in", value=value)
+        assert 0 == producer.flush(10)
+
+    write(MINUTE, 50)
+    before = agent(cluster, tmp_path, "before")
+    committed = until_committed(cluster, "before", 50)
+    before.kill()
+    before.wait(10)
+    # Instead of the minute for which Faust's dead member would be waited for.
+    asked = ConsumerGroupTopicPartitions("after", committed)
+    admin.alter_consumer_group_offsets([asked])["after"].result(10)
+    write(MINUTE, 30)
+    write(5 * MINUTE, 1)
+    after = agent(cluster, tmp_path, "after")
+    try:
+        until_committed(cluster, "after", 81)
+    finally:
+        after.kill()
+        after.wait(10)
+    reader = kafka.consumer(cluster.bootstrap_servers, "test.traps", enable_partition_eof=True)
+    try:
+        at = ("test.out", 0)
+        rows = [json.loads(each.value()) for each in read(reader, {at: end_of(reader, at)})]
+    finally:
+        reader.close()
+
+    assert [(MINUTE, 30)] == [(row["start"], row["count"]) for row in rows]  # of 80
+
+
+def agent(cluster: Environment, folder: Path, group: str) -> subprocess.Popen[bytes]:
+    """The bench's agent of Faust that keeps windows in its own memory."""
+    given = {
+        "brokers": cluster.bootstrap_servers,
+        "topic": "test.in",
+        "output": "test.out",
+        "group": group,
+        "folder": str(folder / group),
+        "events": "81",
+        "partitions": "1",
+    }
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
+    command = [sys.executable, "-m", "bench.peers.faust_peer", "--windowed", "--own-memory"]
+    with (folder / f"{group}.log").open("wb") as log:
+        return subprocess.Popen([*command, *words], stdout=log, stderr=log)
+
+
+def until_committed(cluster: Environment, group: str, offset: int) -> list[TopicPartition]:
+    """The offsets of *group* once it has committed so many."""
+    reader = kafka.consumer(cluster.bootstrap_servers, group)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            found = reader.committed([TopicPartition("test.in", 0)], timeout=30)
+            if found[0].offset >= offset:
+                return list(found)
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    finally:
+        reader.close()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from bench.windows import summary
 from processors.actuate.policy import ActuatePolicy
 from processors.actuate.state import ActuateState, ScopeState
 from processors.actuate.step import step
 from processors.actuate.version import versioned
-from processors.sketch import buckets
 from schemas.catalog import Catalog, Constraints, Model, Step, Strategy
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig, ScopeConfig
@@ -27,8 +26,6 @@ from schemas.window import (
     MINUTE,
     SIZES,
     EnrichedWindow,
-    Histogram,
-    MetricSummary,
     WindowAggregate,
 )
 
@@ -54,26 +51,6 @@ CATALOG = Catalog(
     strategies={s.name: s for s in (BALANCED, AT_ONCE)},
     constraints={"*": Constraints(max_changes_per_day=50, min_minutes_between_changes=0.0)},
 )
-
-
-def summary(values: Sequence[float], unit: int) -> MetricSummary:
-    """The summary of *values*, histogram included."""
-    x = np.asarray(values, dtype=float)
-    found, counts = np.unique(buckets(np.rint(x * unit).astype(np.int64)), return_counts=True)
-    quantiles = [float(np.quantile(x, q)) for q in (0.5, 0.9, 0.95, 0.99)]
-    return MetricSummary(
-        count=len(x),
-        sum=float(x.sum()),
-        mean=float(x.mean()),
-        min=float(x.min()),
-        max=float(x.max()),
-        stddev=float(x.std(ddof=1)) if len(x) > 1 else 0.0,
-        p50=quantiles[0],
-        p90=quantiles[1],
-        p95=quantiles[2],
-        p99=quantiles[3],
-        histogram=Histogram(tuple(found.tolist()), tuple(counts.tolist())),
-    )
 
 
 def row(

@@ -19,7 +19,7 @@ from processors.collect import (
     step,
 )
 from processors.collect.reading import Read as Batch
-from processors.collect.refused import BLOCK, Refused, among, noted
+from processors.refused import BLOCK, Refused, among, noted
 from schemas.columns import Decoded, EventColumns, Rejected
 from schemas.decode import together
 from schemas.errors import Reason
@@ -94,7 +94,7 @@ def test_each_offset_is_remembered_on_its_own(
 ) -> None:
     refused: Refused = {}
     for batch in batches:
-        refused = noted(refused, [refusing(sorted(batch))], {})
+        refused = noted(refused, {TOPIC: np.array(sorted(batch))}, {})
     told = {offset for batch in batches for offset in batch}
     asked = np.arange(start, start + length)
 

@@ -32,6 +32,8 @@ from schemas.window import MINUTE, SIZES, WindowAggregate
 MOMENT = Moment(now=1, seed=1, epoch=1, partition=3, partitions=4)
 HASTY = MergePolicy(grace_ms=0, max_pieces=3)
 Streaming = Callable[..., tuple[list[Input], list[EventColumns]]]
+Making = Callable[..., EventColumns]
+Telling = Callable[..., Input]
 hoppings = st.builds(
     lambda hop, times: Hopping("hop", hop * times * MINUTE, hop * MINUTE),
     st.sampled_from([1, 2, 5, 7, 15, 60]),
@@ -290,11 +292,12 @@ def test_a_catalog_that_changes_midway_begins_windows_where_minutes_are_open(
     assert {n: content(w) for n, w in expected.items() if w.window != other.name} == {
         name: row for name, row in rows.items() if row.window != other.name
     }
-    # What is not declared any more stays as it was when it was forgotten.
+    # What is not declared any more is closed as it was when it was forgotten.
     for name, row in rows.items():
         if row.window == other.name:
             assert row.start < max(ended_at, 1)
             assert name in expected or isinstance(other, Session)
+            assert row.closed
     assert {span.name: since} == task.state.mark.declared
     assert task.emits == dying.emits
     assert {name.split("|")[0] for name in task.entries} <= {
@@ -302,6 +305,39 @@ def test_a_catalog_that_changes_midway_begins_windows_where_minutes_are_open(
         span.name,
         *map(str, SIZES.values()),
     }
+
+
+def test_sessions_that_are_open_when_their_declaration_goes_are_closed_and_counted(
+    make_events: Making, make_partial: Telling
+) -> None:
+    start, visits = 28_401_120 * MINUTE, Session("visits", 5 * MINUTE, 240 * MINUTE)
+    scopes = [("shop", name, "m", "p", "", "") for name in ("over", "open")]
+    told = [(start, scopes[:1]), (start + 20 * MINUTE, scopes[1:]), (start + 22 * MINUTE, scopes)]
+    with_, without = (replace(HASTY, grace_ms=60 * MINUTE, windows=w) for w in ((visits,), ()))
+    task = Task()
+    for i, (at, keys) in enumerate(told):
+        found = make_events([at] * 40, i, tuple(keys[-1:]))
+        task.take(with_, [make_partial(i, watermark=at + MINUTE, found=found)])
+    before = {row.record_id: row for row in task.rows if row.window == visits.name}
+    first = len(task.emits)
+    removed = step(without, task.state, [make_partial(3, watermark=told[-1][0] + MINUTE)], MOMENT)
+    task.take(without, [make_partial(3, watermark=told[-1][0] + MINUTE)])
+    now = [row for row in task.rows[first:] if row.window == visits.name]
+
+    assert [("shop/over", True), ("shop/open", False)] == [
+        (row.scope, row.closed) for row in before.values() if row.pooled
+    ]
+    assert [
+        replace(row, closed=True, revision=row.revision + 1)
+        for row in before.values()
+        if row.scope == "shop/open"
+    ] == now
+    assert [False, True] == [row.pooled for row in now]
+    assert (1, 1) == (removed.counts["undeclared"], removed.counts["windows"])
+    assert not [name for name in task.entries if name.startswith("visits")]
+    again = step(without, task.state, [make_partial(4, watermark=told[-1][0] + MINUTE)], MOMENT)
+
+    assert (0, ()) == (again.counts["undeclared"], again.emits)
 
 
 @given(shape=shapes, both=st.tuples(hoppings, sessions), limit=st.sampled_from([1, 2, 3]))

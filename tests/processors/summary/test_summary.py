@@ -18,6 +18,7 @@ from processors.summary.table import (
     KINDS,
     LIMB,
     ROW,
+    TYPES,
     WIDTH,
     M,
     Summary,
@@ -123,7 +124,7 @@ def spell(summary: Summary, i: int) -> dict[str, object]:
         "extremes": [tuple(each) for each in one.extremes[0].tolist()],
         "cells": cells,
         "failures": {
-            one.error_types[code % CELL]: count
+            one.error_types[code % TYPES]: count
             for code, count in zip(one.failures.tolist(), one.failure_counts.tolist(), strict=True)
         },
         "units": set(one.units.tolist()),
@@ -301,6 +302,43 @@ def test_error_types_beyond_the_limit_become_one() -> None:
         assert len(each.failures) == len(found)
         assert OTHER in found
     assert 2 * n == sum(two.failure_counts)
+
+
+def failing(rows: int, each: int) -> EventColumns:
+    """Events that fail, each in its own way: so many in each of so many rows."""
+    n = rows * each
+    return replace(
+        columns([1] * n),
+        key=np.arange(n) // each,
+        keys=tuple(key_named(i) for i in range(rows)),
+        error_type=np.arange(n),
+        error_types=tuple(f"{i % each:05d} of row {i // each:02d}" for i in range(n)),
+    )
+
+
+def test_more_error_types_than_a_partial_has_room_for_are_all_told_apart() -> None:
+    found = failing(rows=20, each=KINDS)
+    half = np.arange(len(found)) % 2 == 0
+    whole = combine([summarize(found)])
+    halves = combine([summarize(found, half), summarize(found, ~half)])
+    sent = [pack(each, source=0, sources=1, watermark=None) for each in pieces(whole)]
+
+    assert len(whole.error_types) == 20 * KINDS > CELL
+    assert {1} == set(whole.failure_counts.tolist())
+    assert bits(whole) == bits(halves) == bits(combine([unpack(each) for each in sent]))
+    assert max(len(each.error_types) for each in sent) < CELL / 2
+    with pytest.raises(ValueError, match="81920 error types do not fit into a partial"):
+        pack(whole, source=0, sources=1, watermark=None)
+
+
+def test_what_a_row_tells_apart_does_not_depend_on_the_rows_beside_it() -> None:
+    found = failing(rows=20, each=KINDS + 1)
+    whole = combine([summarize(found)])
+    for row in range(20):
+        alone = combine([summarize(found, found.key == row)])
+
+        assert (KINDS + 1, 1) == (len(alone.error_types), spell(alone, 0)["failures"][OTHER])
+        assert spell(alone, 0) == spell(whole, whole.keys.index(alone.keys[0]))
 
 
 @given(events(span=3), st.integers(0, 1 << 30), st.integers(1, 5))

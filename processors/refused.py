@@ -8,15 +8,14 @@ repair, would be a repetition.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from processors.collect.reading import Read
 from processors.summary.table import Ints
 
-__all__ = ["BLOCK", "Refused", "among", "noted"]
+__all__ = ["BLOCK", "Refused", "among", "changes", "noted"]
 
 BLOCK = 1_024  # offsets of one entry
 PREFIX = "refused|"
@@ -24,19 +23,14 @@ PREFIX = "refused|"
 Refused = Mapping[str, bytes]  # name of a block -> its bits
 
 
-def noted(refused: Refused, batch: Sequence[Read], tail: Mapping[str, int]) -> Refused:
-    """The blocks with the rejected messages of *batch*, as far back as the *tail* goes.
+def noted(refused: Refused, told: Mapping[str, Ints], tail: Mapping[str, int]) -> Refused:
+    """The blocks with the refused messages of a batch, as far back as the *tail* goes.
 
     Args:
         refused: The blocks so far.
-        batch: What was read.
+        told: Topic → the offsets of those that were refused now, if there were any.
         tail: Topic → the first offset that is ever read again.
     """
-    told = {
-        read.topic: read.offsets[[each.message for each in read.decoded.rejected]]
-        for read in batch
-        if read.decoded.rejected
-    }
     if not (refused or told):
         return refused
     found = {name: bits for name, bits in refused.items() if _end(name) > tail.get(_topic(name), 0)}
@@ -57,6 +51,12 @@ def among(refused: Refused, topic: str, offsets: Ints) -> npt.NDArray[np.bool_]:
                 here = slice(*np.searchsorted(offsets, [block * BLOCK, (block + 1) * BLOCK]))
                 found[here] = _bits(refused[name])[offsets[here] % BLOCK]
     return found
+
+
+def changes(before: Refused, after: Refused) -> dict[str, bytes | None]:
+    """The blocks that are other ones now; None for those that are gone."""
+    gone: dict[str, bytes | None] = dict.fromkeys(sorted(before.keys() - after.keys()))
+    return gone | {name: bits for name, bits in after.items() if bits != before.get(name)}
 
 
 def _blocks(topic: str, offsets: Ints) -> Iterator[tuple[int, str]]:
