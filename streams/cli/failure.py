@@ -37,6 +37,8 @@ def explained(error: Exception) -> Failure | None:
         return Failure(str(error), USAGE)
     if "KafkaException" in kinds:
         return Failure(_kafka(error))
+    if "KafkaConnectionError" in kinds:  # aiokafka's, which Faust starts with
+        return Failure(_nobody())
     if "RegistryUnavailable" in kinds:
         hint = "Start one with `make up` or set LLMOPT_SCHEMA_REGISTRY_URL."
         return Failure(f"{_sentence(str(error))} {hint}")
@@ -48,20 +50,24 @@ def explained(error: Exception) -> Failure | None:
 def _kafka(error: Exception) -> str:
     from confluent_kafka import KafkaError  # noqa: PLC0415  # loaded already, or there is no error
 
-    from streams.settings import current  # noqa: PLC0415  # the same
-
     cause = error.args[0] if error.args else None
     if not isinstance(cause, KafkaError):
         return f"Kafka: {error}"
     away = ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_TIMED_OUT", "_RESOLVE", "_TIMED_OUT_QUEUE")
     if cause.name() in away:
-        return (
-            f"No Kafka broker answers at {current().bootstrap_servers}: "
-            "start one with `make up` or set LLMOPT_BOOTSTRAP_SERVERS."
-        )
+        return _nobody()
     if cause.name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"):
         return "A topic is missing: run `llmopt topics apply` first."
     return f"Kafka refuses: {_sentence(cause.str())}"
+
+
+def _nobody() -> str:
+    from streams.settings import current  # noqa: PLC0415  # loaded already, or there is no error
+
+    return (
+        f"No Kafka broker answers at {current().bootstrap_servers}: "
+        "start one with `make up` or set LLMOPT_BOOTSTRAP_SERVERS."
+    )
 
 
 def _sentence(text: str) -> str:

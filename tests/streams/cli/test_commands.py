@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError
 from click.testing import CliRunner
 
 from streams.cli import COMMANDS, main
@@ -160,6 +162,17 @@ def test_the_topics_are_listed_for_people() -> None:
 def test_a_defect_keeps_its_traceback() -> None:
     assert explained(ZeroDivisionError()) is None
     assert explained(KeyError("x")) is None
+
+
+async def test_a_broker_that_is_gone_when_faust_starts_is_one_sentence_too() -> None:
+    client = AIOKafkaClient(bootstrap_servers="127.0.0.1:1")
+
+    with pytest.raises(KafkaConnectionError) as raised:
+        await client.bootstrap()
+
+    failure = explained(raised.value)
+    assert failure is not None
+    assert failure.message.startswith("No Kafka broker answers at ")
 
 
 def test_asking_for_help_imports_nothing_heavy() -> None:
