@@ -195,7 +195,7 @@ class Past:
 
     def __init__(self, grace: int) -> None:
         self.grace = grace  # ms
-        self.known = np.zeros(0, np.uint64)  # ascending
+        self.known: list[npt.NDArray[np.uint64]] = []  # each ascending, longer than the next
         self.newest = 0  # ms
 
     def keep(self, columns: EventColumns, floor: Ints) -> npt.NDArray[np.bool_]:
@@ -203,16 +203,29 @@ class Past:
         if not len(columns):
             return np.zeros(0, np.bool_)
         ids, first, which = np.unique(columns.identity, return_index=True, return_inverse=True)
-        new = ~np.isin(ids, self.known, kind="sort")
+        new = self._learnt(ids)
         # The events of a batch share one identity, and are not repetitions of each other.
         once: npt.NDArray[np.bool_] = np.equal(columns.identity, 0)
         once |= new[which] & (columns.message == columns.message[first][which])
         reached = np.maximum.accumulate(np.where(once, columns.timestamp, 0))
         low = np.maximum(np.maximum(reached, self.newest) - self.grace, floor)
-        self.known = np.sort(np.concatenate([self.known, ids[new]]))
         self.newest = max(self.newest, int(reached[-1]))
         once &= columns.timestamp >= low
         return once
+
+    def _learnt(self, ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Which of *ids*, that ascend, were not known; from now on they are."""
+        new = np.ones(len(ids), np.bool_)
+        for run in self.known:
+            places = np.searchsorted(run, ids)
+            new &= run[np.minimum(places, len(run) - 1)] != ids
+        if new.any():
+            self.known.append(ids[new])
+        # So there are few of them, and each identity is moved a few times only.
+        while len(self.known) > 1 and len(self.known[-2]) < 2 * len(self.known[-1]):
+            last, before = self.known.pop(), self.known.pop()
+            self.known.append(np.sort(np.concatenate([before, last]), kind="stable"))
+        return new
 
 
 def reached(closed: Iterable[WindowAggregate]) -> Callable[[str], int]:
