@@ -23,8 +23,6 @@ FINAL: Mapping[int, str] = {  # what a repetition meets again -> what to do
     KafkaError.INVALID_TIMESTAMP: "give the topic that is named message.timestamp.type=CreateTime",
     KafkaError.POLICY_VIOLATION: "a policy of the brokers forbids it; change the policy",
     KafkaError.TOPIC_EXCEPTION: "the brokers do not take a topic of that name",
-    KafkaError._UNKNOWN_PARTITION: PARTITIONS,
-    KafkaError._UNKNOWN_TOPIC: PARTITIONS,
     KafkaError.TOPIC_AUTHORIZATION_FAILED: RIGHTS,
     KafkaError.GROUP_AUTHORIZATION_FAILED: RIGHTS,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: RIGHTS,
@@ -35,6 +33,12 @@ FINAL: Mapping[int, str] = {  # what a repetition meets again -> what to do
     KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT: VERSIONS,
     KafkaError.UNSUPPORTED_COMPRESSION_TYPE: VERSIONS,
     KafkaError._UNSUPPORTED_FEATURE: VERSIONS,
+}
+# A client that has just been connected, or whose brokers come back, says so of topics that are
+# there until it has heard of them again.
+UNHEARD_OF: Mapping[int, str] = {
+    KafkaError._UNKNOWN_PARTITION: PARTITIONS,
+    KafkaError._UNKNOWN_TOPIC: PARTITIONS,
 }
 FENCED = frozenset(
     {KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}
@@ -78,6 +82,9 @@ def lost(
     for each in (*undelivered, error.args[0]):
         if each.code() in FINAL:
             return StepFailed(f"{doing}: {each.str()} ({each.name()}): {FINAL[each.code()]}")
+        if each.code() in UNHEARD_OF:
+            said = f"{doing}: {each.str()} ({each.name()}): {UNHEARD_OF[each.code()]}"
+            return Retake(said, each.code())
     first = undelivered[0] if undelivered else error.args[0]
     said = f"{doing}: {first}"
     if error.args[0].code() in FENCED:

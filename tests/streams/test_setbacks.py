@@ -103,7 +103,6 @@ def test_a_broker_that_is_away_is_waited_for_however_long(code: int) -> None:
         (KafkaError.MSG_SIZE_TOO_LARGE, "raise max.message.bytes"),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, "grant the worker's user the right"),
         (KafkaError.INVALID_RECORD, "llmopt topics show"),
-        (KafkaError._UNKNOWN_PARTITION, "llmopt topics apply"),
         (KafkaError.INVALID_TRANSACTION_TIMEOUT, "change that setting"),
     ],
 )
@@ -127,9 +126,29 @@ def test_a_lost_producer_is_told_from_other_losses(code: int) -> None:
 
 def test_the_reason_of_an_undelivered_record_counts_more_than_that_there_is_one() -> None:
     general = raised(KafkaError._INCONSISTENT)
-    found = lost("committing", general, [KafkaError(KafkaError._UNKNOWN_PARTITION)])
+    found = lost("committing", general, [KafkaError(KafkaError.INVALID_RECORD)])
 
     assert StepFailed is type(found)
+    assert "INVALID_RECORD" in str(found)
+
+
+@pytest.mark.parametrize("code", [KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC])
+def test_a_topic_that_a_client_has_not_heard_of_yet_ends_the_worker_only_if_it_stays_so(
+    code: int,
+) -> None:
+    before = setbacks()
+    for _ in range(ALIKE - 1):
+        before.note(lost("joining detect", raised(code)), 0.0, {0: 7})
+    with pytest.raises(StepFailed, match=r"llmopt topics apply.*10 times in a row"):
+        before.note(lost("joining detect", raised(code)), 0.0, {0: 7})
+
+
+def test_a_record_for_a_partition_that_is_not_there_is_told_by_its_own_name() -> None:
+    general = raised(KafkaError._INCONSISTENT)
+    found = lost("committing", general, [KafkaError(KafkaError._UNKNOWN_PARTITION)])
+
+    assert isinstance(found, Retake)
+    assert KafkaError._UNKNOWN_PARTITION == found.code
     assert "_UNKNOWN_PARTITION" in str(found)
 
 
