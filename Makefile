@@ -19,7 +19,7 @@ $(STAMP): requirements.lock pyproject.toml clients/python/pyproject.toml $(wildc
 	  echo "Python 3.11 is needed, which '$(PYTHON)' is not: install it, or name it as in 'make setup PYTHON=/path/to/python3.11'." >&2; exit 1; }
 	@echo "Setting up .venv with the locked dependencies (about a minute) ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . -e clients/python
 	@touch $(STAMP)
 
