@@ -20,9 +20,10 @@ from typing import Any
 from infra.postgres.server import Postgres
 from infra.service import Service
 from tests.integration.pipeline.clocks import Clocks
+from tests.integration.pipeline.exits import Exit, listens, log_of
 from tests.integration.pipeline.slow_registry import Door
 
-SHORT, LONG = 45.0, 2_400.0  # seconds, in which there are as many of each kind as KINDS says
+SHORT, LONG = 45.0, 1_200.0  # seconds, in which there are as many of each kind as KINDS says
 # What the producer takes if nobody kills it.
 SECONDS = float(os.environ.get("CHAOS_SECONDS") or SHORT)
 KINDS = {
@@ -36,12 +37,23 @@ KINDS = {
     "clock": (3, 24),
     "disk": (1, 4),
 }
+# Of a run that is LONG, whatever KINDS says.
+LEAST = {"worker": 100, "broker": 20, "postgres": 10, "rebalance": 50}
+RESTARTED = 1.0  # seconds after which a supervisor starts again who has ended by himself
 PAUSED = (7.0, 12.0)  # seconds, longer than a session lasts without its worker
 JUMPED = (5.0, 20.0)  # seconds until a clock is right again
 TROUBLED = (4.0, 10.0)  # seconds for which the registry is slow, wrong or silent
 SLOW = (0.5, 4.0)  # seconds until a slow registry answers
 HOUR = 3_600.0
 HALTS_WITHIN = 60.0  # seconds in which a broker that cannot write must have ended
+
+
+@dataclass(frozen=True, slots=True)
+class Leaver:
+    """A worker that was asked to leave."""
+
+    process: subprocess.Popen[bytes]
+    listened: bool
 
 
 @dataclass
@@ -54,18 +66,19 @@ class Chaos:
     plan: dict[str, Any]
     clocks: Clocks
     door: Door
-    exits: list[int] = field(default_factory=list)
+    exits: list[Exit] = field(default_factory=list)  # of all but those that were killed
     done: Counter[str] = field(default_factory=Counter)
     born: int = 2
     producer: subprocess.Popen[bytes] | None = None
     paused: dict[str, tuple[int, float]] = field(default_factory=dict)  # pid, until when
     jumped: dict[str, tuple[int, float]] = field(default_factory=dict)  # the same
     troubled: float = 0.0  # until when the registry is
+    outages: list[tuple[float, float]] = field(default_factory=list)  # of the broker
+    ended: dict[str, float] = field(default_factory=dict)  # until when they are not started again
     standing: int | None = None  # process of the registry while it stands still
     coming: dict[str, Future[str]] = field(default_factory=dict)  # services that are being started
     gone: set[str] = field(default_factory=set)  # names that are free again
-    leaving: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    left: list[int] = field(default_factory=list)  # how those have ended
+    leaving: dict[str, Leaver] = field(default_factory=dict)
     beside: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, "chaos"))
 
     def produce(self) -> None:
@@ -112,11 +125,13 @@ class Chaos:
             return ""
 
         def again() -> str:
-            began = time.monotonic()
+            began = time.time()
             end(service)
-            ended = time.monotonic()
+            ended = time.time()
             service.start(120.0)
-            now = time.monotonic()
+            now = time.time()
+            if service is self.pipeline.cluster.broker:
+                self.outages.append((began, now))
             return f"ended after {ended - began:.1f} s, back {now - ended:.1f} s later"
 
         self.coming[service.name] = self.beside.submit(again)
@@ -150,9 +165,16 @@ class Chaos:
 
     def _worker(self) -> str:
         workers = self.pipeline.workers
-        killed = self.chance.choice(sorted(workers.running))
+        if not (alive := [n for n, each in workers.running.items() if each.poll() is None]):
+            return ""
+        killed = self.chance.choice(sorted(alive))
+        process = workers.running[killed]
         self._forget(killed)
         workers.kill(killed)
+        if process.returncode != -signal.SIGKILL:  # it ended just before
+            self._note(killed, process.returncode)
+            self.ended[killed] = time.monotonic() + RESTARTED
+            return ""
         # Half come back under their name, half as a stranger who must wait for the old one.
         name = killed if self.chance.random() < 0.5 else self._other()
         if name != killed:
@@ -192,8 +214,9 @@ class Chaos:
             return ""
         name = self.chance.choice(awake)
         self._forget(name)
-        self.leaving[name] = workers.running.pop(name)
-        self.leaving[name].terminate()
+        process = workers.running.pop(name)
+        self.leaving[name] = Leaver(process, process.poll() is None and listens(process.pid))
+        process.terminate()
         return f"{name} leaves"
 
     def _awake(self) -> list[str]:
@@ -219,17 +242,35 @@ class Chaos:
         for name, coming in list(self.coming.items()):
             if coming.done():
                 self.tell(f"{name} {self.coming.pop(name).result()}")
-        for name, leaving in list(self.leaving.items()):
-            if (status := leaving.poll()) is not None:
-                self.left.append(status)
+        for name, leaver in list(self.leaving.items()):
+            if leaver.process.poll() is not None:
                 self.gone.add(name)
-                del self.leaving[name]
+                self._left(name)
         for name, worker in list(workers.running.items()):
             if (status := worker.poll()) is not None:
-                self.exits.append(status)
+                del workers.running[name]
                 self._forget(name)
-                self.tell(f"{name} has ended with {status}; started again")
+                self._note(name, status)
+                self.ended[name] = time.monotonic() + RESTARTED
+                self.tell(f"{name} has ended with {status}; it is started again")
+        for name, until in list(self.ended.items()):
+            if time.monotonic() >= until:
+                del self.ended[name]
                 workers.start(name)
+
+    def all_left(self) -> None:
+        """Wait for those who were asked to leave."""
+        for name, leaver in list(self.leaving.items()):
+            leaver.process.wait(60)
+            self._left(name)
+
+    def _left(self, name: str) -> None:
+        leaver = self.leaving.pop(name)
+        self._note(name, leaver.process.returncode, told=True, listened=leaver.listened)
+
+    def _note(self, name: str, status: int, *, told: bool = False, listened: bool = True) -> None:
+        log = log_of(self.pipeline.folder / f"{name}.log")
+        self.exits.append(Exit(name, status, time.time(), log, told, listened))
 
     def _let_go(self, now: float) -> None:
         """Who was paused or moved for long enough is no more."""
@@ -270,6 +311,14 @@ class Chaos:
         self.producer.kill()
         self.producer.wait(10)
 
+    def was_done(self, takeovers: int) -> None:
+        """All that was planned, and in a run of LONG seconds at least what is promised."""
+        assert planned() <= self.done
+        share = min(1.0, SECONDS / LONG)
+        seen = {**self.done, "takeovers": takeovers}
+        least = {**LEAST, "takeovers": LEAST["rebalance"]}
+        assert {} == {kind: seen[kind] for kind, n in least.items() if seen[kind] < n * share}
+
 
 def fill(service: Service) -> None:
     """No file of a server takes a byte more, as on a full disk, until it has ended; it must."""
@@ -286,10 +335,12 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def planned() -> Counter[str]:
+    """How often each kind of thing is done, from outside of this run's chance."""
+    part = max(0.0, (SECONDS - SHORT) / (LONG - SHORT))
+    return Counter({kind: few + round((many - few) * part) for kind, (few, many) in KINDS.items()})
+
+
 def acts(chance: random.Random) -> list[tuple[float, str]]:
     """What is done when, in shares of the run."""
-    part = min(1.0, max(0.0, (SECONDS - SHORT) / (LONG - SHORT)))
-    counts = {kind: few + round((many - few) * part) for kind, (few, many) in KINDS.items()}
-    return sorted(
-        (chance.uniform(0.05, 0.95), kind) for kind, count in counts.items() for _ in range(count)
-    )
+    return sorted((chance.uniform(0.05, 0.95), kind) for kind in planned().elements())
