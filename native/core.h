@@ -19,6 +19,37 @@ int span_of(PyObject *value, Span *found);
 /* A writable or readable buffer of items of 8 bytes (or 1), at least `items` of them. */
 int column_of(PyObject *array, size_t items, size_t width, int writable, Py_buffer *found);
 
+/* Avro data that is being read. */
+typedef struct {
+    const uint8_t *at, *end;
+} Cursor;
+
+/* A zigzag number in its shortest form. */
+static inline int number(Cursor *c, int64_t *found)
+{
+    uint64_t value = 0;
+    int shift = 0;
+
+    for (;;) {
+        uint8_t byte;
+        if (c->at == c->end)
+            return 0;
+        byte = *c->at++;
+        if (shift == 63 && byte > 1)
+            return 0;
+        value |= (uint64_t)(byte & 127) << shift;
+        if (byte < 128) {
+            if (byte == 0 && shift > 0)
+                return 0;
+            *found = (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+            return 1;
+        }
+        shift += 7;
+        if (shift > 63)
+            return 0;
+    }
+}
+
 /* messages.c */
 typedef struct {
     size_t users;
@@ -49,7 +80,16 @@ extern const char read_events_doc[];
 
 /* sums.c */
 PyObject *counted(PyObject *module, PyObject *arguments);
+PyObject *tallied(PyObject *module, PyObject *arguments);
 PyObject *merged(PyObject *module, PyObject *arguments);
-extern const char counted_doc[], merged_doc[];
+extern const char counted_doc[], tallied_doc[], merged_doc[];
+
+/* keys.c */
+PyObject *read_keys(PyObject *module, PyObject *arguments);
+extern const char read_keys_doc[];
+
+/* datum.c */
+PyObject *datum(PyObject *module, PyObject *arguments);
+extern const char datum_doc[];
 
 #endif

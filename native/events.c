@@ -25,37 +25,7 @@ enum { LATENCY, TTFT, INPUT, OUTPUT, TOTAL, CACHED, COST, QUALITY, METRICS };
 #define LARGEST 1048576     /* schemas.decode.LARGEST */
 #define FRAME 5
 
-typedef struct {
-    const uint8_t *at, *end;
-} Cursor;
-
 /* ---- Avro ---- */
-
-/* A zigzag number in its shortest form. */
-static inline int number(Cursor *c, int64_t *found)
-{
-    uint64_t value = 0;
-    int shift = 0;
-
-    for (;;) {
-        uint8_t byte;
-        if (c->at == c->end)
-            return 0;
-        byte = *c->at++;
-        if (shift == 63 && byte > 1)
-            return 0;
-        value |= (uint64_t)(byte & 127) << shift;
-        if (byte < 128) {
-            if (byte == 0 && shift > 0)
-                return 0;
-            *found = (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
-            return 1;
-        }
-        shift += 7;
-        if (shift > 63)
-            return 0;
-    }
-}
 
 static inline int within(Cursor *c, int64_t most, int64_t *found)
 {

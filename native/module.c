@@ -32,6 +32,9 @@ int column_of(PyObject *array, size_t items, size_t width, int writable, Py_buff
 static PyMethodDef methods[] = {
     {"read_events", read_events, METH_VARARGS, read_events_doc},
     {"counted", counted, METH_VARARGS, counted_doc},
+    {"tallied", tallied, METH_VARARGS, tallied_doc},
+    {"read_keys", read_keys, METH_VARARGS, read_keys_doc},
+    {"datum", datum, METH_VARARGS, datum_doc},
     {"merged", merged, METH_VARARGS, merged_doc},
     {"split", split, METH_O, split_doc},
     {"places", places, METH_VARARGS, places_doc},

@@ -75,6 +75,79 @@ failed:
     return NULL;
 }
 
+/* The same of codes with counts, which move along. Whether they end in the spare arrays. */
+static int sorted_pairs(int64_t *codes, int64_t *counts, int64_t *spare_codes,
+                        int64_t *spare_counts, size_t n, uint64_t most)
+{
+    int there = 0;
+
+    for (int shift = 0; shift < 64 && most >> shift; shift += DIGIT, there = !there) {
+        size_t places[DIGITS] = {0}, at = 0;
+        const int64_t *from = there ? spare_codes : codes, *with = there ? spare_counts : counts;
+        int64_t *to = there ? codes : spare_codes, *along = there ? counts : spare_counts;
+
+        for (size_t i = 0; i < n; i++)
+            places[(uint64_t)from[i] >> shift & (DIGITS - 1)]++;
+        for (size_t digit = 0; digit < DIGITS; digit++) {
+            size_t here = places[digit];
+            places[digit] = at;
+            at += here;
+        }
+        for (size_t i = 0; i < n; i++) {
+            size_t place = places[(uint64_t)from[i] >> shift & (DIGITS - 1)]++;
+            to[place] = from[i];
+            along[place] = with[i];
+        }
+    }
+    return there;
+}
+
+const char tallied_doc[] =
+    "tallied(codes, counts, found, sums) -> n\n\n"
+    "Fill found with each of the codes (int64, not negative) once, ascending, and sums with the sum\n"
+    "of its counts; all are as long as the codes. Codes and counts are lost.";
+
+PyObject *tallied(PyObject *module, PyObject *arguments)
+{
+    PyObject *arrays[4];
+    Py_buffer views[4];
+    int64_t *columns[4];
+    size_t n, kinds = 0;
+    int opened = 0;
+    uint64_t most = 0;
+
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OOOO", &arrays[0], &arrays[1], &arrays[2], &arrays[3]))
+        return NULL;
+    for (; opened < 4; opened++) {
+        if (column_of(arrays[opened], opened ? (size_t)views[0].len / 8 : 0, 8, 1,
+                      &views[opened]) < 0)
+            goto failed;
+        columns[opened] = views[opened].buf;
+    }
+    n = (size_t)views[0].len / 8;
+    Py_BEGIN_ALLOW_THREADS
+    for (size_t i = 0; i < n; i++)
+        most |= (uint64_t)columns[0][i];
+    int there = sorted_pairs(columns[0], columns[1], columns[2], columns[3], n, most);
+    const int64_t *codes = columns[there ? 2 : 0], *counts = columns[there ? 3 : 1];
+    for (size_t i = 0; i < n; kinds++) { /* in place, for kinds is at most i */
+        int64_t code = codes[i], sum = 0;
+        for (; i < n && codes[i] == code; i++)
+            sum += counts[i];
+        columns[2][kinds] = code;
+        columns[3][kinds] = sum;
+    }
+    Py_END_ALLOW_THREADS
+    for (int i = 0; i < 4; i++)
+        PyBuffer_Release(&views[i]);
+    return PyLong_FromSize_t(kinds);
+failed:
+    while (opened > 0)
+        PyBuffer_Release(&views[--opened]);
+    return NULL;
+}
+
 const char merged_doc[] =
     "merged(a, b, found): fill found with all of a and b, uint64, each ascending, in ascending order.";
 

@@ -1,21 +1,29 @@
-"""Values as Avro data: a function for each type of the contract, put together once per record."""
+"""Values as Avro data, by a plan for each record: in C where it was built, else by functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache, partial
 from operator import attrgetter
 from struct import Struct
 from typing import Any
 
+import native
 from schemas import avsc
 from schemas.metrictable import MetricRow
 
-__all__ = ["writer"]
+__all__ = ["plainly", "plan", "writer"]
 
 Write = Callable[[Any], bytes]
 
 END = b"\0"  # of an array or a map
+
+
+LONG, STRING, BYTES, BOOLEAN, DOUBLE, OPTIONAL, ARRAY, MAP, RECORD = range(9)  # as in datum.c
+Plan = list[Any]
+"""A kind, then what it is made of: plans; for a RECORD the names of its fields and their plans. A
+record that holds itself is a list that does."""
 
 
 @cache
@@ -29,33 +37,68 @@ def writer(record: type) -> Write:
     Raises:
         ValueError: There is no writer for a type in the record's schema.
     """
-    return _of(avsc.schema(record), {})
+    found = plan(record)
+    return _of(found, {}) if native.core is None else partial(native.core.datum, found)
 
 
-def _of(kind: Any, named: dict[str, Write]) -> Write:  # an Avro type
-    write: Write
+def plan(record: type) -> Plan:
+    """How a *record* of the contract is written.
+
+    Raises:
+        ValueError: There is no plan for a type in the record's schema.
+    """
+    return _plan(avsc.schema(record), {})
+
+
+def plainly(record: type) -> Write:
+    """The writer in Python, which is what `writer` is where nothing was built."""
+    return _of(plan(record), {})
+
+
+def _plan(kind: Any, named: dict[str, Plan]) -> Plan:  # an Avro type
     match kind:
         case ["null", some]:
-            write = _optional(_of(some, named))
+            return [OPTIONAL, _plan(some, named)]
         case {"type": "array", "items": items}:
-            write = _array(_of(items, named))
+            return [ARRAY, _plan(items, named)]
         case {"type": "map", "values": values}:
-            write = _map(_of(values, named))
+            return [MAP, _plan(values, named), MetricRow]
         case {"type": "record", "name": name, "fields": fields}:
-            named[name] = lambda value: named[name](value)  # noqa: PLW0108  # it may hold itself
-            write = named[name] = _record(fields, named)
+            found: Plan = [RECORD]
+            named[name] = found
+            names = tuple(sys.intern(field["name"]) for field in fields)
+            found += [names, tuple(_plan(field["type"], named) for field in fields)]
+            return found
         case str() if kind in PLAIN:
-            write = PLAIN[kind]
+            return [PLAIN[kind]]
         case str() if kind in named:
-            write = named[kind]
+            return named[kind]
         case _:
             raise ValueError(f"Nothing writes {kind!r}: let schemas/datum.py, or use another type.")
-    return write
 
 
-def _record(fields: list[Any], named: dict[str, Write]) -> Write:
-    get = attrgetter(*(field["name"] for field in fields))
-    writes = [_of(field["type"], named) for field in fields]
+def _of(plan: Plan, known: dict[int, Write]) -> Write:
+    kind, *parts = plan
+    match kind:
+        case _ if kind in WRITES:
+            return WRITES[kind]
+        case _ if kind == OPTIONAL:
+            return _optional(_of(parts[0], known))
+        case _ if kind == ARRAY:
+            return _array(_of(parts[0], known))
+        case _ if kind == MAP:
+            return _map(_of(parts[0], known))
+        case _:
+            at = id(plan)
+            if at not in known:
+                known[at] = lambda value: known[at](value)  # noqa: PLW0108  # it may hold itself
+                names, plans = parts
+                known[at] = _record(names, [_of(each, known) for each in plans])
+            return known[at]
+
+
+def _record(names: Sequence[str], writes: Sequence[Write]) -> Write:
+    get = attrgetter(*names)
     if len(writes) == 1:
         return lambda value: writes[0](get(value))
     return lambda value: b"".join([write(each) for write, each in zip(writes, get(value))])  # noqa: B905  # strict costs a tenth
@@ -124,11 +167,18 @@ def _digits(value: int) -> bytes:
 SHORT = [_digits(zigzag >> 1 ^ -(zigzag & 1)) for zigzag in range(1 << 14)]  # of one byte or two
 
 
-PLAIN: Mapping[str, Write] = {
-    "boolean": _boolean,
-    "int": _long,
-    "long": _long,
-    "double": Struct("<d").pack,
-    "string": _string,
-    "bytes": _bytes,
+PLAIN = {
+    "boolean": BOOLEAN,
+    "int": LONG,
+    "long": LONG,
+    "double": DOUBLE,
+    "string": STRING,
+    "bytes": BYTES,
+}
+WRITES: Mapping[int, Write] = {
+    BOOLEAN: _boolean,
+    LONG: _long,
+    DOUBLE: Struct("<d").pack,
+    STRING: _string,
+    BYTES: _bytes,
 }

@@ -11,9 +11,11 @@ from processors.merge.policy import MergePolicy
 from processors.merge.state import MergeMark, MergeState, Source, boundary
 from processors.merge.window import Window, admit
 from processors.refused import among, noted
+from processors.summary.check import check
 from processors.summary.combine import combine
 from processors.summary.pack import unpack
 from processors.summary.table import COUNT, Summary, by_start, select
+from schemas.errors import Undecodable
 from schemas.flow import Input, Moment
 from schemas.partial import METRICS, Key, Partial
 from schemas.topics import PARTIALS
@@ -79,7 +81,8 @@ def absorb(
     """Read partials again that were committed before, from the tail on: let their rows wait.
 
     Rows that were taken into a window since then are in it already. A partial that was refused then
-    is left out, whether or not it can be used now.
+    is left out, whether or not it can be used now; the others are not judged again, but for those
+    of which it was not noted yet.
 
     Raises:
         ValueError: One that was added up then cannot be used now.
@@ -90,9 +93,10 @@ def absorb(
     for each, left in zip(inputs, refused.tolist(), strict=True):
         if left:
             continue
+        older = state.mark.noted is None or each.offset < state.mark.noted
+        if older and not _usable(policy, each.value, moment):
+            continue
         if each.value is None:
-            if state.mark.noted is None or each.offset < state.mark.noted:
-                continue
             raise ValueError(f"the partial at offset {each.offset} was added up and is unreadable")
         rows, _ = _to_come(state.mark.final, unpack(each.value))
         if closed is not None and each.offset <= state.mark.taken:
@@ -100,6 +104,16 @@ def absorb(
             rows = combine(kept)
         found.append((each.offset, rows))
     return _with(policy, state, found, moment)
+
+
+def _usable(policy: MergePolicy, partial: Partial | None, moment: Moment) -> bool:
+    if partial is None:
+        return False
+    try:
+        check(partial, moment.partition, moment.partitions, moment.now, policy.sources)
+    except Undecodable:
+        return False
+    return True
 
 
 def _to_come(final: int | None, rows: Summary) -> tuple[Summary, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from processors.summary.check import SOURCES
 from schemas.span import Span, problem
 
 __all__ = ["MergePolicy"]
@@ -20,6 +21,7 @@ class MergePolicy:
     grace_ms: int = 600_000  # how long a window can be revised after its end
     max_live_keys: int = 100_000  # distinct keys of one window; the rest share one
     max_pieces: int = 32  # summaries of open minutes that may wait before they are added up
+    sources: int = SOURCES  # partitions of `collect`, at most
     windows: tuple[Span, ...] = ()  # those that are declared beside the ones of fixed lengths
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from processors.summary.counted import tallied
 from processors.summary.kinds import bounded, indexed
 from processors.summary.table import CELL, HIGH, LIMB, LOW, ROW, TYPES, Ints, Summary, empty, spans
 from schemas.scope import ALL
@@ -80,15 +81,10 @@ def carry(moments: Ints) -> Ints:
 
 
 def tally(codes: Ints, counts: Ints) -> tuple[Ints, Ints]:
-    """Each code once, ascending, with the sum of its counts."""
+    """Each code once, ascending, with the sum of its counts; both arrays are lost."""
     if (codes[1:] > codes[:-1]).all():
         return codes, counts
-    order = np.argsort(codes, kind="stable")  # merges what ascends in parts
-    codes = codes[order]
-    new = np.ones(len(codes), np.bool_)
-    np.not_equal(codes[1:], codes[:-1], out=new[1:])
-    first = np.flatnonzero(new)
-    return codes[first], np.add.reduceat(counts[order], first)
+    return tallied(codes, counts)
 
 
 def _gather(

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 import native
 
-__all__ = ["counted", "merged"]
+__all__ = ["counted", "merged", "tallied"]
 
 Ints = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.uint64]
@@ -26,6 +26,23 @@ def counted(codes: Ints) -> tuple[Ints, Ints]:
     codes = np.sort(codes)
     first = np.flatnonzero(np.diff(codes, prepend=-1))
     return codes[first], np.diff(first, append=len(codes))
+
+
+def tallied(codes: Ints, counts: Ints) -> tuple[Ints, Ints]:
+    """Each code once, ascending, with the sum of its counts.
+
+    Args:
+        codes: Not negative; a contiguous array of the caller's own, which is lost.
+        counts: One for each code; the same.
+    """
+    if native.core is not None:
+        found, sums = np.empty((2, len(codes)), np.int64)
+        kinds = native.core.tallied(codes, counts, found, sums)
+        return found[:kinds].copy(), sums[:kinds].copy()
+    order = np.argsort(codes, kind="stable")  # merges what ascends in parts
+    codes = codes[order]
+    first = np.flatnonzero(np.diff(codes, prepend=-1))
+    return codes[first], np.add.reduceat(counts[order], first)
 
 
 def merged(a: Ids, b: Ids) -> Ids:

@@ -38,7 +38,16 @@ def decode(
     def fits(message: Message, told: Partial) -> None:
         check(told, message.partition(), moment.partitions, message.timestamp()[1], sources)
 
-    read = one_by_one(codec, messages, moment, check=fits)
+    return _all_told(one_by_one(codec, messages, moment, check=fits), messages)
+
+
+def again(codec: Codec, messages: Sequence[Message], moment: Moment) -> Read:
+    """The same without a look at what they hold: what could be used is remembered, not judged."""
+    return _all_told(one_by_one(codec, messages, moment), messages)
+
+
+def _all_told(read: Read, messages: Sequence[Message]) -> Read:
+    """An input for each of the messages, without a value for those that were not read."""
     if not read.dead:
         return read
     taken = {each.offset: each for each in read.inputs}
@@ -51,7 +60,11 @@ def stage(settings: Settings) -> Stage[MergePolicy, MergeState]:
 
     def policy(catalog: Catalog) -> MergePolicy:
         spans = sorted(map(span, catalog.windows.values()), key=attrgetter("name"))
-        return MergePolicy(grace_ms=settings.window_grace_ms, windows=tuple(spans))
+        return MergePolicy(
+            grace_ms=settings.window_grace_ms,
+            sources=settings.partitions_ingest,
+            windows=tuple(spans),
+        )
 
     return Stage(
         name="merge",
@@ -62,6 +75,7 @@ def stage(settings: Settings) -> Stage[MergePolicy, MergeState]:
         fresh=fresh,
         restore=restore,
         absorb=absorb,
+        again=again,
         entry=ENTRY,
         batch=500,
         catalog=True,

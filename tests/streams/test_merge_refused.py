@@ -65,6 +65,18 @@ def partial(offset: int, events: int, *, sources: int = 1, watermark: int = STAR
     )
 
 
+def unreadable(offset: int) -> Message:
+    """What no version can read."""
+    return Message(
+        topic=PARTIALS.name,
+        partition=0,
+        offset=offset,
+        value=b"\0no data",
+        headers=[],
+        timestamp=(1, START + MINUTE),
+    )
+
+
 class Worker:
     """Steps through a log, and keeps what its changelog holds."""
 
@@ -137,12 +149,22 @@ def test_a_refused_partial_that_nobody_redrives_is_not_counted_whoever_reads_it_
 
 
 def test_a_partial_that_was_taken_is_not_lost_to_a_version_that_cannot_read_it() -> None:
+    log = [partial(0, 1), partial(1, 10)]
+    first = Worker(WIDE)
+    first.take(*log)
+    log[1] = unreadable(1)
+
+    with pytest.raises(OutOfStep, match=r"merge\[0\] .*offset 1 was added up.*llmopt reset merge"):
+        first.successor(WIDE, log)
+
+
+def test_a_partial_that_was_taken_counts_for_a_version_that_would_refuse_it() -> None:
     log = [partial(0, 1), partial(1, 10, sources=2)]
     first = Worker(WIDE)
     first.take(*log)
+    second = first.successor(NARROW, log)
 
-    with pytest.raises(OutOfStep, match=r"merge\[0\] .*offset 1 was added up.*llmopt reset merge"):
-        first.successor(NARROW, log)
+    assert 11 == sum(each.counters[:, 0].sum() for each in second.state.pending)
 
 
 def test_a_state_from_before_refusals_were_remembered_is_taken_over() -> None:

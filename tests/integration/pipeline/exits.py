@@ -10,6 +10,7 @@ from pathlib import Path
 from streams.app import STUCK
 
 AWAY = "llmopt: No Kafka broker answers at "  # at the end of a log
+UNCLOSED = "Unclosed AIOKafkaProducer"  # what the collector of garbage may still say after that
 HUNG = "a commit has not ended within"
 PATIENCE = 60.0  # seconds after an outage for which a worker that starts may still be without one
 TAIL = 4_096  # bytes of a log
@@ -48,7 +49,7 @@ def explained(one: Exit, outages: Sequence[tuple[float, float]]) -> str:
         one: How it ended.
         outages: From when to when there was no broker, seconds since the epoch.
     """
-    lines = one.log.splitlines() or [""]
+    lines = [line for line in one.log.splitlines() if UNCLOSED not in line] or [""]
     match one.status:
         case 0 if one.told:
             return "left in order"

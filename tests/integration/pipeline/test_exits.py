@@ -9,7 +9,15 @@ import sys
 import pytest
 
 from streams.app import DEFECT, NAMED_TWICE, OUT_OF_STEP, STUCK
-from tests.integration.pipeline.exits import AWAY, HUNG, Exit, explained, listens, unexplained
+from tests.integration.pipeline.exits import (
+    AWAY,
+    HUNG,
+    UNCLOSED,
+    Exit,
+    explained,
+    listens,
+    unexplained,
+)
 
 OUTAGES = [(100.0, 110.0), (500.0, 505.0)]
 NOBODY = f'{{"event": "[^App]: Starting..."}}\n{AWAY}127.0.0.1:1: start one.\n'
@@ -26,6 +34,7 @@ def one(status: int, log: str = "", *, told: bool = False, heard: bool = True) -
         one(0, told=True),
         one(1, NOBODY),
         one(1, NOBODY, told=True),
+        one(1, f'{NOBODY}{{"event": "{UNCLOSED}\\nproducer: <...>"}}\n'),
         one(STUCK, f'{{"why": "{HUNG} 60 s: []"}}\n'),
         one(-signal.SIGTERM, told=True, heard=False),
     ],

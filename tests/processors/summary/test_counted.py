@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import native
-from processors.summary.counted import counted, merged
+from processors.summary.counted import counted, merged, tallied
 
 
 @pytest.fixture(params=["C", "Python"], autouse=True, scope="module")
@@ -29,6 +29,18 @@ def test_codes_are_counted_the_same(codes: list[int]) -> None:
 
     for one, two in zip(expected, counted(np.array(codes, np.int64)), strict=True):
         assert one.tolist() == two.tolist()
+
+
+@given(st.lists(st.tuples(st.integers(0, 40) | st.integers(0, 2**62), st.integers(0, 2**40))))
+def test_counts_are_summed_the_same(pairs: list[tuple[int, int]]) -> None:
+    expected: dict[int, int] = {}
+    for code, count in pairs:
+        expected[code] = expected.get(code, 0) + count
+    codes, counts = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
+
+    found, sums = tallied(codes, counts)
+
+    assert sorted(expected.items()) == list(zip(found.tolist(), sums.tolist(), strict=True))
 
 
 @given(st.lists(st.integers(0, 2**64 - 1)), st.lists(st.integers(0, 2**64 - 1)))
