@@ -14,7 +14,8 @@ from schemas.errors import Undecodable
 from schemas.topics import Topic
 from streams import kafka
 from streams.exactly_once.errors import Retake
-from streams.exactly_once.reading import At, end_of, read
+from streams.exactly_once.reading import end_of, read
+from streams.exactly_once.split import At
 from streams.settings import Settings
 
 READER = "llmopt.cli"  # nothing is ever committed under it

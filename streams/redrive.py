@@ -10,7 +10,8 @@ from schemas.topics import Topic, dead_letters
 from streams import kafka
 from streams.clock import now_ms
 from streams.exactly_once.errors import Retake
-from streams.exactly_once.reading import At, end_of, read
+from streams.exactly_once.reading import end_of, read
+from streams.exactly_once.split import At
 from streams.letters import REDRIVEN, bare, opened
 from streams.reading import Unreachable
 from streams.settings import Settings

@@ -9,8 +9,7 @@ from itertools import chain
 import numpy as np
 from confluent_kafka import KafkaError, Message
 
-from streams.exactly_once.reading import At
-from streams.exactly_once.split import Split, split, timestamps
+from streams.exactly_once.split import At, Split, split, timestamps
 
 MOST_HELD = 100_000  # messages of one partition
 PATIENCE = 10.0  # seconds without a turn for anybody: the topic that is waited for is away

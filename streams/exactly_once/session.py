@@ -19,8 +19,7 @@ from streams.exactly_once.instep import InStep
 from streams.exactly_once.lost import lost
 from streams.exactly_once.mark import still_valid
 from streams.exactly_once.queue import queue_of
-from streams.exactly_once.reading import At
-from streams.exactly_once.split import split
+from streams.exactly_once.split import At, split
 from streams.exactly_once.stage import Stage
 from streams.exactly_once.takeover import take_over
 from streams.exactly_once.task import Task

@@ -16,7 +16,8 @@ from schemas.topics import Topic, changelog, snapshots
 from streams import kafka
 from streams.exactly_once.changelog import POSITION, value_of
 from streams.exactly_once.errors import Retake
-from streams.exactly_once.reading import At, end_of, offset_at, read
+from streams.exactly_once.reading import end_of, offset_at, read
+from streams.exactly_once.split import At
 from streams.exactly_once.stage import Stage
 
 PIECE = 1_000_000  # bytes of entries

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from confluent_kafka import Message
 
 import native
-from streams.exactly_once.reading import At
 
+At = tuple[str, int]  # a topic, and one of its partitions
 Ints = npt.NDArray[np.int64]
 offset = methodcaller("offset")
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import zlib
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -17,7 +16,7 @@ from schemas.topics import COMMANDS
 from streams import kafka
 from streams.exactly_once.changelog import Kept, restore
 from streams.exactly_once.errors import OutOfStep, Retake
-from streams.exactly_once.reading import end_of, read
+from streams.exactly_once.reading import end_of, runs
 from streams.exactly_once.stage import Stage
 from streams.exactly_once.task import Task
 
@@ -164,7 +163,7 @@ def absorb(
     )
     decode, state = stage.again or stage.decode, task.state
     for at, stretch in tails(stage, stable, task).items():
-        for batch in _batches(read(stable, {at: stretch}), stage.batch):
+        for batch in _batches(runs(stable, {at: stretch}), stage.batch):
             try:
                 state = stage.absorb(policy, state, decode(codec, batch, moment).inputs, moment)
             except ValueError as error:
@@ -188,6 +187,13 @@ def tails(
     return found
 
 
-def _batches(messages: Iterator[Message], size: int) -> Iterator[list[Message]]:
-    while batch := list(islice(messages, size)):
-        yield batch
+def _batches(found: Iterable[list[Message]], size: int) -> Iterator[list[Message]]:
+    """The messages in lists of *size*, however they came; the last may be shorter."""
+    waiting: list[Message] = []
+    for run in found:
+        waiting += run
+        while len(waiting) >= size:
+            yield waiting[:size]
+            del waiting[:size]
+    if waiting:
+        yield waiting

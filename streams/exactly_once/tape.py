@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from schemas.journal import Range
-from streams.exactly_once.reading import At, end_of, read
+from streams.exactly_once.reading import end_of, read
 from streams.exactly_once.recording import Incomparable, Recording
+from streams.exactly_once.split import At
 from streams.exactly_once.whole import WHOLE
 
 OUT = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})  # noqa: SLF001  # its public name

@@ -11,7 +11,9 @@ from confluent_kafka.admin import NewTopic
 
 from infra.environment import Environment
 from streams import kafka
+from streams.exactly_once import reading
 from streams.exactly_once.queue import queue_of
+from streams.exactly_once.reading import runs
 from streams.exactly_once.split import offsets, split
 
 pytestmark = pytest.mark.integration
@@ -153,3 +155,41 @@ def test_a_closed_queue_says_so(filled: Environment) -> None:
     with pytest.raises(RuntimeError, match="the queue is closed"):
         queue.lead(PLACES)
     consumer.close()
+
+
+class Leaking:
+    """A queue that has records come past it."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def lead(self, places: Any) -> None:
+        """Does nothing: all comes through the consumer."""
+
+    def consume(self, most: int, seconds: float) -> list[Any]:
+        """Waits until there is something to come past."""
+        time.sleep(min(seconds, 0.01) * (most > 0))
+        return []
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("way", ["queue", "consumer", "past the queue"])
+def test_stretches_are_read_to_their_ends_whichever_way_records_come(
+    filled: Environment, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaking = Leaking()
+    if way != "queue":
+        ways = {"consumer": None, "past the queue": leaking}
+        monkeypatch.setattr(reading, "queue_of", lambda _: ways[way])
+    # One ends before its last record, one behind its last record, at the marker.
+    stretches = {PLACES[0]: (7, 250), PLACES[1]: (EACH - 5, EACH + 1)}
+    consumer = reader(filled)
+    found: dict[tuple[str, int], list[int]] = {}
+    for run in runs(consumer, stretches, 30):
+        found.setdefault((run[0].topic(), run[0].partition()), []).extend(offsets(run).tolist())
+    consumer.close()
+
+    assert {PLACES[0]: list(range(7, 250)), PLACES[1]: list(range(EACH - 5, EACH))} == found
+    assert leaking.closed == (way == "past the queue")
