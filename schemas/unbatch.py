@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from schemas.avsc import Written
 from schemas.batch import COLUMNS, MetricBatch
-from schemas.codec import FRAME, read
+from schemas.batchdatum import quick
+from schemas.codec import FRAME, read, same
 from schemas.columns import ABSENT, NO_UNIT, Decoded, EventColumns, Ints, Rejected
 from schemas.errors import Reason, Undecodable
 from schemas.events import (
@@ -65,7 +67,7 @@ def unbatch(written: Written, values: Sequence[bytes], message: Ints, clock: Clo
     rejected: list[Rejected] = []
     for name, value in zip(message.tolist(), values, strict=True):
         try:
-            batch = read(written, MetricBatch, value, FRAME.size)
+            batch = _batch(written, value)
             inspect(batch)
         except Undecodable as error:
             rejected.append(Rejected(name, error.reason, error.detail))
@@ -73,6 +75,11 @@ def unbatch(written: Written, values: Sequence[bytes], message: Ints, clock: Clo
             batches.append(batch)
             kept.append(name)
     return _columns(batches, np.array(kept, np.int64), rejected, clock)
+
+
+def _batch(written: Written, value: bytes) -> Mapping[str, Any]:
+    found = quick(value, FRAME.size) if same(written, MetricBatch) else None
+    return read(written, MetricBatch, value, FRAME.size) if found is None else found
 
 
 def inspect(batch: Mapping[str, Any]) -> None:
@@ -104,23 +111,29 @@ def inspect(batch: Mapping[str, Any]) -> None:
 
 def _inspect_names(keys: Sequence[Sequence[str]], error_types: Sequence[str]) -> None:
     for key in keys:
-        if len(key) != len(DIMENSIONS):
-            raise Undecodable(Reason.BROKEN_BATCH, f"a key has {len(key)} parts")
-        for name, part in zip(DIMENSIONS, key, strict=True):
-            if not part and name in REQUIRED:
-                raise Undecodable(Reason.EMPTY_NAME, f"{name} is empty")
-            if len(part) > LONGEST:
-                detail = f"{name} has more than {LONGEST} characters"
-                raise Undecodable(Reason.TOO_LONG, detail)
-        why = reserved(*key)
-        if why is not None:
-            raise Undecodable(Reason.RESERVED_NAME, why)
+        fault = _fault(tuple(key))
+        if fault is not None:
+            raise Undecodable(*fault)
     for name in error_types:
         if not name:
             raise Undecodable(Reason.EMPTY_NAME, "error_type is empty")
         if len(name) > LENGTHS["error_type"]:
             detail = f"error_type has more than {LENGTHS['error_type']} characters"
             raise Undecodable(Reason.TOO_LONG, detail)
+
+
+@lru_cache(1 << 17)
+def _fault(key: tuple[str, ...]) -> tuple[Reason, str] | None:
+    """What is wrong with a key, if anything is."""
+    if len(key) != len(DIMENSIONS):
+        return Reason.BROKEN_BATCH, f"a key has {len(key)} parts"
+    for name, part in zip(DIMENSIONS, key, strict=True):
+        if not part and name in REQUIRED:
+            return Reason.EMPTY_NAME, f"{name} is empty"
+        if len(part) > LONGEST:
+            return Reason.TOO_LONG, f"{name} has more than {LONGEST} characters"
+    why = reserved(*key)
+    return None if why is None else (Reason.RESERVED_NAME, why)
 
 
 def _columns(
