@@ -1,4 +1,4 @@
-/* The keys of a partial, most of which have been read before. */
+/* The keys of a partial or a batch, most of which have been read before. */
 #include "core.h"
 
 #define NAMES 6

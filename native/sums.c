@@ -6,20 +6,62 @@
 #define DIGIT 11
 #define DIGITS (1 << DIGIT)
 
-/* Ascending, by counting sort of one digit after another from the least; `spare` is as long. */
-static int64_t *sorted(int64_t *codes, int64_t *spare, size_t n, uint64_t most)
+/* Where the codes with each value of a digit begin, once they are sorted by it. */
+static void begin(size_t *places, const int64_t *codes, size_t n, int shift)
 {
+    size_t at = 0;
+
+    memset(places, 0, DIGITS * sizeof *places);
+    for (size_t i = 0; i < n; i++)
+        places[(uint64_t)codes[i] >> shift & (DIGITS - 1)]++;
+    for (size_t digit = 0; digit < DIGITS; digit++) {
+        size_t here = places[digit];
+        places[digit] = at;
+        at += here;
+    }
+}
+
+/* The columns that a call gives, all writable and at least as long as the first, as views of which
+ * the caller is rid. -1 with an exception. */
+static int columns_of(PyObject *arguments, int columns, Py_buffer *views)
+{
+    int opened = 0;
+
+    if (PyTuple_GET_SIZE(arguments) != columns) {
+        PyErr_Format(PyExc_TypeError, "%d columns are wanted", columns);
+        return -1;
+    }
+    for (; opened < columns; opened++)
+        if (column_of(PyTuple_GET_ITEM(arguments, opened),
+                      opened ? (size_t)views[0].len / 8 : 0, 8, 1, &views[opened]) < 0)
+            goto failed;
+    return 0;
+failed:
+    while (opened > 0)
+        PyBuffer_Release(&views[--opened]);
+    return -1;
+}
+
+/* All bits that any of the codes has. */
+static uint64_t bits_of(const int64_t *codes, size_t n)
+{
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < n; i++)
+        most |= (uint64_t)codes[i];
+    return most;
+}
+
+/* Ascending, by counting sort of one digit after another from the least; `spare` is as long. */
+static int64_t *sorted(int64_t *codes, int64_t *spare, size_t n)
+{
+    uint64_t most = bits_of(codes, n);
+
     for (int shift = 0; shift < 64 && most >> shift; shift += DIGIT) {
-        size_t places[DIGITS] = {0}, at = 0;
+        size_t places[DIGITS];
         int64_t *other = spare;
 
-        for (size_t i = 0; i < n; i++)
-            places[(uint64_t)codes[i] >> shift & (DIGITS - 1)]++;
-        for (size_t digit = 0; digit < DIGITS; digit++) {
-            size_t here = places[digit];
-            places[digit] = at;
-            at += here;
-        }
+        begin(places, codes, n, shift);
         for (size_t i = 0; i < n; i++)
             spare[places[(uint64_t)codes[i] >> shift & (DIGITS - 1)]++] = codes[i];
         spare = codes;
@@ -35,28 +77,19 @@ const char counted_doc[] =
 
 PyObject *counted(PyObject *module, PyObject *arguments)
 {
-    PyObject *arrays[3];
     Py_buffer views[3];
     size_t n, kinds = 0;
-    int opened = 0;
-    uint64_t most = 0;
     int64_t *codes, *found, *counts;
 
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "OOO", &arrays[0], &arrays[1], &arrays[2]))
+    if (columns_of(arguments, 3, views) < 0)
         return NULL;
-    for (; opened < 3; opened++)
-        if (column_of(arrays[opened], opened ? (size_t)views[0].len / 8 : 0, 8, 1,
-                      &views[opened]) < 0)
-            goto failed;
     n = (size_t)views[0].len / 8;
     codes = views[0].buf;
     found = views[1].buf;
     counts = views[2].buf;
     Py_BEGIN_ALLOW_THREADS
-    for (size_t i = 0; i < n; i++)
-        most |= (uint64_t)codes[i];
-    codes = sorted(codes, found, n, most);
+    codes = sorted(codes, found, n);
     for (size_t i = 0; i < n; kinds++) { /* in place, for kinds is at most i */
         size_t from = i;
         int64_t code = codes[i];
@@ -69,30 +102,21 @@ PyObject *counted(PyObject *module, PyObject *arguments)
     for (int i = 0; i < 3; i++)
         PyBuffer_Release(&views[i]);
     return PyLong_FromSize_t(kinds);
-failed:
-    while (opened > 0)
-        PyBuffer_Release(&views[--opened]);
-    return NULL;
 }
 
 /* The same of codes with counts, which move along. Whether they end in the spare arrays. */
 static int sorted_pairs(int64_t *codes, int64_t *counts, int64_t *spare_codes,
-                        int64_t *spare_counts, size_t n, uint64_t most)
+                        int64_t *spare_counts, size_t n)
 {
+    uint64_t most = bits_of(codes, n);
     int there = 0;
 
     for (int shift = 0; shift < 64 && most >> shift; shift += DIGIT, there = !there) {
-        size_t places[DIGITS] = {0}, at = 0;
+        size_t places[DIGITS];
         const int64_t *from = there ? spare_codes : codes, *with = there ? spare_counts : counts;
         int64_t *to = there ? codes : spare_codes, *along = there ? counts : spare_counts;
 
-        for (size_t i = 0; i < n; i++)
-            places[(uint64_t)from[i] >> shift & (DIGITS - 1)]++;
-        for (size_t digit = 0; digit < DIGITS; digit++) {
-            size_t here = places[digit];
-            places[digit] = at;
-            at += here;
-        }
+        begin(places, from, n, shift);
         for (size_t i = 0; i < n; i++) {
             size_t place = places[(uint64_t)from[i] >> shift & (DIGITS - 1)]++;
             to[place] = from[i];
@@ -109,27 +133,18 @@ const char tallied_doc[] =
 
 PyObject *tallied(PyObject *module, PyObject *arguments)
 {
-    PyObject *arrays[4];
     Py_buffer views[4];
     int64_t *columns[4];
     size_t n, kinds = 0;
-    int opened = 0;
-    uint64_t most = 0;
 
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "OOOO", &arrays[0], &arrays[1], &arrays[2], &arrays[3]))
+    if (columns_of(arguments, 4, views) < 0)
         return NULL;
-    for (; opened < 4; opened++) {
-        if (column_of(arrays[opened], opened ? (size_t)views[0].len / 8 : 0, 8, 1,
-                      &views[opened]) < 0)
-            goto failed;
-        columns[opened] = views[opened].buf;
-    }
+    for (int i = 0; i < 4; i++)
+        columns[i] = views[i].buf;
     n = (size_t)views[0].len / 8;
     Py_BEGIN_ALLOW_THREADS
-    for (size_t i = 0; i < n; i++)
-        most |= (uint64_t)columns[0][i];
-    int there = sorted_pairs(columns[0], columns[1], columns[2], columns[3], n, most);
+    int there = sorted_pairs(columns[0], columns[1], columns[2], columns[3], n);
     const int64_t *codes = columns[there ? 2 : 0], *counts = columns[there ? 3 : 1];
     for (size_t i = 0; i < n; kinds++) { /* in place, for kinds is at most i */
         int64_t code = codes[i], sum = 0;
@@ -142,10 +157,6 @@ PyObject *tallied(PyObject *module, PyObject *arguments)
     for (int i = 0; i < 4; i++)
         PyBuffer_Release(&views[i]);
     return PyLong_FromSize_t(kinds);
-failed:
-    while (opened > 0)
-        PyBuffer_Release(&views[--opened]);
-    return NULL;
 }
 
 const char merged_doc[] =

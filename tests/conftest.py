@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import native
 from bench.windows import window  # noqa: F401  # one of `records`
 from infra.environment import BOOTSTRAP_SERVERS, Environment
 from schemas.anomaly import Anomaly, Severity
@@ -95,3 +96,14 @@ def environment() -> Iterator[Environment]:
             yield started
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["C", "Python"], scope="module")
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests of a module run with the loops in C, and with their twins in Python."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "Python":
+            patch.setattr(native, "core", None)
+        else:
+            assert native.core is not None, "it was not built: is there a compiler?"
+        yield

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import native
 from schemas import avsc
 from schemas.avsc import Written
 from schemas.batch import COLUMNS, MetricBatch
@@ -33,14 +32,7 @@ BATCH = st.builds(
 OURS = Written.of(1, avsc.ours(MetricBatch))
 
 
-@pytest.fixture(params=["C", "Python"], autouse=True, scope="module")
-def way(request: pytest.FixtureRequest) -> Any:
-    with pytest.MonkeyPatch.context() as patching:
-        if request.param == "Python":
-            patching.setattr(native, "core", None)
-        else:
-            assert native.core is not None, "it was not built: is there a compiler?"
-        yield
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def slowly(data: bytes) -> dict[str, Any] | None:

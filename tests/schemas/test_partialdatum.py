@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import native
 from schemas import codec as codecs
 from schemas.codec import FRAME, Codec
 from schemas.datum import writer
@@ -21,15 +19,7 @@ from schemas.partialdatum import quick
 from schemas.registry import LocalRegistry
 from schemas.topics import PARTIALS
 
-
-@pytest.fixture(params=["C", "Python"], autouse=True, scope="module")
-def way(request: pytest.FixtureRequest) -> Any:
-    with pytest.MonkeyPatch.context() as patching:
-        if request.param == "Python":
-            patching.setattr(native, "core", None)
-        else:
-            assert native.core is not None, "it was not built: is there a compiler?"
-        yield
+pytestmark = pytest.mark.usefixtures("way")
 
 
 CODEC = Codec(LocalRegistry())

@@ -71,3 +71,14 @@ def test_one_that_was_added_up_and_cannot_be_read_any_more_is_not_passed_over(
     older = replace(state, mark=replace(state.mark, noted=None))
 
     assert () == absorb(POLICY, older, [unreadable], MOMENT).pending
+
+
+def test_what_was_read_before_refusals_were_remembered_is_judged_again(taken: Input) -> None:
+    state = restore(held([taken]))
+    older = replace(state, mark=replace(state.mark, noted=None))
+    then = replace(MOMENT, now=START)
+    of_another = replace(taken, value=replace(taken.value, source=7, sources=9))
+
+    assert 1 == len(absorb(POLICY, older, [taken], then).pending)
+    assert () == absorb(replace(POLICY, sources=8), older, [of_another], then).pending
+    assert 1 == len(absorb(replace(POLICY, sources=8), state, [of_another], then).pending)

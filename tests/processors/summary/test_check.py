@@ -123,6 +123,7 @@ def widened(told: Partial) -> Partial:
         ({"keys": (("chat", "answer", "m", "p", "", ""),)}, Reason.OUT_OF_RANGE),
         ({"error_types": ("", "x")}, Reason.EMPTY_NAME),
         ({"error_types": ("x",)}, Reason.OUT_OF_RANGE),
+        ({"error_types": ("x" * 257, "y")}, Reason.TOO_LONG),
     ],
 )
 def test_names_and_sources_that_cannot_be_are_refused(
@@ -154,6 +155,7 @@ def test_a_scope_on_another_partition_than_its_own_is_refused() -> None:
         ("minute", -1, Reason.OUT_OF_RANGE),
         ("minute", NEVER, Reason.OUT_OF_RANGE),
         ("counters", -1, Reason.NEGATIVE),
+        ("counters", 1 << 60, Reason.OUT_OF_RANGE),
         ("moments", -1, Reason.NEGATIVE),
         ("cell_counts", 0, Reason.OUT_OF_RANGE),
         ("cell_counts", 1_000, Reason.INCONSISTENT),
@@ -170,6 +172,17 @@ def test_values_that_were_never_counted_are_refused(
     values[0] = value
 
     assert reason == refused(replace(told, **{column: values.tobytes()}))
+
+
+def test_moments_that_no_values_have_are_refused() -> None:
+    told = packed()
+    moments = np.frombuffer(told.moments, "<i8").reshape(-1, 4)
+    large, none = moments.copy(), moments.copy()
+    large[0, 3] = 1 << 36
+    none[np.flatnonzero(moments[:, 0] == 0)[0], 1] = 1
+
+    assert Reason.OUT_OF_RANGE == refused(replace(told, moments=large.tobytes()))
+    assert Reason.INCONSISTENT == refused(replace(told, moments=none.tobytes()))
 
 
 @given(

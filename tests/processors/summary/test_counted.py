@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,15 +10,7 @@ from hypothesis import strategies as st
 import native
 from processors.summary.counted import counted, merged, tallied
 
-
-@pytest.fixture(params=["C", "Python"], autouse=True, scope="module")
-def way(request: pytest.FixtureRequest) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "Python":
-            patch.setattr(native, "core", None)
-        else:
-            assert native.core is not None, "it was not built: is there a compiler?"
-        yield
+pytestmark = pytest.mark.usefixtures("way")
 
 
 @given(st.lists(st.integers(0, 40) | st.integers(0, 2**62), max_size=60))
