@@ -252,9 +252,22 @@ def blocks(
 
 
 def send(
-    servers: str, some: Sequence[Block], rate: float, seconds: float, most: float = math.inf
+    servers: str,
+    some: Sequence[Block],
+    rate: float,
+    seconds: float,
+    most: float = math.inf,
+    ago: int = 0,
 ) -> tuple[int, int]:
     """Send *rate* events a second for so many *seconds*, until *most* are sent, or until SIGTERM.
+
+    Args:
+        servers: Kafka.
+        some: What to send, again and again.
+        rate: Events a second.
+        seconds: How long, at most.
+        most: How many events, at most.
+        ago: How far behind the clock the events' time is, ms.
 
     Returns:
         How many there were, and how many of them were spoilt.
@@ -275,7 +288,7 @@ def send(
             producer.poll(0.002)
             continue
         block = some[turn % len(some)]
-        for key, value in block.at(now_ms(), turn):
+        for key, value in block.at(now_ms() - ago, turn):
             produce(METRICS.name, value, key)
         sent += block.events
         spoilt += block.spoilt
@@ -293,13 +306,16 @@ def send(
 @click.option("--keys", default=KEYS, show_default=True, help="How many (endpoint, model).")
 @click.option("--most", default=math.inf, help="How many events at most.")
 @click.option("--garbage", "share", default=0.0, help="Share that cannot be read.")
-def main(*, rate: float, seconds: float, form: str, keys: int, most: float, share: float) -> None:
+@click.option("--ago", default=0, help="How far behind the clock the events' time is, ms.")
+def main(
+    *, rate: float, seconds: float, form: str, keys: int, most: float, share: float, ago: int
+) -> None:
     """Send events to the cluster that the environment names; say how many there were."""
     settings = current()
     with RegistryClient(settings.schema_registry_url) as registry:
         codec = Codec(registry)
-        some = blocks(codec, events(now_ms(), keys), form, share)
-    sent, spoilt = send(settings.bootstrap_servers, some, rate, seconds, most)
+        some = blocks(codec, events(now_ms() - ago, keys), form, share)
+    sent, spoilt = send(settings.bootstrap_servers, some, rate, seconds, most, ago)
     print(json.dumps({"sent": sent, "spoilt": spoilt}), flush=True)
 
 

@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
 BORN = "@"  # in a consumer's client id, between the worker and when it was started
 LARGEST_MESSAGE = 100_000_000  # before compression; what a topic takes is the topic's to say
+WAITING = 131_072  # KiB that wait in a producer; a message that were larger would wait for ever
 
 
 class AtMostOncePer(logging.Filter):
@@ -83,6 +84,7 @@ def transactional_producer(
             "compression.type": "lz4",
             "message.max.bytes": LARGEST_MESSAGE,
             "queue.buffering.max.messages": 1_000_000,
+            "queue.buffering.max.kbytes": WAITING,
             "retry.backoff.ms": 5,
             "retry.backoff.max.ms": 100,
             "reconnect.backoff.max.ms": 1_000,

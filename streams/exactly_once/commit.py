@@ -7,6 +7,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -36,22 +37,18 @@ def commit(session: Session, works: Sequence[Work]) -> None:
         StepFailed: a work has no outcome, or Kafka will never take what was written.
     """
     stage = session.stage
-    kept = []
-    for work in works:
-        if work.outcome is None:
-            raise StepFailed(f"{stage.name}[{work.task.partition}] was not stepped")
-        out = records(stage.name, work.task.partition, work.outcome, work.read.dead, session.codec)
-        if out or work.ends != work.task.ends:
-            counts = counted(work.outcome, work.read.dead)
-            position = work.task.position(work.outcome, work.ends)
-            kept.append((work, work.outcome, counts, position, out))
+    kept = _kept(stage.name, works)
     if not kept:
         return
-    started = time.monotonic()
+    started, encoding = time.monotonic(), 0.0
     try:
-        session.producer.begin_transaction()
-        for work, _, counts, position, out in kept:
-            for record in (*out, *closing(session, work, counts, position, out)):
+        for work, left in kept:
+            began = time.monotonic()
+            written = _encoded(session, work, left)
+            encoding += time.monotonic() - began
+            if work is kept[0][0]:  # not before: a schema may have to be asked for
+                session.producer.begin_transaction()
+            for record in written:
                 produce(session, record, work.task.partition)
         session.producer.send_offsets_to_transaction(
             [
@@ -59,9 +56,9 @@ def commit(session: Session, works: Sequence[Work]) -> None:
                     topic.name,
                     work.task.partition,
                     work.ends[topic.name],
-                    mark(session.home.worker, position.epoch, position.sequence),
+                    mark(session.home.worker, left.position.epoch, left.position.sequence),
                 )
-                for work, _, _, position, _ in kept
+                for work, left in kept
                 for topic in stage.reads
             ],
             session.consumer.consumer_group_metadata(),
@@ -73,10 +70,48 @@ def commit(session: Session, works: Sequence[Work]) -> None:
         if isinstance(why, Fenced):
             why.newer = session.newer_namesake()
         raise why from error
-    metrics.observe("commit_seconds", time.monotonic() - started, stage=stage.name)
-    for work, outcome, counts, position, _ in kept:
-        work.task.advance(outcome, position)
-        metrics.count_outcome(stage.name, counts)
+    metrics.observe("commit_seconds", time.monotonic() - started - encoding, stage=stage.name)
+    for work, left in kept:
+        work.task.advance(left.state, left.position)
+        metrics.count_outcome(stage.name, left.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What stays of a step when its records are written."""
+
+    state: Any
+    counts: Mapping[str, int]
+    position: Position
+
+
+def _kept(stage: str, works: Sequence[Work]) -> list[tuple[Work, Left]]:
+    """The works that leave something to commit."""
+    kept = []
+    for work in works:
+        outcome = work.outcome
+        if outcome is None:
+            raise StepFailed(f"{stage}[{work.task.partition}] was not stepped")
+        writes = outcome.emits or outcome.changes or work.read.dead
+        if writes or work.ends != work.task.ends:
+            counts = counted(outcome, work.read.dead)
+            position = work.task.position(outcome, work.ends)
+            kept.append((work, Left(outcome.state, counts, position)))
+    return kept
+
+
+def _encoded(session: Session, work: Work, left: Left) -> list[Record]:
+    """All that a task writes, with its position and the journal's line; the outcome is let go.
+
+    A minute that closes writes tens of thousands of records, which are not to be held as values and
+    as bytes for all tasks at once.
+    """
+    stage, outcome = session.stage.name, work.outcome
+    work.outcome = None
+    if outcome is None:
+        raise StepFailed(f"{stage}[{work.task.partition}] was not stepped")
+    found = records(stage, work.task.partition, outcome, work.read.dead, session.codec)
+    return [*found, *closing(session, work, left.counts, left.position, found)]
 
 
 def _first(session: Session, error: KafkaException) -> KafkaException:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from native.core import Queue
 
 
+READ_AHEAD = 16_384  # KiB, of a stage that does not gather: windows, many and long at once
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     """Where a session works: the brokers, the worker's stable name, the topics' partitions."""
@@ -89,6 +92,7 @@ class Session:
                 heartbeat_interval_ms=min(500, home.session_timeout_ms // 6),
                 partition_assignment_strategy="range",
                 queued_min_messages=100_000 if stage.interval else 10_000,
+                queued_max_messages_kbytes=65_536 if stage.interval else READ_AHEAD,
                 enable_partition_eof=True,
                 client_id=client_id(stage, home),
             )

@@ -36,9 +36,9 @@ class Task:
             begins=self.begins,
         )
 
-    def advance(self, outcome: Outcome[Any], position: Position) -> None:
+    def advance(self, state: Any, position: Position) -> None:
         """The commit is done: take over what it wrote."""
-        self.state = outcome.state
+        self.state = state
         self.ends = dict(position.ends)
         self.sequence = position.sequence
         self.written = position.epoch
