@@ -69,7 +69,7 @@ class Untransacted:
     ) -> None:
         """Keep them until what they stand for is written."""
         del metadata, timeout
-        self.offsets = list(offsets)
+        self.offsets += offsets
 
     def commit_transaction(self, timeout: float) -> None:
         """Write what there is, then move the group's offsets.
@@ -80,7 +80,8 @@ class Untransacted:
         left = self.producer.flush(timeout)
         if left or self.failed or self.reader is None:
             raise KafkaException(KafkaError(KafkaError._FAIL, f"{left} left, {self.failed}"))  # noqa: SLF001  # its public name
-        self.reader.commit(offsets=self.offsets, asynchronous=False)
+        told, self.offsets = self.offsets, []
+        self.reader.commit(offsets=told, asynchronous=False)
 
     def abort_transaction(self, timeout: float) -> None:
         """There is nothing to take back."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import dataclasses
 import faulthandler
 import gc
@@ -17,6 +19,8 @@ from streams.stages import make
 from streams.store import Store
 
 GC_AFTER = (50_000, 10, 50)  # objects, and runs of the younger generations
+M_ARENA_MAX = -8  # of glibc's mallopt
+ARENAS = 2  # that malloc may have; its default of 8 a core keeps what each of them once needed
 STORE = "store"  # the stage that copies to Postgres; it runs beside the engine, not in it
 
 
@@ -44,6 +48,7 @@ def run(
         NotReady: topics are missing, or differ where they must not.
     """
     set_up(settings.log_level)
+    share_arenas()
     faulthandler.enable()  # a library that crashes says where
     if metrics_port is not None:
         metrics.serve(metrics_port)
@@ -59,6 +64,12 @@ def run(
     status = asyncio.run(work(settings, name, engine, store, tell))
     log.info("stopped", worker=name, status=status)
     return status
+
+
+def share_arenas() -> None:
+    """Let all threads allocate from the same few arenas, where malloc is glibc's."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 def at_width(settings: Settings) -> Settings:

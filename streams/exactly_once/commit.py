@@ -10,23 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 
 from schemas.flow import Emit, Outcome
 from schemas.journal import JournalRecord, Position, Range
 from schemas.topics import changelog, journal
 from streams import metrics
+from streams.exactly_once.ahead import PATIENCE, moves, offsets
 from streams.exactly_once.changelog import POSITION, entry
 from streams.exactly_once.errors import Fenced, StepFailed
 from streams.exactly_once.journal import Record, digests, home, records
 from streams.exactly_once.lost import lost
-from streams.exactly_once.mark import mark
 from streams.exactly_once.round import Work
 from streams.exactly_once.session import Session
 from streams.exactly_once.whole import WHOLE
 from streams.letters import REASON
-
-PATIENCE = 10.0  # seconds, of one call into the transaction
 
 
 def commit(session: Session, works: Sequence[Work]) -> None:
@@ -41,29 +39,25 @@ def commit(session: Session, works: Sequence[Work]) -> None:
     if not kept:
         return
     started, encoding = time.monotonic(), 0.0
+    sent = None if session.ahead is None else session.ahead.taken()
+    begun = sent is not None
     try:
         for work, left in kept:
             began = time.monotonic()
             written = _encoded(session, work, left)
             encoding += time.monotonic() - began
-            if work is kept[0][0]:  # not before: a schema may have to be asked for
+            if not begun:  # not before: a schema may have to be asked for
                 session.producer.begin_transaction()
+                begun = True
             for record in written:
                 produce(session, record, work.task.partition)
-        session.producer.send_offsets_to_transaction(
-            [
-                TopicPartition(
-                    topic.name,
-                    work.task.partition,
-                    work.ends[topic.name],
-                    mark(session.home.worker, left.position.epoch, left.position.sequence),
-                )
-                for work, left in kept
-                for topic in stage.reads
-            ],
-            session.consumer.consumer_group_metadata(),
-            PATIENCE,
-        )
+        if sent is not None:
+            sent.result()
+        late = [work for work, _ in kept if sent is None or not moves(work)]
+        if late:
+            session.producer.send_offsets_to_transaction(
+                offsets(session, late), session.consumer.consumer_group_metadata(), PATIENCE
+            )
         session.producer.commit_transaction(PATIENCE)
     except KafkaException as error:
         why = lost(f"committing {stage.name}", _first(session, error), session.undelivered)
@@ -93,7 +87,7 @@ def _kept(stage: str, works: Sequence[Work]) -> list[tuple[Work, Left]]:
         if outcome is None:
             raise StepFailed(f"{stage}[{work.task.partition}] was not stepped")
         writes = outcome.emits or outcome.changes or work.read.dead
-        if writes or work.ends != work.task.ends:
+        if writes or moves(work):
             counts = counted(outcome, work.read.dead)
             position = work.task.position(outcome, work.ends)
             kept.append((work, Left(outcome.state, counts, position)))

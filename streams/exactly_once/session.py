@@ -13,6 +13,7 @@ from schemas.codec import Codec
 from schemas.topics import CATALOG, COMMANDS
 from streams import kafka, metrics
 from streams.clock import now_ms
+from streams.exactly_once.ahead import Ahead
 from streams.exactly_once.errors import Retake
 from streams.exactly_once.fence import fence_the_dead, transactional_id
 from streams.exactly_once.instep import InStep
@@ -65,6 +66,7 @@ class Session:
     failure: Exception | None = None  # raised in a callback of the consumer
     in_step: InStep | None = None
     queue: Queue | None = None  # which records come from, beside the consumer
+    ahead: Ahead | None = None  # of a stage whose steps take their time
     passed: dict[At, int] = field(default_factory=dict)  # offsets before which nothing is unread
 
     @classmethod
@@ -114,6 +116,7 @@ class Session:
             told=Told(codec),
             in_step=InStep([topic.name for topic in stage.reads]) if stage.in_step else None,
             queue=queue_of(consumer) if stage.interval is not None else None,
+            ahead=Ahead() if stage.interval is not None else None,
         )
         consumer.subscribe(
             [topic.name for topic in stage.reads],
@@ -325,6 +328,8 @@ class Session:
 
     def leave(self) -> None:
         """Leave the group; an open transaction is aborted by the next owner's start, or in time."""
+        if self.ahead is not None:
+            self.ahead.close()
         if self.queue is not None:
             self.queue.close()
         self.consumer.close()

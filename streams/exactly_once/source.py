@@ -190,6 +190,8 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
             messages = await self.blocking(session.gather)
             works = await self.blocking(partial(prepare, session, messages))
             if works:
+                if session.ahead is not None:
+                    await self.blocking(partial(session.ahead.send, session, works))
                 await self.hand_out(works)
                 await self.commit(session, works)
             metrics.PROGRESS.labels(self.stage.name).set(time.time())
