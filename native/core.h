@@ -6,6 +6,8 @@
 #include <Python.h>
 #include <stdint.h>
 
+#define MOST_KNOWN (1 << 17) /* keys that are kept for when they come again */
+
 /* Bytes that somebody else keeps. */
 typedef struct {
     const uint8_t *data; /* NULL: there is no value */
@@ -82,7 +84,9 @@ extern const char read_events_doc[];
 PyObject *counted(PyObject *module, PyObject *arguments);
 PyObject *tallied(PyObject *module, PyObject *arguments);
 PyObject *merged(PyObject *module, PyObject *arguments);
-extern const char counted_doc[], tallied_doc[], merged_doc[];
+PyObject *moments(PyObject *module, PyObject *arguments);
+extern const char counted_doc[], tallied_doc[], merged_doc[],
+    moments_doc[];
 
 /* keys.c */
 PyObject *read_keys(PyObject *module, PyObject *arguments);

@@ -427,18 +427,41 @@ static PyObject *key_of(const Name *name)
     return key;
 }
 
-static PyObject *error_of(const Name *name)
+/* The same from those that are known by their bytes, or else made, and known from now on. */
+static PyObject *known_key(const Name *name, PyObject *known)
 {
+    Py_ssize_t first = (Py_ssize_t)name->first.size, second = (Py_ssize_t)name->second.size;
+    PyObject *key, *bytes = PyBytes_FromStringAndSize(NULL, first + second);
+
+    if (bytes == NULL)
+        return NULL;
+    memcpy(PyBytes_AS_STRING(bytes), name->first.data, (size_t)first);
+    memcpy(PyBytes_AS_STRING(bytes) + first, name->second.data, (size_t)second);
+    key = Py_XNewRef(PyDict_GetItemWithError(known, bytes));
+    if (key == NULL && !PyErr_Occurred() && (key = key_of(name)) != NULL) {
+        if (PyDict_GET_SIZE(known) >= MOST_KNOWN)
+            PyDict_Clear(known);
+        if (PyDict_SetItem(known, bytes, key) < 0)
+            Py_CLEAR(key);
+    }
+    Py_DECREF(bytes);
+    return key;
+}
+
+static PyObject *error_of(const Name *name, PyObject *known)
+{
+    (void)known;
     return PyUnicode_DecodeUTF8((const char *)name->first.data, (Py_ssize_t)name->first.size,
                                 "strict");
 }
 
-static PyObject *listed(const Names *names, PyObject *(*made)(const Name *))
+static PyObject *listed(const Names *names, PyObject *(*made)(const Name *, PyObject *),
+                        PyObject *known)
 {
     PyObject *list = PyList_New((Py_ssize_t)names->count);
 
     for (size_t i = 0; list != NULL && i < names->count; i++) {
-        PyObject *item = made(&names->names[i]);
+        PyObject *item = made(&names->names[i], known);
         if (item == NULL)
             Py_CLEAR(list);
         else
@@ -448,14 +471,15 @@ static PyObject *listed(const Names *names, PyObject *(*made)(const Name *))
 }
 
 const char read_events_doc[] =
-    "read_events(values, schema, oldest, newest, columns) -> (n, keys, error_types)\n\n"
+    "read_events(values, schema, oldest, newest, columns, known) -> (n, keys, error_types)\n\n"
     "Fill the columns, of the message, the ones left over, the timestamp, the key, retries, error\n"
     "type, unit, identity (int64), values (int64, 8 an event), failed and timeout (bool), with the\n"
-    "n events that can be read; all others are left over. Raises MemoryError, TypeError, ValueError.";
+    "n events that can be read; all others are left over. Keys that were read before are the same\n"
+    "objects: known has them by their bytes. Raises MemoryError, TypeError, ValueError.";
 
 PyObject *read_events(PyObject *module, PyObject *arguments)
 {
-    PyObject *values, *columns, *keys_found = NULL, *errors_found = NULL, *result = NULL;
+    PyObject *values, *columns, *known, *keys_found = NULL, *errors_found = NULL, *result = NULL;
     Py_buffer out[COLUMNS] = {0};
     Span *spans = NULL;
     Names keys = {0}, errors = {0};
@@ -465,8 +489,8 @@ PyObject *read_events(PyObject *module, PyObject *arguments)
     int opened = 0;
 
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "O!ILLO!", &PyList_Type, &values, &schema, &oldest, &newest,
-                          &PyTuple_Type, &columns))
+    if (!PyArg_ParseTuple(arguments, "O!ILLO!O!", &PyList_Type, &values, &schema, &oldest, &newest,
+                          &PyTuple_Type, &columns, &PyDict_Type, &known))
         return NULL;
     count = PyList_GET_SIZE(values);
     if (PyTuple_GET_SIZE(columns) != COLUMNS) {
@@ -495,8 +519,8 @@ PyObject *read_events(PyObject *module, PyObject *arguments)
         PyErr_NoMemory();
         goto done;
     }
-    if ((keys_found = listed(&keys, key_of)) != NULL &&
-        (errors_found = listed(&errors, error_of)) != NULL)
+    if ((keys_found = listed(&keys, known_key, known)) != NULL &&
+        (errors_found = listed(&errors, error_of, known)) != NULL)
         result = Py_BuildValue("nOO", n, keys_found, errors_found);
 done:
     Py_XDECREF(keys_found);

@@ -2,7 +2,6 @@
 #include "core.h"
 
 #define NAMES 6
-#define MOST (1 << 17) /* keys that are kept */
 
 /* The names of a key: a block of six strings, each shorter than 64 bytes. A new reference; NULL with
  * an exception only where memory is out, NULL without one where a name is not UTF-8. */
@@ -76,7 +75,7 @@ PyObject *read_keys(PyObject *module, PyObject *arguments)
             goto unusual;
         key = Py_XNewRef(PyDict_GetItemWithError(known, bytes));
         if (key == NULL && !PyErr_Occurred() && (key = key_of(c.at)) != NULL) {
-            if (PyDict_GET_SIZE(known) >= MOST)
+            if (PyDict_GET_SIZE(known) >= MOST_KNOWN)
                 PyDict_Clear(known);
             if (PyDict_SetItem(known, bytes, key) < 0)
                 Py_CLEAR(key);

@@ -36,6 +36,7 @@ static PyMethodDef methods[] = {
     {"read_keys", read_keys, METH_VARARGS, read_keys_doc},
     {"datum", datum, METH_VARARGS, datum_doc},
     {"merged", merged, METH_VARARGS, merged_doc},
+    {"moments", moments, METH_VARARGS, moments_doc},
     {"split", split, METH_O, split_doc},
     {"places", places, METH_VARARGS, places_doc},
     {NULL, NULL, 0, NULL},

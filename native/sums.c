@@ -202,3 +202,92 @@ failed:
         PyBuffer_Release(&views[--opened]);
     return NULL;
 }
+
+/* ---- moments and extremes ---- */
+
+#define LIMB 36 /* bits of the low part of a sum of squares */
+
+const char moments_doc[] =
+    "moments(values, order, first, moments, extremes) -> most\n\n"
+    "Fill in moments (g rows of m metrics: how many, sum, sum of squares high and low) and extremes\n"
+    "(least, greatest) of values (n events of m metrics, below zero where there is none). order has\n"
+    "the events of one row after another, first where each row begins. The greatest value of all.";
+
+PyObject *moments(PyObject *module, PyObject *arguments)
+{
+    PyObject *arrays[5];
+    Py_buffer views[5] = {0};
+    PyObject *result = NULL;
+    size_t n, k, rows, metrics;
+    int64_t most = -1;
+    int opened = 0, bad = 0;
+
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OOOOO", &arrays[0], &arrays[1], &arrays[2], &arrays[3],
+                          &arrays[4]))
+        return NULL;
+    for (; opened < 5; opened++)
+        if (column_of(arrays[opened], 0, 8, opened > 2, &views[opened]) < 0)
+            goto done;
+    k = (size_t)views[1].len / 8;
+    rows = (size_t)views[2].len / 8;
+    metrics = rows ? (size_t)views[4].len / 16 / rows : 0;
+    n = metrics ? (size_t)views[0].len / 8 / metrics : 0;
+    if ((size_t)views[3].len != rows * metrics * 32 || (size_t)views[4].len != rows * metrics * 16) {
+        PyErr_SetString(PyExc_ValueError, "moments and extremes are of other rows or metrics");
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    const int64_t *values = views[0].buf, *order = views[1].buf, *first = views[2].buf;
+    uint64_t *sums_of = views[3].buf; /* what is too large wraps, and is refused by its size */
+    int64_t *extremes = views[4].buf;
+    memset(sums_of, 0, (size_t)views[3].len);
+    for (size_t row = 0; row < rows && !bad; row++) {
+        uint64_t *sums = sums_of + row * metrics * 4;
+        int64_t *ends = extremes + row * metrics * 2;
+        size_t from = (size_t)first[row], to = row + 1 < rows ? (size_t)first[row + 1] : k;
+        if (from > to || to > k) {
+            bad = 1;
+            break;
+        }
+        for (size_t m = 0; m < metrics; m++) {
+            ends[2 * m] = INT64_MAX;
+            ends[2 * m + 1] = -1;
+        }
+        for (size_t i = from; i < to; i++) {
+            const int64_t *event;
+            if ((uint64_t)order[i] >= n) {
+                bad = 1;
+                break;
+            }
+            event = values + (size_t)order[i] * metrics;
+            for (size_t m = 0; m < metrics; m++) {
+                int64_t value = event[m];
+                unsigned __int128 square;
+                if (value < 0)
+                    continue;
+                square = (unsigned __int128)value * (uint64_t)value;
+                sums[4 * m]++;
+                sums[4 * m + 1] += (uint64_t)value;
+                sums[4 * m + 2] += (uint64_t)(square >> LIMB);
+                sums[4 * m + 3] += (uint64_t)square & (((uint64_t)1 << LIMB) - 1);
+                if (value < ends[2 * m])
+                    ends[2 * m] = value;
+                if (value > ends[2 * m + 1])
+                    ends[2 * m + 1] = value;
+            }
+        }
+        for (size_t m = 0; m < metrics; m++)
+            if (ends[2 * m + 1] > most)
+                most = ends[2 * m + 1];
+    }
+    Py_END_ALLOW_THREADS
+    if (bad)
+        PyErr_SetString(PyExc_ValueError, "rows begin, or events are, where there are none");
+    else
+        result = PyLong_FromLongLong(most);
+done:
+    while (opened > 0)
+        PyBuffer_Release(&views[--opened]);
+    return result;
+}

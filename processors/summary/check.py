@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
+from functools import partial as partial_of
 
 import numpy as np
 
 from processors.sketch import ESTIMATES
+from processors.summary.known import Known
 from processors.summary.pack import WIDTHS, unpack
 from processors.summary.table import CELL, COUNT, HIGH, LIMB, LOW, ROW, SUM, Ints, M, Summary
 from schemas.columns import NO_UNIT
@@ -41,11 +43,11 @@ def check(
         Undecodable: with the reason, and a sentence that names the column.
     """
     _source(partial, written + AHEAD, sources)
-    for key in partial.keys:
-        home = _home(key, partitions)
-        if home != partition:
-            scope = scope_of(*key[:2])
-            raise Undecodable(Reason.MISROUTED, f"{scope} belongs to partition {home}")
+    homes = _homes(partitions)
+    if any(map(partition.__ne__, map(homes.__getitem__, partial.keys))):
+        key = next(key for key in partial.keys if homes[key] != partition)
+        scope = scope_of(*key[:2])
+        raise Undecodable(Reason.MISROUTED, f"{scope} belongs to partition {homes[key]}")
     for kind in partial.error_types:
         _name("error_types", kind)
     _lengths(partial)
@@ -69,7 +71,11 @@ def _source(partial: Partial, latest: int, most: int) -> None:
             raise Undecodable(Reason.IN_THE_FUTURE, f"{name} is {told}, after {latest}")
 
 
-@lru_cache(maxsize=1 << 17)
+@cache
+def _homes(partitions: int) -> Known:
+    return Known(partial_of(_home, partitions=partitions))
+
+
 def _home(key: Key, partitions: int) -> int:
     """The partition that *key* belongs to.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
+from processors.summary.known import Known
 from processors.summary.table import CELL, COUNT, NEVER, ROW, TYPES, Ints, Summary, select, spans
 from schemas.partial import COUNTERS, METRICS, Partial
 from schemas.scope import partition_of, scope_of
@@ -21,7 +22,7 @@ FIXED = 4 + 8 + 8 * (C + 4 * M + 2 * M)  # bytes of a row without its cells, fai
 
 def route(summary: Summary, partitions: int) -> list[tuple[int, Summary]]:
     """The rows of each partition that has some, by the scope of their keys, ascending."""
-    homes = np.array([_home(key[0], key[1], partitions) for key in summary.keys], dtype=np.int64)
+    homes = np.array(list(map(_homes(partitions).__getitem__, summary.keys)), dtype=np.int64)
     home = homes[summary.key]
     return [(p, select(summary, np.flatnonzero(home == p))) for p in np.unique(home).tolist()]
 
@@ -32,7 +33,7 @@ def pieces(summary: Summary, limit: int = PIECE) -> list[Summary]:
     A piece of PIECE bytes has fewer than half of the error types that a partial has room for.
     """
     rows = len(summary)
-    text = np.array([sum(map(len, key)) for key in summary.keys], dtype=np.int64)
+    text = np.array(list(map(LENGTHS.__getitem__, summary.keys)), dtype=np.int64)
     size = FIXED + text[summary.key] + 16 * np.diff(spans(summary.cells, ROW, rows))
     names = np.array([len(kind) for kind in summary.error_types], dtype=np.int64)
     failures = np.concatenate([[0], np.cumsum(names[summary.failures % TYPES] + 16)])
@@ -135,6 +136,10 @@ def _ints(column: bytes) -> Ints:
     return np.frombuffer(column, "<i8").astype(np.int64, copy=False)
 
 
-@lru_cache(maxsize=1 << 17)
-def _home(service: str, endpoint: str, partitions: int) -> int:
-    return partition_of(scope_of(service, endpoint), partitions)
+LENGTHS = Known(lambda key: sum(map(len, key)))  # characters
+
+
+@cache
+def _homes(partitions: int) -> Known:
+    """The partition of each key, by its scope."""
+    return Known(lambda key: partition_of(scope_of(key[0], key[1]), partitions))

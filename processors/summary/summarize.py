@@ -9,24 +9,20 @@ from processors.sketch import buckets
 from processors.summary.combine import carry
 from processors.summary.counted import counted
 from processors.summary.kinds import bounded, indexed
+from processors.summary.measured import measured
 from processors.summary.table import (
     CELL,
-    COUNT,
-    HIGH,
     KINDS,
-    LIMB,
-    LOW,
-    NEVER,
     ROW,
-    SUM,
     TYPES,
     WIDTH,
     Ints,
     Summary,
     empty,
+    present,
 )
 from schemas.columns import ABSENT, NO_UNIT, EventColumns
-from schemas.partial import COUNTERS, LIMIT, METRICS
+from schemas.partial import COUNTERS, METRICS
 from schemas.window import MINUTE
 
 __all__ = ["summarize"]
@@ -34,7 +30,6 @@ __all__ = ["summarize"]
 M = len(METRICS)
 AT = {name: i for i, (name, _) in enumerate(METRICS)}
 USAGE = ("tokens_input", "tokens_output", "cached_tokens")
-HALF = 20  # bits: values are split in two so that no product leaves int64
 
 Bools = npt.NDArray[np.bool_]
 
@@ -52,18 +47,18 @@ def summarize(events: EventColumns, chosen: Bools | None = None) -> Summary:
         return empty()
     order, first, row = _grouped(events, at)
     heads = order[first]
-    used, key = np.unique(events.key[heads], return_inverse=True)
-    moments = np.empty((len(first), M, 4), dtype=np.int64)
-    extremes = np.empty((len(first), M, 2), dtype=np.int64)
+    used, key = present(events.key[heads], len(events.keys))
+    moments, extremes = measured(events.values, order, first)
     codes = []
     for metric in range(M):
-        values = events.values[order, metric]
-        here = _measure(values, first, moments[:, metric], extremes[:, metric])
-        codes.append(row[here] * ROW + (metric << WIDTH) + buckets(values[here]) + 1)
+        values, here = events.values[order, metric], row
+        if (absent := values < 0).any():
+            values, here = values[~absent], row[~absent]
+        codes.append(here * ROW + (metric << WIDTH) + buckets(values) + 1)
     cells, cell_counts = counted(np.concatenate(codes))
     failures = _failures(events, order, row)
     return Summary(
-        keys=tuple(events.keys[i] for i in used.tolist()),
+        keys=tuple(map(events.keys.__getitem__, used.tolist())),
         error_types=failures[0],
         key=key,
         start=events.timestamp[heads] // MINUTE * MINUTE,
@@ -91,35 +86,6 @@ def _grouped(events: EventColumns, at: Ints) -> tuple[Ints, Ints, Ints]:
     )
     fresh = np.diff(code[order], prepend=-1) != 0
     return at[order], np.flatnonzero(fresh), np.cumsum(fresh) - 1
-
-
-def _measure(values: Ints, first: Ints, moments: Ints, extremes: Ints) -> slice | Bools:
-    """Fill in one metric's moments and extremes per row; say where it has values."""
-    here = values >= 0
-    full = bool(here.all())
-    top = int(values.max())
-    if top >= LIMIT:
-        raise ValueError(f"a value is {top}: the decoder must reject what is not below {LIMIT}")
-    moments[:, COUNT] = np.add.reduceat(here, first, dtype=np.int64)
-    extremes[:, 1] = np.maximum.reduceat(values, first)
-    if full:
-        extremes[:, 0] = np.minimum.reduceat(values, first)
-    else:
-        extremes[:, 0] = np.minimum.reduceat(np.where(here, values, NEVER), first)
-        values = np.where(here, values, 0)
-    moments[:, SUM] = np.add.reduceat(values, first)
-    if top < 1 << HALF:
-        moments[:, HIGH] = 0
-        moments[:, LOW] = np.add.reduceat(values * values, first)
-    else:
-        head, tail = values >> HALF, values & (1 << HALF) - 1
-        cross = head * tail
-        moments[:, HIGH] = np.add.reduceat(
-            (head * head << 2 * HALF - LIMB) + (cross >> LIMB - HALF - 1), first
-        )
-        rest = (cross & (1 << LIMB - HALF - 1) - 1) << HALF + 1
-        moments[:, LOW] = np.add.reduceat(rest + tail * tail, first)
-    return slice(None) if full else here
 
 
 def _counters(events: EventColumns, order: Ints, first: Ints) -> Ints:

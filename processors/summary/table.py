@@ -26,6 +26,7 @@ __all__ = [
     "Summary",
     "by_start",
     "empty",
+    "present",
     "rows_of",
     "select",
     "spans",
@@ -95,6 +96,14 @@ def empty() -> Summary:
     )
 
 
+def present(indices: Ints, size: int) -> tuple[Ints, Ints]:
+    """Which of 0 to *size* are among *indices*, ascending, and of each index the place there."""
+    there = np.zeros(size, dtype=np.bool_)
+    there[indices] = True
+    places = np.cumsum(there) - 1
+    return np.flatnonzero(there), places[indices]
+
+
 def spans(codes: Ints, row: int, rows: int) -> Ints:
     """Where each row's codes begin: [rows + 1] bounds into ascending *codes* of *row* a row."""
     return np.searchsorted(codes, np.arange(rows + 1) * row)
@@ -112,14 +121,14 @@ def rows_of(codes: Ints, row: int, chosen: Ints, rows: int) -> tuple[Ints, Ints]
 def select(summary: Summary, chosen: Ints) -> Summary:
     """Some rows, in the order of their indices in *chosen*, with the names that they use."""
     rows = len(summary)
-    used, key = np.unique(summary.key[chosen], return_inverse=True)
+    used, key = present(summary.key[chosen], len(summary.keys))
     cells, cells_at = rows_of(summary.cells, ROW, chosen, rows)
     failures, failures_at = rows_of(summary.failures, TYPES, chosen, rows)
-    types, kind = np.unique(failures & TYPES - 1, return_inverse=True)
+    types, kind = present(failures & TYPES - 1, len(summary.error_types))
     units, _ = rows_of(summary.units, CELL, chosen, rows)
     return Summary(
-        keys=tuple(summary.keys[i] for i in used.tolist()),
-        error_types=tuple(summary.error_types[i] for i in types.tolist()),
+        keys=tuple(map(summary.keys.__getitem__, used.tolist())),
+        error_types=tuple(map(summary.error_types.__getitem__, types.tolist())),
         key=key,
         start=summary.start[chosen],
         counters=summary.counters[chosen],

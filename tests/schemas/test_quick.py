@@ -134,8 +134,8 @@ def test_columns_that_are_too_short_are_refused() -> None:
     core: Any = native.core
 
     with pytest.raises(ValueError, match="a column of 2 items"):
-        core.read_events([b"", b""], 1, 0, 1, short)
+        core.read_events([b"", b""], 1, 0, 1, short, {})
     with pytest.raises(ValueError, match="the columns are not"):
-        core.read_events([], 1, 0, 1, ())
+        core.read_events([], 1, 0, 1, (), {})
     with pytest.raises(TypeError, match="bytes, None or a Message"):
-        core.read_events(["text"], 1, 0, 1, enough)
+        core.read_events(["text"], 1, 0, 1, enough, {})
