@@ -14,7 +14,7 @@ from schemas.config import LlmConfig
 from schemas.decision import Decision
 from schemas.errors import Reason, Undecodable
 from schemas.metrictable import BUCKETS, NAMES, MetricRow
-from schemas.rollout import Deployment
+from schemas.rollout import Deployment, Look
 from schemas.scope import ALL
 from schemas.span import Hopping, called
 from schemas.window import SIZES, EnrichedWindow, MetricSummary, WindowAggregate
@@ -43,6 +43,9 @@ def inspect(value: Any) -> None:
             _time("at", value.at)
             _quantity("sequence", value.sequence)
             _quantity("revision", value.revision)
+        case Look():
+            _scope(value.scope)
+            _time("at", value.at)
         case Decision():
             _scope(value.scope)
             _time("at", value.at)

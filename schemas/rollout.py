@@ -68,3 +68,21 @@ class Deployment:
     candidate_version: str | None
     stable_model: str | None
     candidate_model: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look at a rollout saw; once a minute while its scope has traffic, paused or not.
+
+    Drawn over time, looks are the evidence: a look that changed nothing has no event.
+    """
+
+    id: str  # of the rollout
+    scope: str
+    at: int  # ms, event time: end of the minute
+    share: int  # hundredths of a percent, when it was looked at
+    phase: Phase  # when it was looked at, before anything followed
+    verdict: Verdict
+    guardrails: tuple[Guardrail, ...]  # of all evidence so far
+    stable_requests: int  # that the evidence holds, of all minutes so far
+    candidate_requests: int

@@ -14,7 +14,7 @@ from processors.actuate.state import Hold
 from processors.actuate.transition import move
 from processors.actuate.turn import Cause, Turn
 from schemas.catalog import Strategy
-from schemas.rollout import Phase, Verdict
+from schemas.rollout import Look, Phase, Verdict
 from schemas.scope import murmur3
 from schemas.window import EnrichedWindow
 
@@ -106,9 +106,22 @@ def _look(
         rollout = replace(rollout, evidence=evidence)
     judgement = judge(strategy, rollout.evidence)
     alarm = critical(turn.policy, stable, candidate)
+    verdict = judgement.verdict if alarm is None else Verdict.FAIL
+    look = Look(
+        id=rollout.id,
+        scope=turn.scope,
+        at=at,
+        share=rollout.share,
+        phase=rollout.phase,
+        verdict=verdict,
+        guardrails=judgement.guardrails,
+        stable_requests=rollout.evidence.stable_requests,
+        candidate_requests=rollout.evidence.candidate_requests,
+    )
+    turn = turn.tell(look)
     cause = Cause(
         at=at,
-        verdict=judgement.verdict if alarm is None else Verdict.FAIL,
+        verdict=verdict,
         guardrails=judgement.guardrails,
         blame=failure(
             turn.policy.catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate

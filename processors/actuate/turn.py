@@ -8,7 +8,7 @@ from processors.actuate.policy import ActuatePolicy
 from processors.actuate.state import Failure, ScopeState
 from schemas.config import ScopeConfig, Split
 from schemas.flow import Emit, Moment
-from schemas.rollout import Deployment, Guardrail, Verdict
+from schemas.rollout import Deployment, Guardrail, Look, Verdict
 from schemas.topics import CONFIG, DEPLOYMENTS
 
 OPTIMIZER = "optimizer"
@@ -59,11 +59,11 @@ class Turn:
         )
         return self.become(entry).emit(CONFIG.name, config)
 
-    def tell(self, event: Deployment) -> Turn:
-        """Write an event of the scope."""
+    def tell(self, event: Deployment | Look) -> Turn:
+        """Write an event of the scope, or what was seen of it."""
         return self.emit(DEPLOYMENTS.name, event)
 
-    def emit(self, topic: str, value: ScopeConfig | Deployment) -> Turn:
+    def emit(self, topic: str, value: ScopeConfig | Deployment | Look) -> Turn:
         """Write a record of the scope, to the partition of the task that owns it."""
         emit = Emit(topic, self.scope, value, partition=self.moment.partition)
         return replace(self, emits=(*self.emits, emit))

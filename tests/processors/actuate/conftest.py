@@ -19,7 +19,7 @@ from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig, ScopeConfig
 from schemas.decision import Action, Decision
 from schemas.flow import Emit, Input, Moment
-from schemas.rollout import Deployment
+from schemas.rollout import Deployment, Look
 from schemas.scope import BUCKETS
 from schemas.topics import COMMANDS, DECISIONS, ENRICHED
 from schemas.window import (
@@ -241,6 +241,10 @@ class Play:
     @property
     def events(self) -> list[Deployment]:
         return [e.value for e in self.emits if isinstance(e.value, Deployment)]
+
+    @property
+    def looks(self) -> list[Look]:
+        return [e.value for e in self.emits if isinstance(e.value, Look)]
 
     @property
     def last(self) -> Deployment:

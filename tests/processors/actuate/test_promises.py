@@ -19,7 +19,7 @@ from processors.actuate.step import step
 from schemas.command import CommandKind
 from schemas.config import ScopeConfig
 from schemas.decision import Action
-from schemas.rollout import Deployment, Phase
+from schemas.rollout import Deployment, Look, Phase
 
 SCOPES = ("search/answer", "mail/draft", "*")
 
@@ -195,6 +195,7 @@ def test_every_transition_of_the_table_happens(world: ModuleType) -> None:
 def test_every_record_goes_to_the_partition_of_the_task(world: ModuleType) -> None:
     play = world.Play(moment=replace(world.MOMENT, partition=2, partitions=4))
     play.start()
+    play.minutes(1)
 
     assert {(world.SCOPE, 2)} == {(e.key, e.partition) for e in play.emits}
-    assert {Deployment, ScopeConfig} == {type(e.value) for e in play.emits}
+    assert {Deployment, Look, ScopeConfig} == {type(e.value) for e in play.emits}
