@@ -13,6 +13,7 @@ from schemas.command import Command
 from schemas.config import LlmConfig
 from schemas.decision import Decision
 from schemas.errors import Reason, Undecodable
+from schemas.loop import Transition
 from schemas.metrictable import BUCKETS, NAMES, MetricRow
 from schemas.rollout import Deployment, Look
 from schemas.scope import ALL
@@ -43,7 +44,7 @@ def inspect(value: Any) -> None:
             _time("at", value.at)
             _quantity("sequence", value.sequence)
             _quantity("revision", value.revision)
-        case Look():
+        case Look() | Transition():
             _scope(value.scope)
             _time("at", value.at)
         case Decision():

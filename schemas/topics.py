@@ -14,6 +14,7 @@ from schemas.config import ConfigAck, ScopeConfig
 from schemas.decision import Decision
 from schemas.floor import Floor
 from schemas.journal import ChangelogEntry, JournalRecord
+from schemas.loop import Transition
 from schemas.metric import MetricEvent
 from schemas.partial import Partial
 from schemas.quality import QualityScore
@@ -128,10 +129,10 @@ DECISIONS = Topic(
 )
 DEPLOYMENTS = Topic(
     name="llmopt.deployments.v1",
-    holds="rollout steps and verdicts, and what each look at a rollout saw",
+    holds="rollout steps and verdicts, what each look at a rollout saw, moves of the control loop",
     key="scope",
     record=Deployment,
-    beside=(Look,),
+    beside=(Look, Transition),
     retention_ms=400 * DAY,
 )
 CONFIG = Topic(

@@ -16,6 +16,7 @@ import msgspec
 from schemas.anomaly import Anomaly
 from schemas.config import ScopeConfig
 from schemas.decision import Decision
+from schemas.loop import Transition
 from schemas.metrictable import VALUES, MetricRow
 from schemas.rollout import Deployment, Look
 from schemas.window import EnrichedWindow, MetricSummary
@@ -294,7 +295,7 @@ def config(record: ScopeConfig) -> Values:
     )
 
 
-UNSTORED = (Look,)  # their topic keeps them
+UNSTORED = (Look, Transition)  # their topic keeps them
 MAKERS: Mapping[type, tuple[Table, Callable[[Any], Values]]] = {
     EnrichedWindow: (WINDOWS, aggregate),
     Anomaly: (ANOMALIES, anomaly),

@@ -24,6 +24,7 @@ class ActuatePolicy:
     breaker_failures: int = 3  # failed changes in a row, of a task
     breaker_s: int = 3600  # that nothing starts after them
     settle_s: int = 60
+    stale_s: int = 3600  # a decision that is older has none of the hour left that it rests on
     regret_s: int = 3600  # for so long after a promotion a rollback decision undoes it
     critical_error_rate: float = 0.10
     critical_requests: int = 50  # of the candidate in one minute

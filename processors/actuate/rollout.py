@@ -23,6 +23,7 @@ NEXT: Mapping[Phase | None, frozenset[Phase]] = {
     Phase.REJECTED: frozenset(),
 }
 """Phase → the phases that may follow; RAMPING follows itself from rung to rung and to hold."""
+OVER = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

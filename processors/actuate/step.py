@@ -24,6 +24,7 @@ from processors.actuate.turn import Turn
 from schemas.command import Command, CommandKind
 from schemas.decision import Decision
 from schemas.flow import Emit, Input, Moment, Outcome
+from schemas.loop import Transition
 from schemas.rollout import Deployment, Look
 from schemas.scope import ALL, partition_of
 from schemas.window import MINUTE, EnrichedWindow
@@ -142,8 +143,13 @@ def _concerned(known: set[str], command: Command, moment: Moment) -> list[str]:
 
 
 def _kind(emit: Emit) -> str:
-    """What a record counts as: the phase of an event, a look, or a config."""
-    value: object = emit.value
-    if isinstance(value, Deployment):
-        return value.phase.value
-    return "looks" if isinstance(value, Look) else "configs"
+    """What a record counts as: the phase of an event, a look, a move, or a config."""
+    match emit.value:
+        case Deployment(phase=phase):
+            return phase.value
+        case Look():
+            return "looks"
+        case Transition():
+            return "transitions"
+        case _:
+            return "configs"

@@ -8,6 +8,7 @@ from processors.actuate.policy import ActuatePolicy
 from processors.actuate.state import Failure, ScopeState
 from schemas.config import ScopeConfig, Split
 from schemas.flow import Emit, Moment
+from schemas.loop import Transition
 from schemas.rollout import Deployment, Guardrail, Look, Verdict
 from schemas.topics import CONFIG, DEPLOYMENTS
 
@@ -59,11 +60,11 @@ class Turn:
         )
         return self.become(entry).emit(CONFIG.name, config)
 
-    def tell(self, event: Deployment | Look) -> Turn:
-        """Write an event of the scope, or what was seen of it."""
+    def tell(self, event: Deployment | Look | Transition) -> Turn:
+        """Write an event of the scope, a move of it, or what was seen of it."""
         return self.emit(DEPLOYMENTS.name, event)
 
-    def emit(self, topic: str, value: ScopeConfig | Deployment | Look) -> Turn:
+    def emit(self, topic: str, value: ScopeConfig | Deployment | Look | Transition) -> Turn:
         """Write a record of the scope, to the partition of the task that owns it."""
         emit = Emit(topic, self.scope, value, partition=self.moment.partition)
         return replace(self, emits=(*self.emits, emit))

@@ -11,14 +11,16 @@ import pytest
 
 from bench.windows import summary
 from processors.actuate.policy import ActuatePolicy
-from processors.actuate.state import ActuateState, ScopeState
+from processors.actuate.state import ENTRY, ActuateState, ScopeState, restore
 from processors.actuate.step import step
 from processors.actuate.version import versioned
 from schemas.catalog import Catalog, Constraints, Model, Step, Strategy
+from schemas.codec import pack, unpack
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig, ScopeConfig
 from schemas.decision import Action, Decision
 from schemas.flow import Emit, Input, Moment
+from schemas.loop import Transition
 from schemas.rollout import Deployment, Look
 from schemas.scope import BUCKETS
 from schemas.topics import COMMANDS, DECISIONS, ENRICHED
@@ -148,6 +150,13 @@ class Play:
         self.entries.update(outcome.changes)
         return list(outcome.emits)
 
+    def restart(self) -> None:
+        """Another owner takes over what the changelog holds."""
+        self.moment = replace(self.moment, epoch=self.moment.epoch + 1)
+        self.state = restore(
+            {key: unpack(ENTRY, pack(entry)) for key, entry in self.entries.items()}
+        )
+
     def rows(self, start: int, requests: int = 4000, **candidate: float) -> list[EnrichedWindow]:
         """What applications that obey the newest config report of a minute."""
         config = self.config
@@ -245,6 +254,10 @@ class Play:
     @property
     def looks(self) -> list[Look]:
         return [e.value for e in self.emits if isinstance(e.value, Look)]
+
+    @property
+    def transitions(self) -> list[Transition]:
+        return [e.value for e in self.emits if isinstance(e.value, Transition)]
 
     @property
     def last(self) -> Deployment:

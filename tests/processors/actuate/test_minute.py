@@ -250,7 +250,7 @@ def test_what_was_written_is_counted(world: ModuleType) -> None:
         play.moment,
     )
 
-    assert {"pending": 1, "ramping": 1, "configs": 1} == outcome.counts
+    assert {"pending": 1, "ramping": 1, "configs": 1, "transitions": 6} == outcome.counts
 
 
 @pytest.mark.parametrize(
