@@ -152,7 +152,7 @@ CONFIG_ACK = Topic(
 )
 COMMANDS = Topic(
     name="llmopt.commands.v1",
-    holds="pause, resume, emergency stop, set, rollback, promote, abort, trigger",
+    holds="pause, resume, emergency stop, set, rollback, promote, abort, approve, reject, trigger",
     key="scope or *",
     record=Command,
     retention_ms=400 * DAY,

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from processors.actuate.admit import failure, refusal
+from processors.actuate.approve import asks
 from processors.actuate.cycle import conclude, go
 from processors.actuate.memory import serves
 from processors.actuate.minute import begin
-from processors.actuate.rollout import Advance, Rollout, roll_back
+from processors.actuate.rollout import Advance, Rollout, ask, roll_back
 from processors.actuate.state import ScopeState, silence
 from processors.actuate.transition import move, refuse, return_to
 from processors.actuate.turn import Cause, Turn
@@ -83,8 +84,15 @@ def _deploy(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision, ca
         started_at=cause.at,
         entered_at=cause.at,
         steps=len(strategy.steps),
+        kind=strategy.kind,
     )
-    turn = move(turn, Advance(rollout, " ".join(decision.reasons) or decision.rule), cause)
+    said = " ".join(decision.reasons) or decision.rule
+    why = asks(strategy, turn.policy.catalog.constraints_for(turn.scope), decision)
+    accepted = Advance(rollout, said)
+    if why is not None:
+        accepted = ask(strategy, rollout, f"{said} {why}", cause.at)
+    turn = go(turn, LoopState.VALIDATING, said, cause, id_)
+    turn = move(turn, accepted, cause)
     return begin(turn, strategy, turn.entry.rollout or rollout, None, cause.at)
 
 

@@ -140,7 +140,17 @@ def restore(entries: Mapping[str, ScopeState]) -> ActuateState:
 
 
 def under_way(scopes: Mapping[str, ScopeState]) -> int:
-    """How many rollouts take a place: not those that are quiet."""
+    """How many rollouts take a place: not those that are quiet, or wait to be approved."""
+    return sum(
+        entry.rollout is not None
+        and not entry.rollout.quiet
+        and entry.cycle.state is not LoopState.VALIDATING
+        for entry in scopes.values()
+    )
+
+
+def at_work(scopes: Mapping[str, ScopeState]) -> int:
+    """How many optimizations are under way: rollouts that take a place or wait to be approved."""
     return sum(entry.rollout is not None and not entry.rollout.quiet for entry in scopes.values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from processors.actuate.admit import full
 from processors.actuate.breaker import count_failures
 from processors.actuate.command import obey
 from processors.actuate.decision import follow
@@ -87,7 +88,7 @@ def _turns(
         case Command() as command:
             for scope in _concerned(scopes.keys() | {ALL}, command, moment):
                 over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
-                yield obey(begin(scope), command, over)
+                yield obey(begin(scope), command, over, full(policy, scopes))
         case Decision() as decision:
             yield follow(begin(decision.scope), scopes, decision)
         case EnrichedWindow() as row:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from processors.actuate.cycle import go
 from processors.actuate.ledger import adopt, adopt_served, blame, count_change
 from processors.actuate.memory import serves
-from processors.actuate.rollout import OVER, Advance
+from processors.actuate.rollout import OVER, Advance, Rollout
 from processors.actuate.turn import Cause, Turn
 from processors.actuate.version import model_key
 from schemas.config import LlmConfig
@@ -26,20 +26,21 @@ def move(turn: Turn, advance: Advance, cause: Cause) -> Turn:
     if not advance.reason:
         return turn.become(replace(turn.entry, rollout=after))
     after = replace(after, sequence=after.sequence + 1)
-    share = 0 if before is None else before.share
+    split = (0, 0) if before is None else (before.share, before.shadow)
     entry, at, by = turn.entry, cause.at, cause.by
-    if share == 0 and after.share > 0:
+    if (before is None or before.step == 0) and after.step > 0:
         entry = count_change(adopt(entry, after.stable, at, by), at)
     if after.phase is Phase.PROMOTED:
         entry = adopt(entry, after.candidate, at, by)
         entry = replace(entry, rollout=None, promoted_at=at)
-    elif after.phase is Phase.ROLLED_BACK:
-        entry = replace(blame(entry, cause.blame), rollout=None)
+    elif after.phase in OVER:
+        blamed = cause.blame if after.phase is Phase.ROLLED_BACK else None
+        entry = replace(blame(entry, blamed), rollout=None)
     else:
         entry = replace(entry, rollout=after)
     cause = replace(cause, decision_id=after.decision_id)
-    turn = go(turn.become(entry), _place(after.phase), advance.reason, cause, after.id)
-    if share != after.share:
+    turn = go(turn.become(entry), _place(turn, after), advance.reason, cause, after.id)
+    if split != (after.share, after.shadow) or after.phase is Phase.PROMOTED:
         turn = turn.write(advance.reason, cause)
     event = replace(
         _event(turn, after.id, after.phase, advance.reason, cause),
@@ -48,6 +49,9 @@ def move(turn: Turn, advance: Advance, cause: Cause) -> Turn:
         step=after.step,
         steps=after.steps,
         share=after.share,
+        strategy=after.strategy,
+        shadow=after.shadow,
+        asks_until=after.asks_until,
     )
     turn = turn.tell(_named(event, stable=after.stable, candidate=after.candidate))
     if after.phase in OVER:
@@ -55,13 +59,14 @@ def move(turn: Turn, advance: Advance, cause: Cause) -> Turn:
     return turn
 
 
-def _place(phase: Phase) -> LoopState:
-    """Where in the control loop a scope is whose rollout enters *phase*."""
-    if phase is Phase.PENDING:
-        return LoopState.DEPLOYING
-    if phase is not Phase.ROLLED_BACK:
+def _place(turn: Turn, after: Rollout) -> LoopState:
+    """Where in the control loop a scope is with this rollout; for its end, on the way there."""
+    if after.phase is Phase.PENDING:
+        return LoopState.DEPLOYING if after.asks_until is None else LoopState.VALIDATING
+    if after.phase is not Phase.ROLLED_BACK:
         return LoopState.MONITORING
-    return LoopState.ROLLING_BACK
+    waited = turn.entry.cycle.state is LoopState.VALIDATING
+    return LoopState.IDLE if waited else LoopState.ROLLING_BACK
 
 
 def serve(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause) -> Turn:

@@ -154,7 +154,7 @@ def decided(scope: str) -> Record:
     decision = Decision(
         id=f"d-{scope}", scope=scope, at=T0, rule="optimization_opportunity", priority="medium",
         action=Action.DEPLOY, strategy="balanced", current=OLD, chosen=NEW, confidence=0.9,
-        propensity=1.0, policy="", reasons=("A tenth of the price.",),
+        propensity=1.0, policy="", impact_usd_per_day=0.0, reasons=("A tenth of the price.",),
     )  # fmt: skip
     return DECISIONS, scope, decision
 

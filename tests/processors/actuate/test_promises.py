@@ -23,6 +23,10 @@ from schemas.decision import Action
 from schemas.loop import LoopState, Transition
 from schemas.rollout import Deployment, Look, Phase
 
+STRATEGIES = (
+    *("balanced", "balanced", "balanced", "ab", "asks", "shadow", "rolling", "dark green"),
+    *("blue-green", "at once"),
+)
 SCOPES = ("search/answer", "mail/draft", "*")
 
 
@@ -71,7 +75,7 @@ def happen(world: ModuleType, acts: Sequence[Act]) -> Any:
         elif act.what == "hush":
             play.hush(act.n)
         elif act.what == "deploy":
-            strategy = "at once" if act.n == 9 else "balanced"
+            strategy = STRATEGIES[act.n]
             own = {"scope": act.scope, "current": world.OLD, "strategy": strategy}
             play.feed(world.deploy(f"d{number}", config, at=play.clock, **own))
         elif act.what == "take back":
@@ -151,15 +155,17 @@ def place(entry: ScopeState) -> LoopState:
     """Where in the control loop a scope must be with this rollout."""
     if entry.rollout is None:
         return LoopState.IDLE
-    pending = entry.rollout.phase is Phase.PENDING
-    return LoopState.DEPLOYING if pending else LoopState.MONITORING
+    if entry.rollout.phase is not Phase.PENDING:
+        return LoopState.MONITORING
+    asks = entry.rollout.asks_until is not None
+    return LoopState.VALIDATING if asks else LoopState.DEPLOYING
 
 
 @settings(max_examples=40, deadline=None)
 @given(acts=TICKING, way=st.sampled_from(["good", "elsewhere", "hush"]))
 def test_no_scope_is_stuck_however_it_goes_on(world: ModuleType, acts: list[Act], way: str) -> None:
     """Held for a person is not stuck: the person's word then ends it."""
-    goes_on = [Act("resume", "*"), Act("restart"), Act(way, n=130)]
+    goes_on = [Act("resume", "*"), Act("restart"), Act(way, n=130)]  # longer than any wait
     play = happen(world, [*acts, *goes_on])
     for entry in play.state.scopes.values():
         assert entry.cycle.state in {LoopState.IDLE, LoopState.MONITORING}
@@ -203,7 +209,8 @@ def test_a_config_is_split_exactly_while_there_is_a_candidate(
     for config in play.configs:
         assert config.stable is not None
         assert (config.split is None) == (config.candidate is None)
-        assert config.split is None or 0 < config.split.share < 10_000
+        assert config.split is None or 0 < config.split.share + config.split.shadow <= 10_000
+        assert config.split is None or not config.split.share * config.split.shadow
         assert config.candidate is None or config.candidate.version != config.stable.version
 
 
@@ -242,7 +249,9 @@ def test_every_transition_of_the_table_happens(world: ModuleType) -> None:
     story += [Act("set", which=2), old, promote, Act("rollback", which=3)]
     story += [Act("deploy", "mail/draft", 1), Act("abort", "mail/draft")]
     story += [Act("deploy", "mail/draft", 2), Act("promote", "*")]
-    play = happen(world, [*story, abort])
+    story += [Act("deploy", which=1, n=5), Act("good", n=20)]
+    story += [Act("deploy", which=1, n=4), Act("approve")]
+    play = happen(world, [*story, abort, abort])
     seen: set[tuple[Phase | None, Phase]] = reduce(
         lambda found, event: found | {(event.previous, event.phase)}, play.events, set()
     )
