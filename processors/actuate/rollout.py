@@ -81,7 +81,8 @@ def roll_back(rollout: Rollout, reason: str, at: int) -> Advance:
     """End it: the stable config serves everything again. Says what it cost, if it had traffic."""
     if rollout.step > 0:
         seconds = (at - rollout.started_at) // 1000
-        reason += f" {rollout.requests} requests were served by the candidate in {seconds} s."
+        what = "copies were sent to" if rollout.shadow else "requests were served by"
+        reason += f" {rollout.requests} {what} the candidate in {seconds} s."
     return Advance(replace(rollout, phase=Phase.ROLLED_BACK, share=0, shadow=0), reason)
 
 
