@@ -64,7 +64,7 @@ def gather(ran: Ran, env: Mapping[str, str]) -> Evidence:
     return Evidence(
         sent=sent(ran.summary),
         counts=sum((Counter(line.counts) for line in lines), Counter()),
-        endings=endings(found[DEPLOYMENTS.name]),
+        endings=endings([e for e in found[DEPLOYMENTS.name] if isinstance(e, Deployment)]),
         worse=worse(read(SCENARIO)),
         killed_pid=ran.killed_pid,
         dropped=dropped,

@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 
 from demo.promises import Held
 from schemas.topics import AGGREGATES, ANOMALIES, CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED
+from sinks.rows import UNSTORED
 
 Key = tuple[Any, ...]
 Row = Mapping[str, Any]
@@ -58,7 +59,8 @@ def expected(topics: Mapping[str, Iterable[Any]]) -> dict[str, dict[Key, dict[st
     tables: dict[str, dict[Key, dict[str, Any]]] = {}
     for shape in SHAPES:
         rows = tables.setdefault(shape.table, {})
-        for key, row in newest(shape, topics[shape.topic]).items():
+        records = (each for each in topics[shape.topic] if not isinstance(each, UNSTORED))
+        for key, row in newest(shape, records).items():
             rows[key] = rows.get(key, {}) | row
     return tables
 

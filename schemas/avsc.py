@@ -12,9 +12,8 @@ from typing import Any
 import fastavro
 import fastavro.schema
 
-from schemas.batch import MetricBatch
 from schemas.catalog import KINDS
-from schemas.topics import CATALOG, METRICS, TOPICS, Topic
+from schemas.topics import CATALOG, TOPICS, Topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +93,7 @@ def records(topic: Topic) -> tuple[type, ...]:
     """The records that *topic* may hold, the usual one first; none where bytes stay as they are."""
     if topic.name == CATALOG.name:
         return tuple(KINDS.values())
-    if topic.name == METRICS.name:
-        return (*(() if topic.record is None else (topic.record,)), MetricBatch)
-    return () if topic.record is None else (topic.record,)
+    return () if topic.record is None else (topic.record, *topic.beside)
 
 
 def subject(topic: Topic, record: type) -> str:

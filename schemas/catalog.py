@@ -132,14 +132,30 @@ class Step:
 
     share: float  # 0 to 1
     hold_s: int
+    shadow: bool = False  # they are answered by the stable config, and the candidate gets copies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """How a change is rolled out, and what takes it back."""
+    """How a change is rolled out, and what takes it back.
+
+    `kind` says who gets the candidate, and how it ends well:
+
+    immediate: everybody at once, unjudged;
+    canary: a growing share of the units, promoted by its last step, of 100 %;
+    blue_green: a check, then all units at once while the stable config is kept for its hold;
+    rolling: as a canary, by instances of the application instead of units;
+    ab: a fixed share, until one is better or `max_duration_s` is over;
+    shadow: copies only; a candidate that passes is verified, and serves nobody.
+
+    A rollout is promoted, and a shadow verified, when every required guardrail passes and the
+    candidate keeps the criteria: those of `max_error_rate`, `max_p95_latency_ms` and `min_quality`
+    that are given.
+    """
 
     name: str
-    steps: tuple[Step, ...]  # the last one promotes when its share is 1
+    steps: tuple[Step, ...]
+    kind: Literal["immediate", "canary", "blue_green", "rolling", "ab", "shadow"] = "canary"
     min_improvement: float = 0.10  # relative saving that is worth a change
     min_confidence: float = 0.8
     alpha: float = 0.05  # joint level of all guardrails
@@ -151,7 +167,14 @@ class Strategy:
     required: tuple[str, ...] = ("errors", "latency", "cost", "quality")  # must pass to promote
     min_samples: int = 100  # requests of the candidate before a step may pass
     max_wait_s: int = 7200  # in a step without enough evidence
-    when_waiting: Literal["hold", "rollback"] = "hold"  # what to do then
+    when_waiting: Literal["hold", "extend", "rollback", "ask"] = "hold"  # what to do then
+    max_extensions: int = 3  # waits after the first, with extend; then it is taken back
+    max_duration_s: int | None = None  # of an ab without a winner
+    max_error_rate: float | None = None  # of the candidate
+    max_p95_latency_ms: float | None = None  # of the candidate
+    min_quality: float | None = None  # mean of the candidate, 0 to 100
+    approval: Literal["never", "above_impact", "always"] = "above_impact"  # before it starts
+    approval_expires_s: int = 86_400  # after which what waits for a person is given up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ class CommandKind(StrEnum):
     ROLLBACK = "rollback"  # back to the previous, or a named, stable version
     PROMOTE = "promote"  # make the candidate stable now
     ABORT = "abort"  # end the rollout, back to stable
+    APPROVE = "approve"  # the word that a rollout waits for: go on
+    REJECT = "reject"  # no: end it, back to stable
     TRIGGER = "trigger"  # evaluate a scope now
 
 
@@ -33,3 +35,4 @@ class Command:
     reason: str = ""
     config: LlmConfig | None = None  # with SET
     version: str | None = None  # with ROLLBACK
+    rollout_id: str | None = None  # with PROMOTE, ABORT, APPROVE, REJECT: that one or none

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +24,19 @@ class LlmConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """How a rollout divides the units: candidate when `bucket_of(unit, salt) < share`."""
+    """How a rollout divides the units: candidate when `bucket_of(unit, salt) < share`.
+
+    By "instance" it is the application's instance that is put into a bucket, and all of its
+    requests go one way. Units below `shadow` are answered by the stable config, and the
+    application is asked to send the candidate a copy: a reader that knows nothing of it serves
+    what is right.
+    """
 
     rollout_id: str
     salt: str
     share: int  # in hundredths of a percent of the units, 0 to 10,000
+    by: Literal["unit", "instance"] = "unit"
+    shadow: int = 0  # hundredths of a percent of the units that are copied
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

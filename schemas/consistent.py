@@ -13,8 +13,9 @@ from schemas.command import Command
 from schemas.config import LlmConfig
 from schemas.decision import Decision
 from schemas.errors import Reason, Undecodable
+from schemas.loop import Transition
 from schemas.metrictable import BUCKETS, NAMES, MetricRow
-from schemas.rollout import Deployment
+from schemas.rollout import Deployment, Look
 from schemas.scope import ALL
 from schemas.span import Hopping, called
 from schemas.window import SIZES, EnrichedWindow, MetricSummary, WindowAggregate
@@ -43,6 +44,9 @@ def inspect(value: Any) -> None:
             _time("at", value.at)
             _quantity("sequence", value.sequence)
             _quantity("revision", value.revision)
+        case Look() | Transition():
+            _scope(value.scope)
+            _time("at", value.at)
         case Decision():
             _scope(value.scope)
             _time("at", value.at)

@@ -57,6 +57,7 @@ class Decision:
     confidence: float
     propensity: float  # probability that this choice would be made again in the same state
     policy: str  # checksum of the catalog in force
+    impact_usd_per_day: float | None = None  # predicted change of the cost; None: nobody knows
     observed: Mapping[str, float] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()  # record ids of what it saw
     candidates: tuple[Candidate, ...] = ()

@@ -13,6 +13,7 @@ class Phase(StrEnum):
     RAMPING = "ramping"  # the candidate serves a growing share
     PAUSED = "paused"  # held by a person; guardrails still judge
     PROMOTED = "promoted"  # the candidate is the new stable
+    VERIFIED = "verified"  # a shadow that passed: it served nobody, and stable stays
     ROLLED_BACK = "rolled_back"  # the candidate was worse, or taken back
     REJECTED = "rejected"  # never started; the reason says why
 
@@ -68,3 +69,25 @@ class Deployment:
     candidate_version: str | None
     stable_model: str | None
     candidate_model: str | None
+    strategy: str = ""  # of the catalog; "" for what a person did by hand
+    shadow: int = 0  # hundredths of a percent of the units that are copied to the candidate
+    asks_until: int | None = None  # ms, event time: up to when it waits for a person's word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look at a rollout saw; once a minute while its scope has traffic, paused or not.
+
+    Drawn over time, looks are the evidence: a look that changed nothing has no event.
+    """
+
+    id: str  # of the rollout
+    scope: str
+    at: int  # ms, event time: end of the minute
+    share: int  # hundredths of a percent, when it was looked at
+    phase: Phase  # when it was looked at, before anything followed
+    verdict: Verdict
+    guardrails: tuple[Guardrail, ...]  # of all evidence so far
+    stable_requests: int  # that the evidence holds, of all minutes so far
+    candidate_requests: int
+    shadow: int = 0  # hundredths of a percent that were copied, when it was looked at

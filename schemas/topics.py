@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from schemas.anomaly import Anomaly
+from schemas.batch import MetricBatch
 from schemas.catalog import Entry
 from schemas.command import Command
 from schemas.config import ConfigAck, ScopeConfig
 from schemas.decision import Decision
 from schemas.floor import Floor
 from schemas.journal import ChangelogEntry, JournalRecord
+from schemas.loop import Transition
 from schemas.metric import MetricEvent
 from schemas.partial import Partial
 from schemas.quality import QualityScore
-from schemas.rollout import Deployment
+from schemas.rollout import Deployment, Look
 from schemas.snapshot import Snapshot
 from schemas.window import EnrichedWindow, WindowAggregate
 
@@ -31,6 +33,7 @@ class Topic:
     holds: str  # one line for people
     key: str  # what the key is
     record: type | None  # None: the original bytes of another topic
+    beside: tuple[type, ...] = ()  # further records that it carries
     retention_ms: int | None = None  # None for compacted ones
     partitions: Literal["ingest", "derived", "one"] = "derived"
     wire: Literal["avro", "json"] = "avro"
@@ -64,6 +67,7 @@ METRICS = Topic(
     holds="metric events, one each or in columnar batches",
     key="service, any or none",
     record=MetricEvent,
+    beside=(MetricBatch,),
     retention_ms=7 * DAY,
     partitions="ingest",
     settings=LARGE,
@@ -125,9 +129,10 @@ DECISIONS = Topic(
 )
 DEPLOYMENTS = Topic(
     name="llmopt.deployments.v1",
-    holds="rollout steps and verdicts",
+    holds="rollout steps and verdicts, what each look at a rollout saw, moves of the control loop",
     key="scope",
     record=Deployment,
+    beside=(Look, Transition),
     retention_ms=400 * DAY,
 )
 CONFIG = Topic(
@@ -147,7 +152,7 @@ CONFIG_ACK = Topic(
 )
 COMMANDS = Topic(
     name="llmopt.commands.v1",
-    holds="pause, resume, emergency stop, set, rollback, promote, abort, trigger",
+    holds="pause, resume, emergency stop, set, rollback, promote, abort, approve, reject, trigger",
     key="scope or *",
     record=Command,
     retention_ms=400 * DAY,

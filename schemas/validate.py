@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date
-from itertools import pairwise
 
 from schemas.catalog import (
     Condition,
@@ -22,7 +21,7 @@ from schemas.catalog import (
     Strategy,
     WindowPolicy,
 )
-from schemas.rollout import GUARDRAILS
+from schemas.ladder import climbable
 from schemas.scope import BUCKETS, misnamed
 from schemas.shape import hint, refuse
 from schemas.span import problem, span
@@ -56,6 +55,9 @@ BOUNDS: Mapping[type, Mapping[str, Bounds]] = {
         "error_margin": SHARE,
         "quality_margin": SHARE,
         "min_samples": POSITIVE,
+        "max_error_rate": SHARE,
+        "max_p95_latency_ms": POSITIVE,
+        "min_quality": POINTS,
     },
     Step: {"share": (1 / BUCKETS, 1.0, "a share from 0.01 % to 100 %")},
 }
@@ -93,7 +95,9 @@ def validate(where: str, entry: Entry) -> None:
             _names(where, entry.scopes)
             _condition(f"{where}, when", entry.when)
         case Strategy():
-            _ladder(where, entry)
+            for n, step in enumerate(entry.steps, 1):
+                _numbers(f"{where}, steps {n}", step)
+            climbable(where, entry)
         case WindowPolicy():
             _window(where, entry)
         case _:
@@ -141,32 +145,6 @@ def _called(where: str, part: str, name: str) -> None:
             f"{name!r} is no name; write it as events do: 1 to 256 characters, without spaces, "
             "'|' and '*'",
         )
-
-
-def _ladder(where: str, strategy: Strategy) -> None:
-    if not strategy.steps:
-        raise refuse(f"{where}, steps", "there is none; add at least {share: 100%}")
-    shares = [step.share for step in strategy.steps]
-    for n, step in enumerate(strategy.steps, 1):
-        _numbers(f"{where}, steps {n}", step)
-    buckets = [round(share * BUCKETS) for share in shares]
-    if any(later <= earlier for earlier, later in pairwise(buckets)):
-        raise refuse(
-            f"{where}, steps",
-            f"the shares {shares} do not rise by 0.01 % or more; order them upwards",
-        )
-    if shares[-1] != 1:
-        raise refuse(f"{where}, steps", f"the last share is {shares[-1]:g}; end the ladder at 100%")
-    _required(f"{where}, required", strategy.required)
-
-
-def _required(where: str, names: tuple[str, ...]) -> None:
-    if not names:
-        known = ", ".join(GUARDRAILS)
-        raise refuse(where, f"the list is empty, so nothing would be judged; name some of {known}")
-    for name in names:
-        if name not in GUARDRAILS:
-            raise refuse(where, f"{name!r} is no guardrail; {hint(name, GUARDRAILS)}")
 
 
 def _window(where: str, policy: WindowPolicy) -> None:

@@ -18,7 +18,7 @@ from schemas.quality import QualityScore
 from schemas.topics import METRICS
 from simulator.deliver import Delivery, deliver, rubbish
 from simulator.fleet import Demand, Fleet, demand, unit_names
-from simulator.requests import events, scores
+from simulator.requests import copies, events, scores
 from simulator.serve import Answers, Served, serve
 from simulator.trace import MINUTE
 from simulator.truth import Record
@@ -146,8 +146,16 @@ class Live:
             Served(config.provider, config.model, config.version, config.cohort)
             for _, config in configs.values()
         ]
-        answers = serve(asked, served, np.array(by, np.int64))
-        delivery = deliver(asked)
+        self._deliver(application, serve(asked, served, np.array(by, np.int64)))
+        shadows = [config.shadow for _, config in configs.values()]
+        tried = next((shadow for shadow in shadows if shadow is not None), None)
+        if tried is not None:
+            again = asked.part(np.flatnonzero([shadows[i] is not None for i in by]))
+            shadow = Served(tried.provider, tried.model, tried.version, tried.cohort)
+            self._deliver(application, copies(again, shadow))
+
+    def _deliver(self, application: Application, answers: Answers) -> None:
+        delivery = deliver(answers.demand)
         self.record.add(answers, delivery)
         self._report(application, answers, delivery)
 

@@ -19,7 +19,6 @@ from schemas.topics import (
     AGGREGATES,
     CONFIG,
     DECISIONS,
-    DEPLOYMENTS,
     ENRICHED,
     FLOORS,
     METRICS,
@@ -110,7 +109,7 @@ def pass_minute(
         configs={**loop.configs, **written},
         offsets=offsets,
     )
-    return after, tuple(emit.value for emit in told.emits if emit.topic == DEPLOYMENTS.name)
+    return after, tuple(emit.value for emit in told.emits if isinstance(emit.value, Deployment))
 
 
 def _inputs(offsets: dict[str, int], topic: str, emits: Iterable[Emit]) -> list[Input]:

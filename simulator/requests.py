@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from schemas.columns import ABSENT, EventColumns
-from schemas.config import LlmConfig, ScopeConfig
+from schemas.config import LlmConfig, ScopeConfig, Split
 from schemas.metric import MetricEvent
 from schemas.quality import QualityScore
-from schemas.scope import ALL
+from schemas.scope import ALL, bucket_of
 from simulator.fleet import Demand, Fleet, buckets, demand, scramble_all, unit_names
 from simulator.serve import ERROR_TYPES, OK, STATUS, TIMEOUT, Answers, Served, serve
 from simulator.trace import Ints
+
+COPY = 1 << 19  # added to a request's number within its minute; there are fewer than that
+INSTANCES = 8  # of an application; a request comes to any of them
 
 
 def requests(
@@ -28,18 +32,25 @@ def requests(
             runs its default when none of them has one.
 
     Returns:
-        One for each endpoint, in the fleet's order.
+        One for each endpoint, in the fleet's order, and after them one for each that a rollout
+        has copied: what the candidate made of the copies.
     """
-    return tuple(
-        answer(
-            demand(fleet, index, minute), _config(configs or {}, endpoint.service, endpoint.scope)
-        )
+    asked = [
+        (demand(fleet, index, minute), _config(configs or {}, endpoint.service, endpoint.scope))
         for index, endpoint in enumerate(fleet.endpoints)
+    ]
+    again = [copied(demanded, config) for demanded, config in asked]
+    return (
+        *(answer(demanded, config) for demanded, config in asked),
+        *(each for each in again if each is not None),
     )
 
 
 def answer(asked: Demand, config: ScopeConfig | None) -> Answers:
-    """Serve *asked* by one scope's config, candidate to the units that its split says."""
+    """Serve *asked* by one scope's config, candidate to whom its split says.
+
+    A copied unit is answered by the stable config, and is in no cohort.
+    """
     endpoint = asked.endpoint
     everyone = np.zeros(len(asked), np.int64)
     provider, model = endpoint.default.split("/", 1)
@@ -53,9 +64,43 @@ def answer(asked: Demand, config: ScopeConfig | None) -> Answers:
         if config.stable
         else Served(provider, model, None, "stable")
     )
-    place = buckets(endpoint.service, endpoint.units, config.split.salt)
-    inside = place[asked.unit] < config.split.share
-    return serve(asked, (stable, _served(config.candidate, "candidate")), inside.astype(np.int64))
+    place = _buckets(asked, config.split)
+    inside = (place < config.split.share).astype(np.int64)
+    by = np.where(place < config.split.shadow, 2, inside)
+    served = (stable, _served(config.candidate, "candidate"), replace(stable, cohort=None))
+    return serve(asked, served if config.split.shadow else served[:2], by)
+
+
+def copied(asked: Demand, config: ScopeConfig | None) -> Answers | None:
+    """What the candidate makes of the copies that a split asks for; None where it asks for none."""
+    if config is None or config.candidate is None or config.split is None:
+        return None
+    inside = np.flatnonzero(_buckets(asked, config.split) < config.split.shadow)
+    if not len(inside):
+        return None
+    return copies(asked.part(inside), _served(config.candidate, "shadow"))
+
+
+def copies(asked: Demand, served: Served) -> Answers:
+    """What comes of sending *asked* once more, to a config that answers nobody.
+
+    They are reported as requests of their own, and the endpoint's default would have cost nothing
+    for them.
+    """
+    asked = replace(asked, number=asked.number + COPY)
+    answers = serve(asked, (served,), np.zeros(len(asked), np.int64))
+    return replace(answers, default_nanousd=np.zeros(len(asked), np.int64))
+
+
+def _buckets(asked: Demand, split: Split) -> Ints:
+    """The bucket [n] of what *split* divides: each request's unit, or the instance it comes to."""
+    service = asked.endpoint.service
+    if split.by == "unit":
+        return buckets(service, asked.endpoint.units, split.salt)[asked.unit]
+    number = asked.number + (asked.minute << 20) + (asked.index << 44)
+    at = scramble_all(number + asked.fleet.seed) % np.uint64(INSTANCES)
+    places = np.array([bucket_of(f"{service}-{i}", split.salt) for i in range(INSTANCES)], np.int64)
+    return places[at.astype(np.int64)]
 
 
 def _served(config: LlmConfig, cohort: str | None) -> Served:

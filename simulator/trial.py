@@ -94,6 +94,7 @@ def _decision(endpoint: Endpoint, strategy: Strategy, candidate: str | None, at:
         confidence=1.0,
         propensity=1.0,
         policy="",
+        impact_usd_per_day=0.0,
         reasons=("On trial.",),
     )
 

@@ -16,8 +16,9 @@ import msgspec
 from schemas.anomaly import Anomaly
 from schemas.config import ScopeConfig
 from schemas.decision import Decision
+from schemas.loop import Transition
 from schemas.metrictable import VALUES, MetricRow
-from schemas.rollout import Deployment
+from schemas.rollout import Deployment, Look
 from schemas.window import EnrichedWindow, MetricSummary
 from sinks.errors import Refused
 
@@ -294,6 +295,7 @@ def config(record: ScopeConfig) -> Values:
     )
 
 
+UNSTORED = (Look, Transition)  # their topic keeps them
 MAKERS: Mapping[type, tuple[Table, Callable[[Any], Values]]] = {
     EnrichedWindow: (WINDOWS, aggregate),
     Anomaly: (ANOMALIES, anomaly),

@@ -22,9 +22,11 @@ from streams.settings import Settings
 
 HOLDS = (CommandKind.PAUSE, CommandKind.RESUME, CommandKind.STOP)  # no answer of their own
 ENDS = {  # the actuator tells what it made of them, as it does of SET
-    CommandKind.ROLLBACK: Phase.ROLLED_BACK,
-    CommandKind.ABORT: Phase.ROLLED_BACK,
-    CommandKind.PROMOTE: Phase.PROMOTED,
+    CommandKind.ROLLBACK: (Phase.ROLLED_BACK,),
+    CommandKind.ABORT: (Phase.ROLLED_BACK,),
+    CommandKind.REJECT: (Phase.ROLLED_BACK,),
+    CommandKind.PROMOTE: (Phase.PROMOTED,),
+    CommandKind.APPROVE: (Phase.PENDING, Phase.RAMPING, Phase.PROMOTED, Phase.VERIFIED),
 }
 JOURNAL = journal("actuate")
 GROUP = "llmopt.actuate"
@@ -178,7 +180,9 @@ def answers(command: Command) -> Callable[[Seen], bool]:
         event = seen.value
         if not isinstance(event, Deployment) or event.scope != command.scope:
             return False
-        return event.id == own or (event.phase is ENDS.get(command.kind) and event.by == command.by)
+        return event.id == own or (
+            event.phase in ENDS.get(command.kind, ()) and event.by == command.by
+        )
 
     return told
 

@@ -23,6 +23,7 @@ from schemas.topics import ANOMALIES, CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED, 
 from sinks.errors import Behind, Unavailable
 from sinks.migrate import migrate
 from sinks.postgres import At, Batch, Postgres, Record, Refusal, Span, Windows
+from sinks.rows import UNSTORED
 from streams import kafka, metrics
 from streams.exactly_once.reading import end_of
 from streams.exactly_once.reset import Busy
@@ -249,7 +250,8 @@ class Follower:
                     value = self._codec.decode(TOPICS[topic], message.value() or b"")
                 except Undecodable as error:
                     broken.append((message, error))
-                else:
+                    continue
+                if not isinstance(value, UNSTORED):
                     place = (topic, message.partition(), message.offset())
                     records.append(Record(*place, value))
         spans = {at: Span(self._reached[at], end) for at, end in positions.items()}

@@ -9,7 +9,7 @@ from processors.actuate.breaker import open_circuit
 from processors.actuate.ledger import changes_of_a_day
 from processors.actuate.policy import ActuatePolicy
 from processors.actuate.rollout import by_hand
-from processors.actuate.state import Failure, ScopeState, hold_over, under_way
+from processors.actuate.state import Failure, ScopeState, at_work, hold_over, under_way
 from processors.actuate.version import model_key, versioned
 from schemas.catalog import Catalog
 from schemas.config import LlmConfig
@@ -127,7 +127,18 @@ def _too_often(
                 f"The last change was {minutes:g} min ago, and min_minutes_between_changes is "
                 f"{limits.min_minutes_between_changes:g}."
             )
+    working = at_work(scopes)
+    if working >= policy.max_optimizations:
+        return (
+            f"{working} optimizations are under way in this task, those that wait for approval "
+            "among them, and max_optimizations is its limit."
+        )
+    return full(policy, scopes)
+
+
+def full(policy: ActuatePolicy, scopes: Mapping[str, ScopeState]) -> str | None:
+    """That no further rollout may start now, or None."""
     active = under_way(scopes)
-    if active >= policy.max_rollouts:
-        return f"{active} rollouts are active in this task, and max_rollouts is its limit."
-    return None
+    if active < policy.max_rollouts:
+        return None
+    return f"{active} rollouts are active in this task, and max_rollouts is its limit."

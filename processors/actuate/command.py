@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from processors.actuate.admit import failure, unusable
+from processors.actuate.approve import approve
 from processors.actuate.decision import name
-from processors.actuate.rollout import Advance, Rollout, promote, roll_back
+from processors.actuate.rollout import Advance, Rollout, by_hand, promote, roll_back
 from processors.actuate.state import Hold, Mode
 from processors.actuate.transition import move, refuse, return_to, serve
 from processors.actuate.turn import Cause, Turn
@@ -14,8 +15,15 @@ from schemas.command import Command, CommandKind
 from schemas.rollout import Phase
 from schemas.scope import ALL
 
+SAID = {  # of a rollout
+    CommandKind.PROMOTE: "Promoted",
+    CommandKind.ABORT: "Aborted",
+    CommandKind.APPROVE: "Approved",
+    CommandKind.REJECT: "Rejected",
+}
 
-def obey(turn: Turn, command: Command, hold: Hold | None) -> Turn:
+
+def obey(turn: Turn, command: Command, hold: Hold | None, busy: str | None = None) -> Turn:
     """Do what *command* asks for in the turn's scope, or say why not.
 
     A command for `*` reaches every scope, the task's own entry `*` first; scopes in which there
@@ -27,6 +35,7 @@ def obey(turn: Turn, command: Command, hold: Hold | None) -> Turn:
         turn: The scope.
         command: For this scope or for `*`.
         hold: What holds the scope besides its own entry's hold, or None.
+        busy: Why no further rollout may start in the task, or None.
 
     Returns:
         The turn after it.
@@ -43,10 +52,8 @@ def obey(turn: Turn, command: Command, hold: Hold | None) -> Turn:
             turn = _set(turn, command, cause)
         case CommandKind.ROLLBACK:
             turn = _rollback(turn, command, cause)
-        case CommandKind.PROMOTE:
-            turn = _promote(turn, command, cause)
-        case CommandKind.ABORT:
-            turn = _abort(turn, command, cause)
+        case kind if kind in SAID:
+            turn = _of_rollout(turn, command, hold or turn.entry.hold, busy, cause)
         case _:
             pass  # TRIGGER is the optimizer's, not the actuator's
     return turn
@@ -139,18 +146,28 @@ def _rollback(turn: Turn, command: Command, cause: Cause) -> Turn:
     return return_to(turn, id_, target, said, replace(cause, blame=blame))
 
 
-def _promote(turn: Turn, command: Command, cause: Cause) -> Turn:
-    rollout = turn.entry.rollout
+def _of_rollout(
+    turn: Turn, command: Command, hold: Hold | None, busy: str | None, cause: Cause
+) -> Turn:
+    """A word about the rollout of the scope: PROMOTE, ABORT, APPROVE or REJECT."""
+    rollout, kind = turn.entry.rollout, command.kind.value
+    if command.rollout_id not in (None, None if rollout is None else rollout.id):
+        now = "none is active here" if rollout is None else f"{rollout.id} is active here"
+        return _refuse(turn, command, f"Rollout {command.rollout_id} is over, {now}.", cause)
     if rollout is None:
-        return _refuse(turn, command, "There is no rollout to promote here.", cause)
-    return move(turn, promote(rollout, _said(command, "Promoted")), cause)
-
-
-def _abort(turn: Turn, command: Command, cause: Cause) -> Turn:
-    rollout = turn.entry.rollout
-    if rollout is None:
-        return _refuse(turn, command, "There is no rollout to abort here.", cause)
-    return _end(turn, _said(command, "Aborted"), _blaming(turn, rollout, cause))
+        return _refuse(turn, command, f"There is no rollout to {kind} here.", cause)
+    said = _said(command, SAID[command.kind])
+    match command.kind:
+        case CommandKind.PROMOTE:
+            return move(turn, promote(rollout, said), cause)
+        case CommandKind.APPROVE:
+            after = approve(turn, rollout, said, hold, busy, cause)
+            return _refuse(turn, command, after, cause) if isinstance(after, str) else after
+        case CommandKind.REJECT if rollout.asks_until is None:
+            reason = f"Rollout {rollout.id} does not wait for approval. {by_hand(rollout.id)}"
+            return _refuse(turn, command, reason, cause)
+        case _:
+            return _end(turn, said, _blaming(turn, rollout, cause))
 
 
 def _end(turn: Turn, reason: str, cause: Cause) -> Turn:

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from processors.actuate.admit import failure, refusal
+from processors.actuate.approve import asks
+from processors.actuate.cycle import conclude, go
 from processors.actuate.memory import serves
 from processors.actuate.minute import begin
-from processors.actuate.rollout import Advance, Rollout, roll_back
+from processors.actuate.rollout import Advance, Rollout, ask, roll_back
 from processors.actuate.state import ScopeState, silence
 from processors.actuate.transition import move, refuse, return_to
 from processors.actuate.turn import Cause, Turn
 from processors.actuate.version import over, versioned
 from schemas.decision import Action, Decision
+from schemas.loop import LoopState
 from schemas.rollout import Verdict
 
 ANSWERED = 16  # decisions of a scope whose ids are remembered
@@ -23,21 +26,28 @@ ANSWERED = 16  # decisions of a scope whose ids are remembered
 def follow(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision) -> Turn:
     """Do what *decision* asks for, or say why not; a decision that was answered is not again.
 
+    One that comes when the scope's windows are more than `stale_s` ahead of it is an error, and
+    nothing of it is applied.
+
     Args:
         turn: The decision's scope.
         scopes: All scopes of the task.
-        decision: Of any action; only DEPLOY and ROLLBACK do anything.
+        decision: Of any action; only DEPLOY and ROLLBACK change anything.
 
     Returns:
         The turn after it.
     """
     entry = turn.entry
-    if decision.id in entry.decisions or decision.action not in (Action.DEPLOY, Action.ROLLBACK):
+    if decision.id in entry.decisions:
         return turn
     answered = (*entry.decisions, decision.id)[-ANSWERED:]
     turn = turn.become(replace(entry, decisions=answered))
     # A rollout that starts in a silence must not be as old as what was heard last.
     cause = Cause(at=max(entry.at, decision.at, silence(scopes)), decision_id=decision.id)
+    if decision.action not in (Action.DEPLOY, Action.ROLLBACK):
+        return conclude(turn, decision, cause)
+    if entry.at - decision.at > turn.policy.stale_s * 1000:
+        return _too_late(turn, decision, cause)
     if decision.action is Action.DEPLOY:
         return _deploy(turn, scopes, decision, cause)
     return _take_back(turn, decision, cause)
@@ -74,9 +84,29 @@ def _deploy(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision, ca
         started_at=cause.at,
         entered_at=cause.at,
         steps=len(strategy.steps),
+        kind=strategy.kind,
     )
-    turn = move(turn, Advance(rollout, " ".join(decision.reasons) or decision.rule), cause)
+    said = " ".join(decision.reasons) or decision.rule
+    why = asks(strategy, turn.policy.catalog.constraints_for(turn.scope), decision)
+    accepted = Advance(rollout, said)
+    if why is not None:
+        accepted = ask(strategy, rollout, f"{said} {why}", cause.at)
+    turn = go(turn, LoopState.VALIDATING, said, cause, id_)
+    turn = move(turn, accepted, cause)
     return begin(turn, strategy, turn.entry.rollout or rollout, None, cause.at)
+
+
+def _too_late(turn: Turn, decision: Decision, cause: Cause) -> Turn:
+    """Refuse a decision whose analysis is out of date."""
+    minutes = (turn.entry.at - decision.at) // 60_000
+    reason = (
+        f"It was decided {minutes} min ago, and nothing is applied that is older than "
+        f"{turn.policy.stale_s // 60} min: the next evaluation decides anew."
+    )
+    id_ = name("r", turn.scope, decision.id)
+    if turn.entry.cycle.state is LoopState.IDLE:
+        turn = go(turn, LoopState.ERROR, reason, cause, id_)
+    return refuse(turn, id_, decision.chosen, reason, cause)
 
 
 def _take_back(turn: Turn, decision: Decision, cause: Cause) -> Turn:

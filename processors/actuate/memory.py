@@ -28,7 +28,7 @@ def remember(policy: ActuatePolicy, entry: ScopeState, row: EnrichedWindow) -> S
     window = row.window
     if window.pooled:
         whole = window.window == "1h" and window.closed and window.requests > 0
-        split = entry.rollout is not None and entry.rollout.share > 0
+        split = entry.rollout is not None and entry.rollout.step > 0
         wide = window.window in ("15m", "1h") and window.requests >= policy.reference_requests
         older = entry.past is not None and window.end < entry.past.window.end
         if split or older or not (wide or whole):
@@ -36,7 +36,7 @@ def remember(policy: ActuatePolicy, entry: ScopeState, row: EnrichedWindow) -> S
         return replace(entry, past=_bare(row))
     if window.window != "1m" or not window.closed or window.start < entry.at:
         return entry  # of another size, or of a minute that was complete before
-    if window.cohort != "candidate":
+    if window.cohort not in ("candidate", "shadow"):
         seen = Serving(window.provider, window.model, window.requests)
         entry = replace(entry, tally=_add(entry.tally, (seen,)))
     if entry.rollout is not None and entry.rollout.phase is not Phase.PENDING and window.cohort:

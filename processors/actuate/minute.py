@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from processors.actuate.admit import failure, unusable
+from processors.actuate.advance import advance, climb
 from processors.actuate.critical import critical
 from processors.actuate.evidence import observe, reference
 from processors.actuate.judge import judge
 from processors.actuate.memory import complete
-from processors.actuate.rollout import Rollout, advance, climb, roll_back
+from processors.actuate.rollout import Rollout, roll_back, unanswered
 from processors.actuate.state import Hold
 from processors.actuate.transition import move
 from processors.actuate.turn import Cause, Turn
 from schemas.catalog import Strategy
-from schemas.rollout import Phase, Verdict
-from schemas.scope import murmur3
+from schemas.rollout import Look, Phase, Verdict
+from schemas.scope import BUCKETS, murmur3
 from schemas.window import EnrichedWindow
 
 
@@ -56,24 +58,32 @@ def strategy_of(turn: Turn, rollout: Rollout) -> Strategy | str:
     strategy = turn.policy.catalog.strategies.get(rollout.strategy)
     if strategy is None or not strategy.steps:
         return f"Strategy {rollout.strategy!r} is no longer in the catalog."
+    if strategy.kind != rollout.kind:
+        return f"Strategy {strategy.name!r} was {rollout.kind} and is {strategy.kind} now."
     return unusable(turn.policy.catalog, turn.scope, rollout.candidate) or strategy
 
 
 def begin(turn: Turn, strategy: Strategy, rollout: Rollout, hold: Hold | None, at: int) -> Turn:
-    """Give a pending rollout its first traffic once there is a past to measure by."""
-    cause = Cause(at=at)
-    if hold is not None:
+    """Give a pending rollout its first traffic once there is a past to measure by.
+
+    One that is not judged needs none; one that waits for a person's word gets no traffic.
+    """
+    if hold is not None and rollout.asks_until is None:
         return turn
     past = turn.entry.past
-    if past is not None:
-        return move(
-            turn, climb(strategy, replace(rollout, reference=reference((past,))), at), cause
-        )
-    return give_up(turn, strategy, rollout, at)
+    if rollout.asks_until is not None or (past is None and strategy.kind != "immediate"):
+        return give_up(turn, strategy, rollout, at)
+    known = None if past is None else reference((past,))
+    return move(turn, climb(strategy, replace(rollout, reference=known), at), Cause(at=at))
 
 
 def give_up(turn: Turn, strategy: Strategy, rollout: Rollout, at: int) -> Turn:
-    """End a rollout that has waited too long for a past to measure by."""
+    """End a rollout that has waited too long for a person's word, or a past to measure by."""
+    if rollout.asks_until is not None:
+        vain = unanswered(rollout, at)
+        if vain is not None:
+            return move(turn, vain, Cause(at=at))
+        return turn.become(replace(turn.entry, rollout=rollout))
     if at - rollout.started_at < strategy.max_wait_s * 1000:
         return turn.become(replace(turn.entry, rollout=rollout))
     reason = f"No traffic to measure by within {strategy.max_wait_s} s: nothing was started."
@@ -89,26 +99,43 @@ def _look(
 ) -> Turn:
     """Add a minute's cohorts to the evidence, judge all of it, and do what follows."""
     at = turn.entry.at
-    stable = [row for row in rows if _served(row, "stable", rollout.stable.version)]
-    candidate = [row for row in rows if _served(row, "candidate", rollout.candidate.version)]
+    stable = [row for row in rows if _served(row, ("stable",), rollout.stable.version)]
+    tried = ("candidate", "shadow")
+    candidate = [row for row in rows if _served(row, tried, rollout.candidate.version)]
     requests = sum(row.window.requests for row in candidate)
     rollout = replace(rollout, requests=rollout.requests + requests)
     settled = start >= rollout.entered_at + turn.policy.settle_s * 1000
-    if settled and rollout.reference is not None and (stable or candidate):
+    drawn = rollout.share or rollout.shadow
+    # Where everybody is served the candidate, there is nothing in the same minute to compare with.
+    compared = drawn < BUCKETS and rollout.reference is not None and (stable or candidate)
+    if settled and compared and rollout.reference is not None:
         evidence = observe(
             rollout.evidence,
-            stable,
-            candidate,
-            rollout.share,
+            *(_arms(rollout, stable), _arms(rollout, candidate)),
+            drawn,
             rollout.reference,
             murmur3(f"{turn.scope}:{start}".encode()),
         )
         rollout = replace(rollout, evidence=evidence)
     judgement = judge(strategy, rollout.evidence)
     alarm = critical(turn.policy, stable, candidate)
+    verdict = judgement.verdict if alarm is None else Verdict.FAIL
+    look = Look(
+        id=rollout.id,
+        scope=turn.scope,
+        at=at,
+        share=rollout.share,
+        phase=rollout.phase,
+        verdict=verdict,
+        guardrails=judgement.guardrails,
+        stable_requests=rollout.evidence.stable_requests,
+        candidate_requests=rollout.evidence.candidate_requests,
+        shadow=rollout.shadow,
+    )
+    turn = turn.tell(look)
     cause = Cause(
         at=at,
-        verdict=judgement.verdict if alarm is None else Verdict.FAIL,
+        verdict=verdict,
         guardrails=judgement.guardrails,
         blame=failure(
             turn.policy.catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate
@@ -119,6 +146,17 @@ def _look(
     return move(turn, advance(strategy, rollout, judgement, at), cause)
 
 
-def _served(row: EnrichedWindow, cohort: str, version: str) -> bool:
-    """Whether a row is of this cohort, and of the config that this rollout gives it."""
-    return row.window.cohort == cohort and row.window.config_version == version
+def _served(row: EnrichedWindow, cohorts: Sequence[str], version: str) -> bool:
+    """Whether a row is of these cohorts, and of the config that this rollout gives them."""
+    return row.window.cohort in cohorts and row.window.config_version == version
+
+
+def _arms(rollout: Rollout, rows: Sequence[EnrichedWindow]) -> Sequence[EnrichedWindow]:
+    """The rows as they can be compared.
+
+    Between instances units go to and fro, so whom a unit's error belongs to says nothing: errors
+    are then compared by request, discounted for their bursts.
+    """
+    if rollout.kind != "rolling":
+        return rows
+    return [replace(row, window=replace(row.window, error_units=())) for row in rows]

@@ -11,7 +11,9 @@ from schemas.catalog import Catalog
 class ActuatePolicy:
     """Limits of all rollouts; all times are event time.
 
-    `max_rollouts` counts those that are not quiet, see processors.actuate.silence.
+    `max_optimizations` and `max_rollouts` do not count those that are quiet, see
+    processors.actuate.silence. A rollback is one record, so that no two of a task are ever under
+    way at once, and no limit holds one back.
 
     `settle_s`: a share counts as applied everywhere this long after the scope's clock at which it
     was written. It must cover how far the watermark runs behind the applications, and a minute is
@@ -20,10 +22,12 @@ class ActuatePolicy:
     """
 
     catalog: Catalog = field(default_factory=Catalog)
-    max_rollouts: int = 5  # at once, per task
+    max_optimizations: int = 10  # at once, per task
+    max_rollouts: int = 5  # of them with traffic, or about to have some
     breaker_failures: int = 3  # failed changes in a row, of a task
     breaker_s: int = 3600  # that nothing starts after them
     settle_s: int = 60
+    stale_s: int = 3600  # a decision that is older has none of the hour left that it rests on
     regret_s: int = 3600  # for so long after a promotion a rollback decision undoes it
     critical_error_rate: float = 0.10
     critical_requests: int = 50  # of the candidate in one minute

@@ -1,4 +1,4 @@
-"""A rollout as a state machine: rungs of a ladder, climbed by evidence alone."""
+"""A rollout: where it stands, what may follow, and how it ends."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from processors.actuate.evidence import Evidence, Reference, fresh_evidence
-from processors.actuate.judge import Judgement
 from schemas.catalog import Strategy
 from schemas.config import LlmConfig
-from schemas.rollout import Phase, Verdict
+from schemas.rollout import Phase
 from schemas.scope import BUCKETS
 
 NEXT: Mapping[Phase | None, frozenset[Phase]] = {
     # A manual change has one event: it is promoted or rolled back out of nothing.
     None: frozenset({Phase.PENDING, Phase.PROMOTED, Phase.ROLLED_BACK, Phase.REJECTED}),
-    Phase.PENDING: frozenset({Phase.RAMPING, Phase.PROMOTED, Phase.ROLLED_BACK}),
-    Phase.RAMPING: frozenset({Phase.RAMPING, Phase.PAUSED, Phase.PROMOTED, Phase.ROLLED_BACK}),
+    Phase.PENDING: frozenset({Phase.PENDING, Phase.RAMPING, Phase.PROMOTED, Phase.ROLLED_BACK}),
+    Phase.RAMPING: frozenset(
+        {Phase.RAMPING, Phase.PAUSED, Phase.PROMOTED, Phase.VERIFIED, Phase.ROLLED_BACK}
+    ),
     Phase.PAUSED: frozenset({Phase.RAMPING, Phase.PROMOTED, Phase.ROLLED_BACK}),
     Phase.PROMOTED: frozenset(),
+    Phase.VERIFIED: frozenset(),
     Phase.ROLLED_BACK: frozenset(),
     Phase.REJECTED: frozenset(),
 }
-"""Phase → the phases that may follow; RAMPING follows itself from rung to rung and to hold."""
+"""Phase → the phases that may follow; RAMPING follows itself from rung to rung and to hold, PENDING
+when it is approved."""
+OVER = frozenset({Phase.PROMOTED, Phase.VERIFIED, Phase.ROLLED_BACK})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +39,19 @@ class Rollout:
     stable: LlmConfig  # what it is compared with, and goes back to
     candidate: LlmConfig
     salt: str
-    started_at: int  # accepted; once it has traffic, since when
+    started_at: int  # accepted, or approved; once it has traffic, since when
     entered_at: int  # the rung it stands on
+    kind: str = "canary"  # of its strategy when it was accepted
     phase: Phase = Phase.PENDING
     step: int = 0  # the rung, from 1; 0: no traffic yet
     steps: int = 0
-    share: int = 0
+    share: int = 0  # served by the candidate
+    shadow: int = 0  # copied to it
     sequence: int = 0  # of the last event
     waiting_since: int | None = None  # the dwell is over, the evidence is not there
     overdue: bool = False  # it has been said that the wait is over its limit
+    extended: int = 0  # waits on this rung after the first
+    asks_until: int | None = None  # a person's word is waited for; then it is given up
     quiet: bool = False  # it waits for a person in a scope that has been silent for too long
     requests: int = 0  # that the candidate served
     reference: Reference | None = None  # the pre-period; None until traffic starts
@@ -58,124 +66,44 @@ class Advance:
     reason: str = ""
 
 
-def advance(strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int) -> Advance:
-    """Move by one look: down at once on FAIL, up when dwelt and judged, else hold and say so.
-
-    The next share asks for enough samples without harm (`sampled`), the promotion for every
-    required guardrail to pass (`ready`). A paused rollout is judged too, and rolled back, but
-    never climbs. One that lacks evidence for `max_wait_s` after its dwell does what `when_waiting`
-    says. A ladder that ends below 100 % stays on its last rung until a person ends it.
-
-    Args:
-        strategy: The ladder, as the catalog has it now.
-        rollout: A rollout that takes traffic.
-        judgement: Of all evidence so far.
-        at: ms of event time, the end of the newest minute.
-
-    Returns:
-        The rollout one look later.
-    """
-    if judgement.verdict is Verdict.FAIL:
-        failed = [g for g in judgement.guardrails if g.verdict is Verdict.FAIL]
-        names = " and ".join(g.metric for g in failed)
-        return roll_back(
-            rollout, " ".join((f"Worse in {names}:", *(g.sentence for g in failed))), at
-        )
-    held = rollout.phase is Phase.PAUSED
-    if held or at - rollout.entered_at < _hold_ms(strategy, rollout):
-        return Advance(rollout)
-    above = strategy.steps[rollout.step : rollout.step + 1]
-    promotes = not above or above[0].share >= 1.0
-    enough = judgement.ready if promotes else judgement.sampled
-    if enough and above:
-        return climb(strategy, rollout, at)
-    return _wait(strategy, rollout, judgement, at, enough=enough)
-
-
-def rest(
-    strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int, heard: int
-) -> Advance:
-    """Look at a rollout in whose scope nothing has been served: it waits, and nothing climbs.
-
-    Silence is no evidence, so what was enough before does not lead further either. `max_wait_s`
-    after it was first held, `when_waiting` says what to do, as in `advance`. One that then waits
-    for a person is quiet once nothing was served for so long.
-
-    Args:
-        strategy: The ladder, as the catalog has it now.
-        rollout: A rollout that takes traffic.
-        judgement: Of all evidence so far; not FAIL.
-        at: ms of event time, now.
-        heard: ms of event time, since when nothing was served.
-
-    Returns:
-        The rollout one look later.
-    """
-    longest = strategy.max_wait_s * 1000
-    ended = rollout.step >= len(strategy.steps) and judgement.ready
-    if rollout.phase is Phase.PAUSED or rollout.overdue or ended:
-        return Advance(replace(rollout, quiet=at - heard >= longest))
-    if at - rollout.entered_at < _hold_ms(strategy, rollout):
-        return Advance(rollout)
-    where = f"at {percent(rollout.share)}"
-    silence = f"no request was served in this scope for {(at - heard) // 60_000} min"
-    if rollout.waiting_since is None:
-        held = replace(rollout, waiting_since=at)
-        return Advance(held, f"Held {where}: inconclusive, {silence}.")
-    if at - rollout.waiting_since < longest:
-        return Advance(rollout)
-    if strategy.when_waiting == "rollback":
-        return roll_back(rollout, f"Gave up {where}: inconclusive, {silence}.", at)
-    return Advance(
-        replace(rollout, overdue=True, quiet=at - heard >= longest),
-        f"Still held {where}: inconclusive, {silence}. {by_hand(rollout.id)}",
-    )
-
-
-def climb(strategy: Strategy, rollout: Rollout, at: int) -> Advance:
-    """Enter the next rung; a rung of 100 % is the promotion."""
-    steps = len(strategy.steps)
-    rung = min(rollout.step, steps - 1)
-    share = round(strategy.steps[rung].share * BUCKETS)
-    where = f"step {rung + 1} of {steps}"
-    if share >= BUCKETS:
-        return promote(
-            replace(rollout, steps=steps),
-            f"Passed every step of {strategy.name} before the last."
-            if rung
-            else f"{strategy.name} has a single step of 100 %.",
-        )
-    entered = replace(
-        rollout,
-        phase=Phase.RAMPING,
-        step=rung + 1,
-        steps=steps,
-        share=share,
-        started_at=rollout.started_at if rollout.step else at,
-        entered_at=at,
-        waiting_since=None,
-        overdue=False,
-    )
-    return Advance(entered, f"The candidate serves {percent(share)}, {where} of {strategy.name}.")
-
-
 def promote(rollout: Rollout, reason: str) -> Advance:
     """End it well: the candidate serves everything."""
-    ended = replace(rollout, phase=Phase.PROMOTED, step=rollout.steps, share=BUCKETS)
+    ended = replace(rollout, phase=Phase.PROMOTED, step=rollout.steps, share=BUCKETS, shadow=0)
     return Advance(ended, reason)
+
+
+def verify(rollout: Rollout, reason: str) -> Advance:
+    """End a shadow well: the candidate passed, and goes on serving nobody."""
+    return Advance(replace(rollout, phase=Phase.VERIFIED, share=0, shadow=0), reason)
 
 
 def roll_back(rollout: Rollout, reason: str, at: int) -> Advance:
     """End it: the stable config serves everything again. Says what it cost, if it had traffic."""
     if rollout.step > 0:
         seconds = (at - rollout.started_at) // 1000
-        reason += f" {rollout.requests} requests were served by the candidate in {seconds} s."
-    return Advance(replace(rollout, phase=Phase.ROLLED_BACK, share=0), reason)
+        what = "copies were sent to" if rollout.shadow else "requests were served by"
+        reason += f" {rollout.requests} {what} the candidate in {seconds} s."
+    return Advance(replace(rollout, phase=Phase.ROLLED_BACK, share=0, shadow=0), reason)
 
 
 def by_hand(id_: str) -> str:
     """How a person ends the rollout *id_*, one way or the other."""
     return f"Promote or abort it: `llmopt deployments promote|abort {id_}`."
+
+
+def ask(strategy: Strategy, rollout: Rollout, reason: str, at: int) -> Advance:
+    """Wait for a person's word, and say until when."""
+    hours = strategy.approval_expires_s / 3600
+    asked = f"Approve or reject it within {hours:g} h: `llmopt deployments approve {rollout.id}`."
+    until = at + strategy.approval_expires_s * 1000
+    return Advance(replace(rollout, asks_until=until), f"{reason} {asked}")
+
+
+def unanswered(rollout: Rollout, at: int) -> Advance | None:
+    """The end of a rollout that waited in vain for a person's word, None while it may wait."""
+    if rollout.asks_until is None or at < rollout.asks_until:
+        return None
+    return roll_back(rollout, "Nobody approved or rejected it in time.", at)
 
 
 def percent(share: int) -> str:
@@ -185,37 +113,3 @@ def percent(share: int) -> str:
     '5 %'
     """
     return f"{share / 100:g} %"
-
-
-def _hold_ms(strategy: Strategy, rollout: Rollout) -> int:
-    """How long the present rung is held, at least; a ladder cut short holds as its last rung."""
-    return strategy.steps[min(rollout.step, len(strategy.steps)) - 1].hold_s * 1000
-
-
-def _wait(
-    strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int, *, enough: bool
-) -> Advance:
-    """Hold on a rung whose dwell is over; the first time, and when it gets too long, say so."""
-    where = f"at {percent(rollout.share)}"
-    if rollout.waiting_since is None:
-        why = (
-            f"{strategy.name} ends there. {by_hand(rollout.id)}"
-            if enough
-            else "the evidence is not conclusive yet. " + _open_questions(judgement)
-        )
-        return Advance(replace(rollout, waiting_since=at), f"Held {where}: {why}".rstrip())
-    late = at - rollout.waiting_since >= strategy.max_wait_s * 1000
-    if enough or rollout.overdue or not late:
-        return Advance(rollout)
-    waited = f"no conclusive evidence {where} for {strategy.max_wait_s} s after its dwell"
-    if strategy.when_waiting == "rollback":
-        return roll_back(rollout, f"Gave up: {waited}. {_open_questions(judgement)}".rstrip(), at)
-    return Advance(
-        replace(rollout, overdue=True),
-        f"Still held: {waited}. {by_hand(rollout.id)} {_open_questions(judgement)}".rstrip(),
-    )
-
-
-def _open_questions(judgement: Judgement) -> str:
-    """What the guardrails that have not passed say."""
-    return " ".join(g.sentence for g in judgement.guardrails if g.verdict is not Verdict.PASS)

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from processors.actuate.admit import failure
+from processors.actuate.advance import advance
 from processors.actuate.judge import judge
 from processors.actuate.minute import give_up, strategy_of
-from processors.actuate.rollout import Rollout, advance, rest, roll_back
+from processors.actuate.rollout import Rollout, roll_back
 from processors.actuate.state import Clock, Hold, ScopeState
 from processors.actuate.transition import move
 from processors.actuate.turn import Cause, Turn
+from processors.actuate.wait import rest
 from schemas.flow import Moment
 from schemas.rollout import Phase, Verdict
 from schemas.scope import ALL
@@ -76,7 +78,7 @@ def pass_silence(turn: Turn, rollout: Rollout, hold: Hold | None, at: int) -> Tu
         return move(turn, roll_back(rollout, strategy, at), Cause(at=at))
     heard = since(turn.entry)
     if rollout.phase is Phase.PENDING:
-        if hold is not None:
+        if hold is not None and rollout.asks_until is None:
             quiet = at - heard >= strategy.max_wait_s * 1000
             return turn.become(replace(turn.entry, rollout=replace(rollout, quiet=quiet)))
         return give_up(turn, strategy, rollout, at)

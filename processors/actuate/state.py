@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from processors.actuate.rollout import Rollout
 from schemas.config import LlmConfig
+from schemas.loop import LoopState
 from schemas.scope import ALL
 from schemas.window import EnrichedWindow
 
@@ -68,6 +69,14 @@ class Clock:
     epoch: int  # of the owner that watches
 
 
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A scope's place in the control loop, and the number of the move that led there."""
+
+    state: LoopState = LoopState.IDLE
+    sequence: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeState:
     """One scope, whole: an entry of the changelog.
@@ -80,6 +89,7 @@ class ScopeState:
     at: int = 0  # ms: end of the newest complete minute, the scope's clock
     stable: LlmConfig | None = None
     rollout: Rollout | None = None
+    cycle: Cycle = field(default_factory=Cycle)
     hold: Hold | None = None
     history: tuple[StableVersion, ...] = ()  # newest last
     failed: tuple[Failure, ...] = ()  # newest last
@@ -130,7 +140,17 @@ def restore(entries: Mapping[str, ScopeState]) -> ActuateState:
 
 
 def under_way(scopes: Mapping[str, ScopeState]) -> int:
-    """How many rollouts take a place: not those that are quiet."""
+    """How many rollouts take a place: not those that are quiet, or wait to be approved."""
+    return sum(
+        entry.rollout is not None
+        and not entry.rollout.quiet
+        and entry.cycle.state is not LoopState.VALIDATING
+        for entry in scopes.values()
+    )
+
+
+def at_work(scopes: Mapping[str, ScopeState]) -> int:
+    """How many optimizations are under way: rollouts that take a place or wait to be approved."""
     return sum(entry.rollout is not None and not entry.rollout.quiet for entry in scopes.values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from processors.actuate.admit import full
 from processors.actuate.breaker import count_failures
 from processors.actuate.command import obey
 from processors.actuate.decision import follow
@@ -24,7 +25,8 @@ from processors.actuate.turn import Turn
 from schemas.command import Command, CommandKind
 from schemas.decision import Decision
 from schemas.flow import Emit, Input, Moment, Outcome
-from schemas.rollout import Deployment
+from schemas.loop import Transition
+from schemas.rollout import Deployment, Look
 from schemas.scope import ALL, partition_of
 from schemas.window import MINUTE, EnrichedWindow
 
@@ -86,7 +88,7 @@ def _turns(
         case Command() as command:
             for scope in _concerned(scopes.keys() | {ALL}, command, moment):
                 over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
-                yield obey(begin(scope), command, over)
+                yield obey(begin(scope), command, over, full(policy, scopes))
         case Decision() as decision:
             yield follow(begin(decision.scope), scopes, decision)
         case EnrichedWindow() as row:
@@ -142,6 +144,13 @@ def _concerned(known: set[str], command: Command, moment: Moment) -> list[str]:
 
 
 def _kind(emit: Emit) -> str:
-    """What a record counts as: the phase of an event, or a config."""
-    value: object = emit.value
-    return value.phase.value if isinstance(value, Deployment) else "configs"
+    """What a record counts as: the phase of an event, a look, a move, or a config."""
+    match emit.value:
+        case Deployment(phase=phase):
+            return phase.value
+        case Look():
+            return "looks"
+        case Transition():
+            return "transitions"
+        case _:
+            return "configs"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from processors.actuate.cycle import go
 from processors.actuate.ledger import adopt, adopt_served, blame, count_change
 from processors.actuate.memory import serves
-from processors.actuate.rollout import Advance
+from processors.actuate.rollout import OVER, Advance, Rollout
 from processors.actuate.turn import Cause, Turn
 from processors.actuate.version import model_key
 from schemas.config import LlmConfig
+from schemas.loop import LoopState
 from schemas.rollout import Deployment, Phase
 from schemas.scope import BUCKETS
 
@@ -24,20 +26,21 @@ def move(turn: Turn, advance: Advance, cause: Cause) -> Turn:
     if not advance.reason:
         return turn.become(replace(turn.entry, rollout=after))
     after = replace(after, sequence=after.sequence + 1)
-    share = 0 if before is None else before.share
+    split = (0, 0) if before is None else (before.share, before.shadow)
     entry, at, by = turn.entry, cause.at, cause.by
-    if share == 0 and after.share > 0:
+    if (before is None or before.step == 0) and after.step > 0:
         entry = count_change(adopt(entry, after.stable, at, by), at)
     if after.phase is Phase.PROMOTED:
         entry = adopt(entry, after.candidate, at, by)
         entry = replace(entry, rollout=None, promoted_at=at)
-    elif after.phase is Phase.ROLLED_BACK:
-        entry = replace(blame(entry, cause.blame), rollout=None)
+    elif after.phase in OVER:
+        blamed = cause.blame if after.phase is Phase.ROLLED_BACK else None
+        entry = replace(blame(entry, blamed), rollout=None)
     else:
         entry = replace(entry, rollout=after)
     cause = replace(cause, decision_id=after.decision_id)
-    turn = turn.become(entry)
-    if share != after.share:
+    turn = go(turn.become(entry), _place(turn, after), advance.reason, cause, after.id)
+    if split != (after.share, after.shadow) or after.phase is Phase.PROMOTED:
         turn = turn.write(advance.reason, cause)
     event = replace(
         _event(turn, after.id, after.phase, advance.reason, cause),
@@ -46,8 +49,24 @@ def move(turn: Turn, advance: Advance, cause: Cause) -> Turn:
         step=after.step,
         steps=after.steps,
         share=after.share,
+        strategy=after.strategy,
+        shadow=after.shadow,
+        asks_until=after.asks_until,
     )
-    return turn.tell(_named(event, stable=after.stable, candidate=after.candidate))
+    turn = turn.tell(_named(event, stable=after.stable, candidate=after.candidate))
+    if after.phase in OVER:
+        turn = go(turn, LoopState.IDLE, advance.reason, cause, after.id)
+    return turn
+
+
+def _place(turn: Turn, after: Rollout) -> LoopState:
+    """Where in the control loop a scope is with this rollout; for its end, on the way there."""
+    if after.phase is Phase.PENDING:
+        return LoopState.DEPLOYING if after.asks_until is None else LoopState.VALIDATING
+    if after.phase is not Phase.ROLLED_BACK:
+        return LoopState.MONITORING
+    waited = turn.entry.cycle.state is LoopState.VALIDATING
+    return LoopState.IDLE if waited else LoopState.ROLLING_BACK
 
 
 def serve(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause) -> Turn:
@@ -55,24 +74,32 @@ def serve(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause) ->
     before = serves(turn.entry)
     entry = adopt(adopt_served(turn.entry, cause.at, cause.by), config, cause.at, cause.by)
     entry = count_change(replace(entry, promoted_at=None), cause.at)
-    turn = turn.become(entry).write(reason, cause)
+    turn = go(turn.become(entry), LoopState.MONITORING, reason, cause, id_).write(reason, cause)
     event = replace(_event(turn, id_, Phase.PROMOTED, reason, cause), share=BUCKETS)
-    return turn.tell(_named(event, stable=before, candidate=config))
+    turn = turn.tell(_named(event, stable=before, candidate=config))
+    return go(turn, LoopState.IDLE, reason, cause, id_)
 
 
 def return_to(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause) -> Turn:
     """Give everybody an earlier config at once; its place in the history stays as it was."""
     left = turn.entry.stable
     entry = replace(blame(turn.entry, cause.blame), stable=config, promoted_at=None)
-    turn = turn.become(count_change(entry, cause.at)).write(reason, cause)
+    turn = turn.become(count_change(entry, cause.at))
+    turn = go(turn, LoopState.ROLLING_BACK, reason, cause, id_).write(reason, cause)
     event = _event(turn, id_, Phase.ROLLED_BACK, reason, cause)
-    return turn.tell(_named(event, stable=config, candidate=left))
+    turn = turn.tell(_named(event, stable=config, candidate=left))
+    return go(turn, LoopState.IDLE, reason, cause, id_)
 
 
 def refuse(turn: Turn, id_: str, candidate: LlmConfig | None, reason: str, cause: Cause) -> Turn:
-    """Tell why something was not started."""
+    """Tell why something was not started; what is under way in the scope goes on."""
+    if turn.entry.cycle.state is LoopState.IDLE:
+        turn = go(turn, LoopState.VALIDATING, reason, cause, id_)
     event = _event(turn, id_, Phase.REJECTED, reason, cause)
-    return turn.tell(_named(event, stable=turn.entry.stable, candidate=candidate))
+    turn = turn.tell(_named(event, stable=turn.entry.stable, candidate=candidate))
+    if turn.entry.rollout is None:
+        turn = go(turn, LoopState.IDLE, reason, cause, id_)
+    return turn
 
 
 def _event(turn: Turn, id_: str, phase: Phase, reason: str, cause: Cause) -> Deployment:

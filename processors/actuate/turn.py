@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from processors.actuate.policy import ActuatePolicy
+from processors.actuate.rollout import Rollout
 from processors.actuate.state import Failure, ScopeState
 from schemas.config import ScopeConfig, Split
 from schemas.flow import Emit, Moment
-from schemas.rollout import Deployment, Guardrail, Verdict
+from schemas.loop import Transition
+from schemas.rollout import Deployment, Guardrail, Look, Verdict
 from schemas.topics import CONFIG, DEPLOYMENTS
 
 OPTIMIZER = "optimizer"
@@ -50,20 +52,29 @@ class Turn:
             epoch=self.moment.epoch,
             stable=entry.stable,
             candidate=None if rollout is None else rollout.candidate,
-            split=None
-            if rollout is None
-            else Split(rollout_id=rollout.id, salt=rollout.salt, share=rollout.share),
+            split=None if rollout is None else _split(rollout),
             updated_at=self.moment.now,
             reason=reason,
             decision_id=cause.decision_id,
         )
         return self.become(entry).emit(CONFIG.name, config)
 
-    def tell(self, event: Deployment) -> Turn:
-        """Write an event of the scope."""
+    def tell(self, event: Deployment | Look | Transition) -> Turn:
+        """Write an event of the scope, a move of it, or what was seen of it."""
         return self.emit(DEPLOYMENTS.name, event)
 
-    def emit(self, topic: str, value: ScopeConfig | Deployment) -> Turn:
+    def emit(self, topic: str, value: ScopeConfig | Deployment | Look | Transition) -> Turn:
         """Write a record of the scope, to the partition of the task that owns it."""
         emit = Emit(topic, self.scope, value, partition=self.moment.partition)
         return replace(self, emits=(*self.emits, emit))
+
+
+def _split(rollout: Rollout) -> Split:
+    """How the units, or the instances, are divided now."""
+    return Split(
+        rollout_id=rollout.id,
+        salt=rollout.salt,
+        share=rollout.share,
+        by="instance" if rollout.kind == "rolling" else "unit",
+        shadow=rollout.shadow,
+    )

@@ -28,13 +28,13 @@ DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 KEPT_CHANGES = 64
 KEPT_MODELS = 64
-OVER = {Phase.PROMOTED, Phase.ROLLED_BACK, Phase.REJECTED}
+OVER = {Phase.PROMOTED, Phase.VERIFIED, Phase.ROLLED_BACK, Phase.REJECTED}
 
 
 def answer(state: ScopeState, row: EnrichedWindow) -> ScopeState:
     """Who answered: a key row of a closed minute, before the pooled row of the same minute."""
     window = row.window
-    if window.cohort == "candidate":
+    if window.cohort in ("candidate", "shadow"):
         return state
     same = window.start == state.leading_start
     leading = dict(state.leading) if same else {}

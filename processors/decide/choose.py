@@ -10,7 +10,7 @@ from scipy.special import ndtr
 
 from processors.actuate.version import versioned
 from processors.decide.condition import applies
-from processors.decide.constrain import SOFT, approval, milliseconds, money, percent, violations
+from processors.decide.constrain import SOFT, milliseconds, money, percent, violations
 from processors.decide.mix import Mix
 from processors.decide.policy import DecidePolicy
 from processors.decide.predict import Prediction, predict
@@ -30,6 +30,7 @@ class Choice:
     candidates: tuple[Candidate, ...] = ()  # cheapest first, preferences counted
     chosen: Candidate | None = None
     confidence: float = 0.0
+    impact: float | None = None  # of the chosen one: change of the cost, USD a day
     violations: tuple[Violation, ...] = ()  # of the best candidate, that holds all back
     reasons: tuple[str, ...] = ()
 
@@ -59,8 +60,8 @@ def choose(
 
     A cheaper model saves at least the strategy's `min_improvement` of today's cost per request; a
     faster one takes as much off the p95 latency; a fail-over goes to another provider at any
-    saving. The choice needs the strategy's `min_confidence`, and a person's approval when it
-    changes more than `approval_above_usd_per_day`.
+    saving. The choice needs the strategy's `min_confidence`; whether it also needs a person's
+    approval is for who carries it out.
 
     Args:
         policy: The catalog in force.
@@ -93,18 +94,15 @@ def choose(
             else f"The catalog has no other model {where}for this scope."
         )
         return replace(choice, reasons=(lead, *_nearest(weighed)))
-    return _conclude(choice, best, mix, strategy, limits)
+    return _conclude(choice, best, mix, strategy)
 
 
-def _conclude(
-    choice: Choice, best: Weighed, mix: Mix, strategy: Strategy, limits: Constraints
-) -> Choice:
-    """The best feasible candidate, unless confidence or approval is lacking."""
+def _conclude(choice: Choice, best: Weighed, mix: Mix, strategy: Strategy) -> Choice:
+    """The best feasible candidate, unless confidence is lacking."""
     cost = best.candidate.predicted["cost_per_request_usd"]
     today = mix.cost_per_request_usd
     # without a cost of today, which only a fail-over does without, all of the new one is impact
     impact = 24 * mix.requests_per_hour * (cost - (today or 0.0))
-    held = approval(limits, impact)
     if best.confidence < strategy.min_confidence:
         doubt = Violation(
             constraint="min_confidence",
@@ -115,14 +113,13 @@ def _conclude(
             suggestion=f"Use a strategy that asks for less than {strategy.min_confidence:g}, or "
             "gather evidence by a small rollout by hand.",
         )
-        held = (doubt, *held)
-    if held:
         lead = f"{best.name} would be the choice, but it is held back."
-        return replace(choice, violations=held, reasons=(lead, *(v.explanation for v in held)))
+        return replace(choice, violations=(doubt,), reasons=(lead, doubt.explanation))
     return replace(
         choice,
         chosen=best.candidate,
         confidence=best.confidence,
+        impact=impact,
         reasons=_reasons(choice, best, mix, impact),
     )
 

@@ -205,20 +205,3 @@ def operational(
             )
         )
     return tuple(found)
-
-
-def approval(limits: Constraints, impact: float) -> tuple[Violation, ...]:
-    """Whether a person has to agree: *impact* is the change in USD a day, of either sign."""
-    if abs(impact) <= limits.approval_above_usd_per_day:
-        return ()
-    return (
-        Violation(
-            constraint="approval_above_usd_per_day",
-            limit=limits.approval_above_usd_per_day,
-            value=abs(impact),
-            explanation=f"It would change the cost by {money(abs(impact))} a day: approval needed.",
-            suggestion=(
-                "Set this config by command, or raise approval_above_usd_per_day for this scope."
-            ),
-        ),
-    )

@@ -202,6 +202,7 @@ def _decision(turn: Turn, rule: Rule, action: Action, choice: Choice) -> Decisio
         confidence=choice.confidence,
         propensity=1.0,
         policy=turn.policy.catalog.checksum,
+        impact_usd_per_day=choice.impact,
         observed=mix.observed() | _newest(state, rule.when),
         inputs=(*mix.records, *sightings(turn.policy, state, rule.when)),
         candidates=choice.candidates,

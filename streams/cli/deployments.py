@@ -18,7 +18,7 @@ from streams.settings import Settings
 @click.group()
 @example("llmopt deployments list --active")
 def deployments() -> None:
-    """See rollouts, step by step; promote or abort them."""
+    """See rollouts, step by step; approve, promote or abort them."""
 
 
 GOING = (Phase.PENDING, Phase.RAMPING, Phase.PAUSED)
@@ -150,6 +150,35 @@ def abort(which: str, *, reason: str, by: str | None, machine: bool) -> None:
     _end(CommandKind.ABORT, which, reason, by, machine=machine)
 
 
+@deployments.command()
+@one
+@because
+@someone
+@show.as_json
+@example('llmopt deployments approve search/answer --reason "budget agreed"')
+def approve(which: str, *, reason: str, by: str | None, machine: bool) -> None:
+    """Let a rollout go on that waits for a person's word.
+
+    The rollout with this ID, or the one that waits in this SCOPE.
+    """
+    _end(CommandKind.APPROVE, which, reason, by, machine=machine)
+
+
+@deployments.command()
+@one
+@because
+@someone
+@show.as_json
+@example('llmopt deployments reject search/answer --reason "not this week"')
+def reject(which: str, *, reason: str, by: str | None, machine: bool) -> None:
+    """End a rollout that waits for a person's word; the stable config stays.
+
+    The rollout with this ID, or the one that waits in this SCOPE. The same version is not tried
+    again until something that it depends on has changed.
+    """
+    _end(CommandKind.REJECT, which, reason, by, machine=machine)
+
+
 def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine: bool) -> None:
     """Send the word of a person about a rollout that is not over, and say what became of it."""
     settings = home.reached()
@@ -160,7 +189,7 @@ def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine:
     if rollout is None or (which in newest and rollout.id != which):
         over = f"{which} is over" if which in newest else f"No rollout is active in {which}"
         raise not_found(f"{over}: see `llmopt deployments list --active`.")
-    command = give.command(kind, rollout.scope, reason, by)
+    command = give.command(kind, rollout.scope, reason, by, rollout_id=rollout.id)
     with home.codec(settings) as codec:
         answer = give.asked(settings, codec, command)
     event = answer.event
@@ -168,6 +197,9 @@ def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine:
         raise Failure(give.unanswered(answer) or "")
     if machine:
         show.document({"command": command, "event": event})
+        return
+    if event.phase in GOING:
+        click.echo(f"{event.scope}: {event.reason} See `llmopt deployments show {event.id}`.")
         return
     promoted = event.phase is Phase.PROMOTED
     serves = event.candidate_model if promoted else event.stable_model

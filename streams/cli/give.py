@@ -57,6 +57,7 @@ def command(
     *,
     config: LlmConfig | None = None,
     version: str | None = None,
+    rollout_id: str | None = None,
 ) -> Command:
     """What is to be sent, now, in the name of who sits here unless somebody else is named."""
     return Command(
@@ -68,6 +69,7 @@ def command(
         reason=reason,
         config=config,
         version=version,
+        rollout_id=rollout_id,
     )
 
 

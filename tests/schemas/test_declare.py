@@ -26,7 +26,14 @@ from schemas.scope import reserved, scope_of
 
 DEFAULT = Path(__file__).parents[2] / "infra" / "catalog" / "default.yaml"
 NAMES = st.text(min_size=1).filter(lambda name: name.strip() and reserved("", name) is None)
-LADDER = {"steps": [{"share": "5%", "hold": "5m"}, {"share": 1, "hold": 0}]}
+HALF: dict[str, Any] = {"share": "50%", "hold": "1h"}
+COPY, ALL = HALF | {"shadow": True}, {"share": "100%", "hold": 0}
+LADDER: dict[str, Any] = {"steps": [{"share": "5%", "hold": "5m"}, {"share": 1, "hold": 0}]}
+
+
+def strategy(kind: str, *steps: dict[str, Any], **more: object) -> dict[str, Any]:
+    """A strategy as people write it."""
+    return {"kind": kind, "steps": list(steps), **more}
 
 
 def rule(**fields: object) -> dict[str, Any]:
@@ -246,6 +253,27 @@ def test_conditions_nest() -> None:
             {"strategies": {"x": LADDER | {"required": ["errors", "latncy"]}}},
             "strategy/x, required: 'latncy' is no guardrail; did you mean 'latency'?",
         ),
+        ({"strategies": {"x": LADDER | {"approval_expires": 0}}}, "nobody could answer in time"),
+        ({"strategies": {"x": LADDER | {"min_quality": 101}}}, "write points from 0 to 100"),
+        ({"strategies": {"x": LADDER | {"kind": "dark"}}}, "kind: 'dark' is unknown"),
+        ({"strategies": {"x": LADDER | {"kind": "immediate"}}}, "immediate has one step"),
+        ({"strategies": {"x": LADDER | {"max_duration": "1h"}}}, "this is of kind ab; remove it"),
+        ({"strategies": {"x": strategy("canary", COPY)}}, "the last share is a shadow; end the"),
+        ({"strategies": {"x": strategy("canary", HALF, COPY, ALL)}}, "a shadow step comes after"),
+        (
+            {"strategies": {"x": strategy("canary", ALL | {"shadow": True}, ALL)}},
+            "copy 50% or less",
+        ),
+        ({"strategies": {"x": strategy("blue_green", ALL)}}, "blue_green has two steps; write a"),
+        ({"strategies": {"x": strategy("blue_green", HALF, ALL)}}, "give the last step a hold"),
+        ({"strategies": {"x": strategy("rolling", HALF)}}, "end the ladder at 100%"),
+        ({"strategies": {"x": strategy("shadow", HALF)}}, "a shadow never serves; give each step"),
+        ({"strategies": {"x": strategy("ab", HALF)}}, "an ab needs it, for without a winner"),
+        ({"strategies": {"x": strategy("ab", HALF, ALL)}}, "ab has one step below 100 %"),
+        (
+            {"strategies": {"x": strategy("ab", HALF, max_duration="10m")}},
+            "600 s is over before the step has been held for 3600 s; make it longer",
+        ),
         ({"strategies": {"x": {"steps": [{"share": 0.5, "hold": 0}]}}}, "end the ladder at 100%"),
         (
             {"strategies": {"x": LADDER | {"alpha": 0}}},
@@ -330,7 +358,10 @@ def test_the_default_catalog_declares_all_of_the_product() -> None:
     catalog = gather(declare(yaml.safe_load(DEFAULT.read_text())), 0)
 
     assert () == check(catalog)
-    assert {"conservative", "balanced", "aggressive"} == set(catalog.strategies)
+    kinds = {name: each.kind for name, each in catalog.strategies.items()}
+    ladders = ("conservative", "balanced", "aggressive", "progressive")
+    others = ("blue_green", "rolling", "ab", "shadow", "immediate")
+    assert dict.fromkeys(ladders, "canary") | {name: name for name in others} == kinds
     assert [0.01, 0.05, 0.25, 0.5, 1.0] == [
         step.share for step in catalog.strategies["conservative"].steps
     ]

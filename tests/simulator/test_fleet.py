@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -237,3 +238,34 @@ def test_a_truth_of_all_models_leaves_the_default_and_the_named_ones_alone() -> 
     assert {} == endpoint.true_of(GPT4)
     assert {"quality": 70.0, "latency": 2.0} == endpoint.true_of(CHEAP)
     assert {"quality": 50.0, "latency": 2.0} == endpoint.true_of("openai/o1")
+
+
+def divided(**split: Any) -> dict[str, ScopeConfig]:
+    """A rollout that divides in another way."""
+    config = rollout(0)
+    assert config.split is not None
+    return {"shop/answer": replace(config, split=replace(config.split, **split))}
+
+
+def test_copied_units_are_answered_by_the_stable_config_and_once_more_by_the_candidate() -> None:
+    answers, _, again = requests(FLEET, 3, divided(shadow=2_500))
+    rows, copies = list(events(answers)), list(events(again))
+    inside = [row for row in rows if bucket_of(str(row.unit_id), "r1") < 2_500]
+
+    assert {("a", None)} == {(row.config_version, row.cohort) for row in inside}
+    assert {"stable", None} == {row.cohort for row in rows}
+    assert {("b", "shadow")} == {(row.config_version, row.cohort) for row in copies}
+    assert [row.unit_id for row in inside] == [row.unit_id for row in copies]
+    assert not {row.request_id for row in rows} & {row.request_id for row in copies}
+    assert 0 == again.default_nanousd.sum()
+
+
+def test_a_rollout_by_instances_divides_the_requests_of_a_unit() -> None:
+    answers, _ = requests(FLEET, 3, divided(share=5_000, by="instance"))
+    rows = list(events(answers))
+    cohorts: dict[str | None, set[str | None]] = {}
+    for row in rows:
+        cohorts.setdefault(row.unit_id, set()).add(row.cohort)
+
+    assert {"stable", "candidate"} == {row.cohort for row in rows}
+    assert 2 == max(map(len, cohorts.values()))

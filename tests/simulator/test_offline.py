@@ -50,6 +50,7 @@ def deploy(scope: str) -> Decision:
         confidence=1.0,
         propensity=1.0,
         policy="",
+        impact_usd_per_day=0.0,
     )
 
 

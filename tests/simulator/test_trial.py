@@ -111,3 +111,38 @@ def test_of_ten_identical_candidates_hardly_one_is_taken_back_in_300_minutes() -
 def test_a_rollout_that_does_not_start_says_why() -> None:
     with pytest.raises(ValueError, match="is the stable config already"):
         trial(Fleet(endpoints=(SAME,), start=HOUR), LADDER, 5, STABLE)
+
+
+HALF = Step(share=0.5, hold_s=300)
+COPIES = Step(share=0.25, hold_s=300, shadow=True)
+KINDS = {
+    "shadow": Strategy(name="s", kind="shadow", steps=(COPIES,), min_samples=500),
+    "rolling": Strategy(name="r", kind="rolling", steps=(HALF, Step(share=1.0, hold_s=0))),
+    "blue_green": Strategy(name="b", kind="blue_green", steps=(HALF, Step(share=1.0, hold_s=300))),
+    "ab": Strategy(name="a", kind="ab", steps=(HALF,), max_duration_s=1_500),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "better", "equal"),
+    [
+        ("shadow", Phase.VERIFIED, Phase.VERIFIED),
+        ("rolling", Phase.PROMOTED, Phase.PROMOTED),
+        ("blue_green", Phase.PROMOTED, Phase.PROMOTED),
+        ("ab", Phase.PROMOTED, Phase.ROLLED_BACK),
+    ],
+)
+def test_every_kind_of_rollout_comes_to_its_end(kind: str, better: Phase, equal: Phase) -> None:
+    truth = {STABLE: {"quality": 85}, CANDIDATE: {"quality": 92}}
+    wins, twin, loses = (
+        replace(SAME, endpoint="wins", truth=truth, steady=True),
+        replace(SAME, endpoint="twin", steady=True),
+        replace(WORSE[1], steady=True),
+    )
+    required = replace(KINDS[kind], required=("errors", "quality"))
+    endings = trial(
+        Fleet(endpoints=(wins, twin, loses), seed=1, start=HOUR), required, 45, CANDIDATE
+    )
+
+    assert [better, equal, Phase.ROLLED_BACK] == [ending.phase for ending in endings]
+    assert ("errors",) == endings[-1].failed or "Critical" in endings[-1].reason

@@ -74,6 +74,9 @@ def test_a_rollback_is_answered_by_the_end_of_the_rollout_that_it_ended() -> Non
     [
         (CommandKind.PROMOTE, Phase.PROMOTED, Phase.ROLLED_BACK),
         (CommandKind.ABORT, Phase.ROLLED_BACK, Phase.PROMOTED),
+        (CommandKind.REJECT, Phase.ROLLED_BACK, Phase.PENDING),
+        (CommandKind.APPROVE, Phase.PENDING, Phase.ROLLED_BACK),
+        (CommandKind.APPROVE, Phase.RAMPING, Phase.ROLLED_BACK),
     ],
 )
 def test_the_end_of_a_rollout_by_hand_is_answered_by_the_end_that_was_asked_for(

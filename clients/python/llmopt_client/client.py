@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import socket
 import threading
 import time
 import weakref
@@ -38,6 +39,8 @@ class Client:
         bootstrap_servers: Kafka, `host:port[,host:port…]`.
         app: This application's name, in acks and in the name of its file.
         folder: Where the last known good configs are kept; None keeps them nowhere.
+        instance: This instance of the application; what is divided where a rollout goes from
+            instance to instance. Its host's name otherwise.
         services: Follow only these services' scopes (and `*`); None follows all.
         queue_size: Reports that may wait in memory; beyond it the newest are dropped.
         wire: "json" sends each event as it is; "batch" packs metric events into columns, which
@@ -56,6 +59,7 @@ class Client:
         app: str,
         *,
         folder: Path | str | None = None,
+        instance: str | None = None,
         services: Iterable[str] | None = None,
         queue_size: int = 20_000,
         wire: Literal["json", "batch"] = "json",
@@ -75,7 +79,11 @@ class Client:
             Batches(registry_url) if wire == "batch" and registry_url else None,
         )
         self._scopes = Scopes(
-            None if folder is None else Path(folder), app, services, self._acknowledge
+            None if folder is None else Path(folder),
+            app,
+            services,
+            self._acknowledge,
+            instance or socket.gethostname(),
         )
         self._follower = Follower(
             kafka.consumer_settings(bootstrap_servers, app, more),
@@ -108,7 +116,8 @@ class Client:
                 ones are the same to the client; one object that is kept is found fastest.
 
         Returns:
-            The config. It never raises: when anything is wrong it is *default*.
+            The config; with a `shadow`, when a copy of the request should be sent with that one,
+            too, and reported with it. It never raises: when anything is wrong it is *default*.
         """
         try:
             table = self._scopes.table

@@ -20,7 +20,9 @@ class Config(Remembered):
 
     A setting is None when neither the optimizer nor the default says anything. `version` and
     `scope` are None while the default alone speaks. `cohort` is "stable" or "candidate" while a
-    rollout divides the units, and None otherwise, or when no unit was named.
+    rollout divides the units, and None otherwise, or when no unit was named. `shadow` is the config
+    that a copy of the request should be sent with, and reported with, beside the answer; None when
+    there is nothing to copy.
 
     It is a value: two of the same settings are equal, and `parameters` must not be changed.
     """
@@ -37,6 +39,7 @@ class Config(Remembered):
     cohort: str | None = None
     scope: str | None = None
     revision: int = 0  # of the scope that this came from; 0 for the default
+    shadow: Config | None = field(default=None, compare=False)
 
     def __hash__(self) -> int:
         """Of the settings that applications tell apart by; equal configs have equal hashes."""

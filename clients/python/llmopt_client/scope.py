@@ -28,6 +28,8 @@ class ScopeState:
     candidate: Config | None
     salt: str
     share: int  # hundredths of a percent of the units; 0 without a candidate
+    shadow: int  # hundredths of a percent that are copied to the candidate
+    by_instance: bool  # instances are divided instead of units
     rollout_id: str | None
     updated_at: int  # ms since the epoch
     reason: str
@@ -63,8 +65,13 @@ def parse(value: bytes | Mapping[str, Any]) -> ScopeState:
     if split is not None and not isinstance(split, dict):
         raise InvalidConfig("split is not an object")
     share = _field(split, "share", int) if split and candidate else 0
-    if not 0 <= share <= BUCKETS:
-        raise InvalidConfig(f"split.share is {share}, not 0 to {BUCKETS}")
+    shadow = _field(split, "shadow", int, 0) if split and candidate else 0
+    for name, part in (("share", share), ("shadow", shadow)):
+        if not 0 <= part <= BUCKETS:
+            raise InvalidConfig(f"split.{name} is {part}, not 0 to {BUCKETS}")
+    by = _field(split, "by", str, "unit") if split else "unit"
+    if by not in ("unit", "instance"):
+        raise InvalidConfig(f"split.by is {by!r}, neither unit nor instance")
     return ScopeState(
         scope=scope,
         revision=revision,
@@ -73,6 +80,8 @@ def parse(value: bytes | Mapping[str, Any]) -> ScopeState:
         candidate=candidate if split else None,
         salt=_field(split, "salt", str) if split else "",
         share=share,
+        shadow=shadow,
+        by_instance=by == "instance",
         rollout_id=_field(split, "rollout_id", str) if split else None,
         updated_at=_field(raw, "updated_at", int, 0),
         reason=_field(raw, "reason", str, ""),

@@ -31,6 +31,7 @@ class Change:
     reason: str
     updated_at: int  # ms since the epoch
     deleted: bool = False
+    shadow: int = 0  # hundredths of a percent of the units that are copied to the candidate
 
 
 class Scopes:
@@ -44,6 +45,7 @@ class Scopes:
         app: The application.
         services: Those to keep, or None for all.
         acknowledge: Called after a change is applied.
+        instance: Of the application: what is divided where a rollout divides instances.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Scopes:
         app: str,
         services: Iterable[str] | None,
         acknowledge: Callable[[Change], None],
+        instance: str = "",
     ) -> None:
         self.whole = threading.Event()
         self._file = None if folder is None else file_of(folder, app)
@@ -70,7 +73,7 @@ class Scopes:
         self._untold: dict[str, Change] = {}
         self._unserved: set[str] = set()
         self._unsaved_since: float | None = None
-        self.table = Table(self._states)
+        self.table = Table(self._states, instance)
 
     def began(self) -> None:
         """The topic is read from its beginning: what is known stays in force until its end."""
@@ -167,6 +170,7 @@ class Scopes:
                 stable=state.stable,
                 candidate=state.candidate,
                 share=state.share,
+                shadow=state.shadow,
                 reason=state.reason,
                 updated_at=state.updated_at,
             )

@@ -91,21 +91,34 @@ def served(llmopt: Any, scope: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("word", "phase"), [("promote", Phase.PROMOTED), ("abort", Phase.ROLLED_BACK)]
+    ("word", "phase"),
+    [
+        ("promote", Phase.PROMOTED),
+        ("abort", Phase.ROLLED_BACK),
+        ("reject", Phase.ROLLED_BACK),
+        ("approve", Phase.PENDING),
+    ],
 )
 @pytest.mark.parametrize("by_id", [True, False])
-def test_a_rollout_is_ended_by_hand(
+def test_a_rollout_is_ended_or_let_go_on_by_hand(
     llmopt: Any, scope: str, served: str, word: str, phase: Phase, *, by_id: bool
 ) -> None:
     with actuator(llmopt, phase, "Ended by ada.", served) as obeyed:
         done = llmopt.json("deployments", word, served if by_id else scope, "--by", "ada")
 
-    assert [(word, scope)] == [(each.kind.value, each.scope) for each in obeyed]
+    assert [(word, scope, served)] == [(c.kind.value, c.scope, c.rollout_id) for c in obeyed]
     assert (served, phase.value) == (done["event"]["id"], done["event"]["phase"])
 
 
-@pytest.mark.parametrize("word", ["promote", "abort"])
-def test_what_is_not_being_rolled_out_is_neither_promoted_nor_aborted(
+def test_what_is_approved_says_what_becomes_of_it(llmopt: Any, scope: str, served: str) -> None:
+    with actuator(llmopt, Phase.RAMPING, "Approved by ada: fine.", served):
+        said = llmopt("deployments", "approve", served, "--by", "ada", "--reason", "fine").stdout
+
+    assert f"{scope}: Approved by ada: fine. See `llmopt deployments show {served}`.\n" == said
+
+
+@pytest.mark.parametrize("word", ["promote", "abort", "approve", "reject"])
+def test_what_is_not_being_rolled_out_is_not_to_be_given_a_word(
     llmopt: Any, scope: str, served: str, word: str
 ) -> None:
     end = replace(EVENT, id=served, scope=scope, sequence=2, phase=Phase.ROLLED_BACK)

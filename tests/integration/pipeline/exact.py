@@ -17,7 +17,7 @@ from demo.stored import COPIED, expected
 from processors.actuate.decision import name as named
 from processors.merge.recompute import content, windows_of
 from schemas.columns import EventColumns
-from schemas.rollout import Phase
+from schemas.rollout import Deployment, Phase
 from schemas.topics import AGGREGATES, COMMANDS, CONFIG, DEPLOYMENTS, ENRICHED, TOPICS, Topic
 from streams.exactly_once.reading import read
 from streams.reading import consumer, ends
@@ -122,7 +122,8 @@ def everything_is_accounted_for(
 
 def every_command_is_answered(pipeline: Any, least: int) -> None:
     """By a change of its own, or by the end of a rollout away from what it asks for."""
-    events = [seen.value for seen in pipeline.records(DEPLOYMENTS)]
+    said = [seen.value for seen in pipeline.records(DEPLOYMENTS)]
+    events = [each for each in said if isinstance(each, Deployment)]
     done = {each.id for each in events}
     ended = Counter(
         each.scope for each in events if (each.phase, each.by) == (Phase.ROLLED_BACK, "ada")

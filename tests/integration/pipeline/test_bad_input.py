@@ -21,7 +21,7 @@ from schemas.decode import LARGEST
 from schemas.errors import Reason
 from schemas.metric import MetricEvent
 from schemas.quality import QualityScore
-from schemas.rollout import Phase
+from schemas.rollout import Deployment, Phase
 from schemas.topics import (
     AGGREGATES,
     ANOMALIES,
@@ -338,7 +338,8 @@ def test_a_config_that_names_an_unknown_model_is_refused(
     producer.flush(10)
 
     def answered() -> Any:
-        return [s.value for s in pipeline.records(DEPLOYMENTS) if s.value.by == "eve"]
+        said = [seen.value for seen in pipeline.records(DEPLOYMENTS)]
+        return [each for each in said if isinstance(each, Deployment) and each.by == "eve"]
 
     (event_,) = pipeline.until(answered, 30, "an answer")
     assert Phase.REJECTED == event_.phase

@@ -15,7 +15,8 @@ from confluent_kafka.admin import AdminClient
 from infra.environment import Environment
 from schemas.codec import Codec
 from schemas.registry import RegistryClient
-from schemas.topics import ANOMALIES, CONFIG, dead_letters
+from schemas.rollout import Look, Phase, Verdict
+from schemas.topics import ANOMALIES, CONFIG, DEPLOYMENTS, Topic, dead_letters
 from streams import kafka
 from streams.exactly_once.reset import Busy
 from streams.follow import GROUP, run, start_over
@@ -176,6 +177,47 @@ def test_what_can_never_be_stored_goes_to_the_dead_letters(
     found = [m for m in read_all(settings, letters) if m.value() == bad]
     assert (CONFIG.name, "wrong_shape") == (opened(found[0]).topic, opened(found[0]).reason)
     assert b"nobody/nothing" == found[0].key()
+
+
+def test_looks_at_a_rollout_are_passed_over_and_its_events_stored(
+    settings: Settings, codec: Codec, records: Any
+) -> None:
+    seen = Look(
+        id="looked at",
+        scope="search/answer",
+        at=0,
+        share=500,
+        phase=Phase.RAMPING,
+        verdict=Verdict.INCONCLUSIVE,
+        guardrails=(),
+        stable_requests=0,
+        candidate_requests=0,
+    )
+    producer = kafka.producer(settings.bootstrap_servers)
+    for each in (seen, records.deployment(id=seen.id), seen):
+        producer.produce(DEPLOYMENTS.name, key=seen.scope, value=codec.encode(DEPLOYMENTS, each))
+    producer.flush(10)
+
+    with following(settings):
+        assert eventually(lambda: settled(settings, DEPLOYMENTS))
+    assert [(1,)] == ask(settings, f"SELECT sequence FROM deployments WHERE id = '{seen.id}'")
+    assert not any(
+        b"looked at" in (m.value() or b"") for m in read_all(settings, dead_letters(DEPLOYMENTS))
+    )
+
+
+def settled(settings: Settings, topic: Topic) -> bool:
+    """Whether all of *topic* is in Postgres or in the dead letters."""
+    ends = {m.partition(): (m.offset() or 0) + 1 for m in read_all(settings, topic)}
+    try:
+        found = ask(
+            settings,
+            f"SELECT partition, next_offset FROM positions WHERE topic = '{topic.name}'",
+        )
+    except psycopg.Error:  # not migrated yet
+        return False
+    reached = {int(str(p)): int(str(o)) for p, o in found}
+    return all(reached.get(p, 0) >= end for p, end in ends.items())
 
 
 def test_a_stopped_follower_leaves_its_group(settings: Settings) -> None:

@@ -11,15 +11,17 @@ import pytest
 
 from bench.windows import summary
 from processors.actuate.policy import ActuatePolicy
-from processors.actuate.state import ActuateState, ScopeState
+from processors.actuate.state import ENTRY, ActuateState, ScopeState, restore
 from processors.actuate.step import step
 from processors.actuate.version import versioned
 from schemas.catalog import Catalog, Constraints, Model, Step, Strategy
+from schemas.codec import pack, unpack
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig, ScopeConfig
 from schemas.decision import Action, Decision
 from schemas.flow import Emit, Input, Moment
-from schemas.rollout import Deployment
+from schemas.loop import Transition
+from schemas.rollout import Deployment, Look
 from schemas.scope import BUCKETS
 from schemas.topics import COMMANDS, DECISIONS, ENRICHED
 from schemas.window import (
@@ -42,13 +44,49 @@ BALANCED = Strategy(
     latency_margin=0.5,
     max_wait_s=3600,
 )
+LATENCY = {"required": ("errors", "latency"), "latency_margin": 0.5, "max_wait_s": 3600}
+BLUE_GREEN = Strategy(
+    name="blue-green",
+    kind="blue_green",
+    steps=(Step(share=0.05, hold_s=300), Step(share=1.0, hold_s=600)),
+    **LATENCY,
+)
+DARK_GREEN = Strategy(
+    name="dark green",
+    kind="blue_green",
+    steps=(Step(share=0.1, hold_s=300, shadow=True), Step(share=1.0, hold_s=600)),
+    **LATENCY,
+)
+ROLLING = Strategy(
+    name="rolling",
+    kind="rolling",
+    steps=(Step(share=0.25, hold_s=300), Step(share=0.5, hold_s=300), Step(share=1.0, hold_s=0)),
+    **LATENCY,
+)
+AB = Strategy(
+    name="ab",
+    kind="ab",
+    steps=(Step(share=0.5, hold_s=600),),
+    max_duration_s=3600,
+    **LATENCY,
+)
+SHADOW = Strategy(
+    name="shadow", kind="shadow", steps=(Step(share=0.2, hold_s=600, shadow=True),), **LATENCY
+)
+IMMEDIATE = Strategy(name="immediate", kind="immediate", steps=(Step(share=1.0, hold_s=0),))
+ASKS = replace(BALANCED, name="asks", approval="always", approval_expires_s=3600)
 AT_ONCE = Strategy(name="at once", steps=(Step(share=1.0, hold_s=0),))
 CATALOG = Catalog(
     models={
         f"{c.provider}/{c.model}": Model(provider=c.provider, model=c.model)
         for c in (OLD, NEW, OTHER)
     },
-    strategies={s.name: s for s in (BALANCED, AT_ONCE)},
+    strategies={
+        s.name: s
+        for s in (
+            *(BALANCED, AT_ONCE, IMMEDIATE, BLUE_GREEN, DARK_GREEN, ROLLING, AB, SHADOW, ASKS),
+        )
+    },
     constraints={"*": Constraints(max_changes_per_day=50, min_minutes_between_changes=0.0)},
 )
 
@@ -111,6 +149,7 @@ def deploy(
         confidence=0.9,
         propensity=1.0,
         policy="",
+        impact_usd_per_day=0.0,
         reasons=("Half the price at the same quality.",),
     )
     return replace(decision, **changes)
@@ -148,6 +187,13 @@ class Play:
         self.entries.update(outcome.changes)
         return list(outcome.emits)
 
+    def restart(self) -> None:
+        """Another owner takes over what the changelog holds."""
+        self.moment = replace(self.moment, epoch=self.moment.epoch + 1)
+        self.state = restore(
+            {key: unpack(ENTRY, pack(entry)) for key, entry in self.entries.items()}
+        )
+
     def rows(self, start: int, requests: int = 4000, **candidate: float) -> list[EnrichedWindow]:
         """What applications that obey the newest config report of a minute."""
         config = self.config
@@ -157,27 +203,22 @@ class Play:
         if config.split is None or config.candidate is None:
             stable = row(start, requests, config=config.stable, version=config.stable.version)
             return [stable, pooled]
-        n = requests * config.split.share // BUCKETS
+        split, stable = config.split, config.stable
+        n = requests * (split.share or split.shadow) // BUCKETS
         rate = candidate.get("error_rate", 0.0)
-        return [
-            row(
-                start,
-                n,
-                config=config.candidate,
-                version=config.candidate.version,
-                cohort="candidate",
-                errors=round(n * rate),
-                latency=candidate.get("latency", 400.0),
-            ),
-            row(
-                start,
-                requests - n,
-                config=config.stable,
-                version=config.stable.version,
-                cohort="stable",
-            ),
-            pooled,
-        ]
+        tried = row(
+            start,
+            n,
+            config=config.candidate,
+            version=config.candidate.version,
+            cohort="shadow" if split.shadow else "candidate",
+            errors=round(n * rate),
+            latency=candidate.get("latency", 400.0),
+        )
+        copied = row(start, n, config=stable, version=stable.version)
+        rest = row(start, requests - n, config=stable, version=stable.version, cohort="stable")
+        found = [tried, *([copied] if split.shadow else []), *([rest] if requests > n else [])]
+        return [*found, pooled]
 
     def minutes(self, n: int, requests: int = 4000, **candidate: float) -> list[Emit]:
         """Let *n* minutes pass."""
@@ -241,6 +282,14 @@ class Play:
     @property
     def events(self) -> list[Deployment]:
         return [e.value for e in self.emits if isinstance(e.value, Deployment)]
+
+    @property
+    def looks(self) -> list[Look]:
+        return [e.value for e in self.emits if isinstance(e.value, Look)]
+
+    @property
+    def transitions(self) -> list[Transition]:
+        return [e.value for e in self.emits if isinstance(e.value, Transition)]
 
     @property
     def last(self) -> Deployment:

@@ -310,8 +310,12 @@ def test_a_rollback_decision_long_after_a_promotion_finds_nothing(world: ModuleT
 
 
 @pytest.mark.parametrize("action", [Action.ALERT, Action.NONE])
-def test_other_decisions_are_not_the_actuators(world: ModuleType, action: Action) -> None:
+def test_other_decisions_are_told_as_cycles_without_effect(
+    world: ModuleType, action: Action
+) -> None:
     play = world.Play()
     play.past()
+    play.feed(world.deploy(action=action, current=world.OLD))
 
-    assert [] == play.feed(world.deploy(action=action))
+    assert ([], []) == (play.configs, play.events)
+    assert ["collecting", "analyzing", "deciding", "idle"] == [m.target for m in play.transitions]

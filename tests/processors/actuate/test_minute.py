@@ -75,6 +75,40 @@ def test_a_paused_rollout_is_still_taken_back(world: ModuleType) -> None:
     assert (Phase.PAUSED, Phase.ROLLED_BACK) == (play.last.previous, play.last.phase)
 
 
+def test_each_minute_leaves_a_look_at_the_rollout_paused_or_not(world: ModuleType) -> None:
+    play = world.Play()
+    play.start()
+    play.minutes(2)
+    play.feed(world.command("pause"))
+    play.minutes(2)
+
+    ramping, paused = Phase.RAMPING, Phase.PAUSED
+    assert [ramping, ramping, paused, paused] == [look.phase for look in play.looks]
+    assert {(play.last.id, world.SCOPE, 500)} == {
+        (look.id, look.scope, look.share) for look in play.looks
+    }
+    assert [0, 200, 400, 600] == [look.candidate_requests for look in play.looks]
+    assert play.clock == play.looks[-1].at
+
+
+def test_the_look_that_takes_a_candidate_back_says_what_it_saw(world: ModuleType) -> None:
+    play = world.Play()
+    play.start()
+    play.minutes(10, latency=900.0)
+    look = play.looks[-1]
+
+    assert (Phase.RAMPING, Verdict.FAIL, 500) == (look.phase, look.verdict, look.share)
+    assert (play.last.at, play.last.guardrails) == (look.at, look.guardrails)
+
+
+def test_nothing_is_looked_at_before_there_is_traffic_to_see(world: ModuleType) -> None:
+    play = world.Play()
+    play.feed(world.deploy(current=world.OLD))
+    play.minutes(3)
+
+    assert (Phase.PENDING, []) == (play.last.phase, play.looks)
+
+
 def test_a_minute_before_the_share_has_settled_is_no_evidence(world: ModuleType) -> None:
     play = world.Play()
     play.start()
@@ -216,7 +250,7 @@ def test_what_was_written_is_counted(world: ModuleType) -> None:
         play.moment,
     )
 
-    assert {"pending": 1, "ramping": 1, "configs": 1} == outcome.counts
+    assert {"pending": 1, "ramping": 1, "configs": 1, "transitions": 6} == outcome.counts
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from processors.actuate.advance import advance, climb
 from processors.actuate.judge import Judgement
-from processors.actuate.rollout import NEXT, Advance, Rollout, advance, climb, roll_back
+from processors.actuate.rollout import NEXT, Advance, Rollout, roll_back
 from schemas.catalog import Step, Strategy
 from schemas.config import LlmConfig
 from schemas.rollout import Guardrail, Phase, Verdict
@@ -159,4 +160,6 @@ def test_a_rollout_without_traffic_has_cost_nothing() -> None:
 
 
 def test_nothing_follows_an_end() -> None:
-    assert {Phase.PROMOTED, Phase.ROLLED_BACK, Phase.REJECTED} == {p for p in NEXT if not NEXT[p]}
+    over = {Phase.PROMOTED, Phase.VERIFIED, Phase.ROLLED_BACK, Phase.REJECTED}
+
+    assert over == {phase for phase in NEXT if not NEXT[phase]}
