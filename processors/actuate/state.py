@@ -81,8 +81,9 @@ class Cycle:
 class ScopeState:
     """One scope, whole: an entry of the changelog.
 
-    The entry of `*` carries the task's clock, the hold over the whole task and its failures, and in
-    the task that owns `*` also the config that stands behind every other scope.
+    The entry of `*` carries the task's clock, the hold over the whole task, its failures and the
+    commands that it has obeyed, and in the task that owns `*` also the config that stands behind
+    every other scope.
     """
 
     revision: int = 0  # of the last config written
@@ -106,6 +107,7 @@ class ScopeState:
     failures: int = 0  # of the whole task in a row, in the entry of `*`
     failed_at: int = 0  # ms, the last of them
     clock: Clock | None = None  # of the whole task, in the entry of `*`
+    commands: tuple[str, ...] = ()  # ids of the last ones that were obeyed, in the entry of `*`
 
     def previous(self) -> LlmConfig | None:
         """The stable config before the present one; None when there is none."""

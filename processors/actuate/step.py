@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from processors.actuate.admit import full
 from processors.actuate.breaker import count_failures
@@ -31,6 +32,8 @@ from schemas.scope import ALL, partition_of
 from schemas.window import MINUTE, EnrichedWindow
 
 __all__ = ["ENTRY", "ActuatePolicy", "ActuateState", "fresh", "restore", "step"]
+
+OBEYED = 64  # commands whose ids a task remembers
 
 
 def step(
@@ -86,9 +89,7 @@ def _turns(
 
     match value:
         case Command() as command:
-            for scope in _concerned(scopes.keys() | {ALL}, command, moment):
-                over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
-                yield obey(begin(scope), command, over, full(policy, scopes))
+            yield from _commanded(policy, scopes, command, moment)
         case Decision() as decision:
             yield follow(begin(decision.scope), scopes, decision)
         case EnrichedWindow() as row:
@@ -106,6 +107,23 @@ def _turns(
                     yield pass_silence(begin(scope), rollout, hold_over(scopes, scope), at)
         case _:
             pass  # a tombstone
+
+
+def _commanded(
+    policy: ActuatePolicy, scopes: Mapping[str, ScopeState], command: Command, moment: Moment
+) -> Iterator[Turn]:
+    """The turns that a command makes in each scope that it concerns; none when it comes again."""
+    concerned = _concerned(scopes.keys() | {ALL}, command, moment)
+    task = scopes.get(ALL, ScopeState())
+    if not concerned or command.id in task.commands:
+        return
+    if command.kind is not CommandKind.TRIGGER:
+        obeyed = (*task.commands, command.id)[-OBEYED:]
+        yield Turn(policy, moment, ALL, replace(task, commands=obeyed))
+    for scope in concerned:
+        over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
+        turn = Turn(policy, moment, scope, scopes.get(scope, ScopeState()))
+        yield obey(turn, command, over, full(policy, scopes))
 
 
 def _silences(
