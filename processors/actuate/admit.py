@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 
 from processors.actuate.breaker import open_circuit
-from processors.actuate.ledger import changes_of_a_day
+from processors.actuate.ledger import changes_of_a_day, setbacks_on_end
 from processors.actuate.policy import ActuatePolicy
 from processors.actuate.rollout import by_hand
 from processors.actuate.state import Failure, ScopeState, at_work, hold_over, under_way
@@ -126,6 +126,13 @@ def _too_often(
             return (
                 f"The last change was {minutes:g} min ago, and min_minutes_between_changes is "
                 f"{limits.min_minutes_between_changes:g}."
+            )
+        back = setbacks_on_end(entry, at, policy.regret_s * 1000)
+        wait = limits.min_minutes_between_changes * 2 ** max(back - 1, 0)
+        if minutes < wait:
+            return (
+                f"{back} changes on end were taken back here, the last {minutes:g} min ago: after "
+                f"so many the next one waits {wait:g} min."
             )
     working = at_work(scopes)
     if working >= policy.max_optimizations:

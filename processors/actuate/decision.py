@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -14,11 +13,13 @@ from processors.actuate.minute import begin
 from processors.actuate.rollout import Advance, Rollout, ask, roll_back
 from processors.actuate.state import ScopeState, silence
 from processors.actuate.transition import move, refuse, return_to
-from processors.actuate.turn import Cause, Turn
+from processors.actuate.turn import Cause, Turn, name
 from processors.actuate.version import over, versioned
 from schemas.decision import Action, Decision
 from schemas.loop import LoopState
 from schemas.rollout import Verdict
+
+__all__ = ["follow", "name"]
 
 ANSWERED = 16  # decisions of a scope whose ids are remembered
 
@@ -51,15 +52,6 @@ def follow(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision) -> 
     if decision.action is Action.DEPLOY:
         return _deploy(turn, scopes, decision, cause)
     return _take_back(turn, decision, cause)
-
-
-def name(kind: str, scope: str, origin: str) -> str:
-    """The id of what a decision or a command starts in a scope.
-
-    >>> name("r", "search/answer", "decision 1")
-    'r-7abc8076d8a605ea'
-    """
-    return f"{kind}-{hashlib.blake2b(f'{scope}|{origin}'.encode(), digest_size=8).hexdigest()}"
 
 
 def _deploy(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision, cause: Cause) -> Turn:
@@ -116,7 +108,8 @@ def _take_back(turn: Turn, decision: Decision, cause: Cause) -> Turn:
     rollout = entry.rollout
     if rollout is not None:
         blame = failure(catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate)
-        failed = replace(cause, verdict=Verdict.FAIL, blame=blame)
+        failed = replace(cause, verdict=Verdict.FAIL, blame=blame, origin="rule")
+        failed = replace(failed, trigger=decision.rule)
         return move(turn, roll_back(rollout, reason, cause.at), failed)
     id_ = name("r", turn.scope, decision.id)
     recent = (
@@ -133,5 +126,6 @@ def _take_back(turn: Turn, decision: Decision, cause: Cause) -> Turn:
             cause,
         )
     blame = failure(catalog, turn.scope, decision.strategy, before, entry.stable)
-    failed = replace(cause, verdict=Verdict.FAIL, blame=blame)
+    failed = replace(cause, verdict=Verdict.FAIL, blame=blame, origin="rule")
+    failed = replace(failed, trigger=decision.rule)
     return return_to(turn, id_, before, reason, failed)

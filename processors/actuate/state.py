@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from processors.actuate.rollout import Rollout
+from processors.actuate.triggers.vigil import Vigil
 from schemas.config import LlmConfig
 from schemas.loop import LoopState
 from schemas.scope import ALL
@@ -104,6 +105,10 @@ class ScopeState:
     tally: tuple[Serving, ...] = ()  # of the minute that is being read
     rows: tuple[EnrichedWindow, ...] = ()  # cohorts in the minute that is being read
     past: EnrichedWindow | None = None  # how the scope has been of late, without a split
+    before: EnrichedWindow | None = None  # the past of the rollout that was promoted then
+    vigil: Vigil | None = None  # over the candidate, or over what was promoted
+    returned_at: tuple[int, ...] = ()  # ms, triggers took the stable config back, of a day
+    setbacks: tuple[int, ...] = ()  # ms, changes that were taken back, of a day
     failures: int = 0  # of the whole task in a row, in the entry of `*`
     failed_at: int = 0  # ms, the last of them
     clock: Clock | None = None  # of the whole task, in the entry of `*`

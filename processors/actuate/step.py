@@ -22,11 +22,14 @@ from processors.actuate.state import (
     hold_over,
     restore,
 )
+from processors.actuate.triggers.watch import count_returns, under_return
 from processors.actuate.turn import Turn
+from schemas.alarm import Alarm
 from schemas.command import Command, CommandKind
 from schemas.decision import Decision
 from schemas.flow import Emit, Input, Moment, Outcome
 from schemas.loop import Transition
+from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Look
 from schemas.scope import ALL, partition_of
 from schemas.window import MINUTE, EnrichedWindow
@@ -95,7 +98,9 @@ def _turns(
         case EnrichedWindow() as row:
             turn = begin(row.window.scope)
             if row.window.pooled and row.window.window == "1m" and row.window.closed:
-                yield pass_minute(turn, row, hold_over(scopes, turn.scope))
+                task = scopes.get(ALL, ScopeState())
+                returning = under_return(task, row.window.end, policy.settle_s * 1000)
+                yield pass_minute(turn, row, hold_over(scopes, turn.scope), returning)
             else:
                 yield turn.become(remember(policy, turn.entry, row))
             task = scopes.get(ALL, ScopeState())
@@ -146,7 +151,7 @@ def _keep(scopes: dict[str, ScopeState], turn: Turn) -> None:
     if turn.scope in scopes or turn.entry != ScopeState():
         scopes[turn.scope] = turn.entry
     task = scopes.get(ALL, ScopeState())
-    counted = count_failures(task, turn.emits)
+    counted = count_returns(count_failures(task, turn.emits), turn.emits)
     if counted is not task:
         scopes[ALL] = counted
 
@@ -162,7 +167,7 @@ def _concerned(known: set[str], command: Command, moment: Moment) -> list[str]:
 
 
 def _kind(emit: Emit) -> str:
-    """What a record counts as: the phase of an event, a look, a move, or a config."""
+    """What a record counts as: the phase of an event, or its kind in the plural."""
     match emit.value:
         case Deployment(phase=phase):
             return phase.value
@@ -170,5 +175,9 @@ def _kind(emit: Emit) -> str:
             return "looks"
         case Transition():
             return "transitions"
+        case Alarm():
+            return "alarms"
+        case RollbackReport():
+            return "reports"
         case _:
             return "configs"
