@@ -13,6 +13,7 @@ from schemas.codec import Codec
 from schemas.command import Command, CommandKind
 from schemas.errors import RegistryUnavailable
 from schemas.journal import JournalRecord
+from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Phase
 from schemas.scope import ALL, partition_of
 from schemas.topics import COMMANDS, CONFIG, DEPLOYMENTS, ENRICHED, journal
@@ -47,6 +48,7 @@ class Answer:
     event: Deployment | None
     obeyed: bool = False
     running: bool = True
+    report: RollbackReport | None = None  # of a dry run
 
     @property
     def refused(self) -> bool:
@@ -118,8 +120,10 @@ def ask(settings: Settings, codec: Codec, command: Command, timeout: float) -> A
             raise Unseen from error
     finally:
         watch.close()
-    event = None if holds or seen is None else seen.value
-    return Answer(command, event, obeyed=seen is not None, running=alive)
+    told = None if holds or seen is None else seen.value
+    event = told if isinstance(told, Deployment) else None
+    report = told if isinstance(told, RollbackReport) else None
+    return Answer(command, event, obeyed=seen is not None, running=alive, report=report)
 
 
 def _wait(
@@ -171,13 +175,15 @@ def obeyed(command: Command, offset: int, width: int) -> Callable[[Seen], bool]:
 def answers(command: Command) -> Callable[[Seen], bool]:
     """Whether a record tells what became of *command*.
 
-    A change made by hand, and a refusal, carry an id made of the command's. A rollout that the
-    command ended keeps its own id; its last event names who ended it.
+    A change made by hand, a refusal, and the report of a dry run carry an id made of the command's.
+    A rollout that the command ended keeps its own id; its last event names who ended it.
     """
     own = name("m", command.scope, command.id)
 
     def told(seen: Seen) -> bool:
         event = seen.value
+        if isinstance(event, RollbackReport):
+            return event.simulated and event.id == own
         if not isinstance(event, Deployment) or event.scope != command.scope:
             return False
         return event.id == own or (
