@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.scope import ALL
+from schemas.shape import refuse
 
 WATCHED = ("error_rate", "p95_latency_ms", "quality", "cost_per_request_usd")
 """The metrics that a trigger may watch: quality from below, all others from above."""
 RELATIVE = ("quality", "cost_per_request_usd")
 """Those that may be compared with a baseline: they are means, which a baseline scales."""
+
+LONGEST_S = 900
+"""What a trigger may look back at, seconds: it keeps its minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +52,43 @@ class Trigger:
     expires_s: int = 3600
     quiet_s: int = 900  # between two alarms that took nothing back
     scopes: tuple[str, ...] = (ALL,)
+
+
+def watchable(where: str, trigger: Trigger) -> None:
+    """Raise when *trigger* could never hold, or not as it says.
+
+    Args:
+        where: The key of the entry, for the sentence.
+        trigger: Its numbers are within their bounds.
+
+    Raises:
+        InvalidCatalog: with a sentence that names the field and what to change.
+    """
+    size = trigger.window_s
+    if size % 60 or not 60 <= size <= LONGEST_S:
+        most = LONGEST_S // 60
+        raise refuse(
+            f"{where}, window",
+            f"{size} s cannot be looked back at; write whole minutes, from 1m to {most}m",
+        )
+    if trigger.confirm_s % 60:
+        raise refuse(
+            f"{where}, confirm", f"{trigger.confirm_s} s are no whole minutes; write 1m, 2m …"
+        )
+    if trigger.severity == "critical" and trigger.confirm_s:
+        raise refuse(
+            f"{where}, confirm",
+            "a critical trigger acts at once; remove it, or write severity: high",
+        )
+    if trigger.relative_to and trigger.metric not in RELATIVE:
+        raise refuse(
+            f"{where}, relative_to",
+            f"{trigger.metric} is compared with a limit of its own; remove it, or watch one of "
+            f"{', '.join(RELATIVE)}",
+        )
+    if trigger.metric == "error_rate" and trigger.limit >= 1:
+        raise refuse(
+            f"{where}, limit", f"no error rate is above {trigger.limit:g}; write one below 100 %"
+        )
+    if not trigger.target:
+        raise refuse(f"{where}, target", "it is empty; write previous, or a version")

@@ -25,7 +25,7 @@ from schemas.ladder import climbable
 from schemas.scope import BUCKETS, misnamed
 from schemas.shape import hint, refuse
 from schemas.span import problem, span
-from schemas.trigger import RELATIVE, Trigger
+from schemas.trigger import Trigger, watchable
 
 Bounds = tuple[float, float, str]
 SHARE: Bounds = (0.0, 1.0, "a share from 0 to 1 (0 % to 100 %)")
@@ -63,8 +63,6 @@ BOUNDS: Mapping[type, Mapping[str, Bounds]] = {
     Trigger: {"limit": POSITIVE, "min_requests": POSITIVE, "expires_s": POSITIVE},
     Step: {"share": (1 / BUCKETS, 1.0, "a share from 0.01 % to 100 %")},
 }
-LONGEST_S = 900
-"""What a trigger may look back at, seconds: it keeps its minutes."""
 NAME = re.compile(r"[^\s|*]{1,256}")
 """What a provider or a model may be called."""
 JUDGED = ("p95_latency_ms", "error_rate", "cost_per_request_usd", "quality")
@@ -90,27 +88,30 @@ def validate(where: str, entry: Entry) -> None:
             _scope(f"{where}, scope", entry.scope)
         case _:
             pass
+    if isinstance(entry, Model | Rule | Trigger):
+        _names(where, entry.scopes)
+    _parts(where, entry)
+
+
+def _parts(where: str, entry: Entry) -> None:
+    """What only entries of one kind have."""
     match entry:
         case PriceEntry():
             _day(f"{where}, effective", entry.effective)
         case Model(release_date=str() as day):
             _day(f"{where}, release_date", day)
         case Rule():
-            _names(where, entry.scopes)
             _condition(f"{where}, when", entry.when)
         case Strategy():
             for n, step in enumerate(entry.steps, 1):
                 _numbers(f"{where}, steps {n}", step)
             climbable(where, entry)
         case Trigger():
-            _names(where, entry.scopes)
-            _trigger(where, entry)
+            watchable(where, entry)
         case WindowPolicy():
             _window(where, entry)
         case _:
             pass
-    if isinstance(entry, Model):
-        _names(where, entry.scopes)
 
 
 def _numbers(where: str, entry: object) -> None:
@@ -152,37 +153,6 @@ def _called(where: str, part: str, name: str) -> None:
             f"{name!r} is no name; write it as events do: 1 to 256 characters, without spaces, "
             "'|' and '*'",
         )
-
-
-def _trigger(where: str, trigger: Trigger) -> None:
-    size = trigger.window_s
-    if size % 60 or not 60 <= size <= LONGEST_S:
-        most = LONGEST_S // 60
-        raise refuse(
-            f"{where}, window",
-            f"{size} s cannot be looked back at; write whole minutes, from 1m to {most}m",
-        )
-    if trigger.confirm_s % 60:
-        raise refuse(
-            f"{where}, confirm", f"{trigger.confirm_s} s are no whole minutes; write 1m, 2m …"
-        )
-    if trigger.severity == "critical" and trigger.confirm_s:
-        raise refuse(
-            f"{where}, confirm",
-            "a critical trigger acts at once; remove it, or write severity: high",
-        )
-    if trigger.relative_to and trigger.metric not in RELATIVE:
-        raise refuse(
-            f"{where}, relative_to",
-            f"{trigger.metric} is compared with a limit of its own; remove it, or watch one of "
-            f"{', '.join(RELATIVE)}",
-        )
-    if trigger.metric == "error_rate" and trigger.limit >= 1:
-        raise refuse(
-            f"{where}, limit", f"no error rate is above {trigger.limit:g}; write one below 100 %"
-        )
-    if not trigger.target:
-        raise refuse(f"{where}, target", "it is empty; write previous, or a version")
 
 
 def _window(where: str, policy: WindowPolicy) -> None:

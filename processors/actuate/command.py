@@ -10,6 +10,7 @@ from processors.actuate.decision import name
 from processors.actuate.rollout import Advance, Rollout, by_hand, promote, roll_back
 from processors.actuate.state import Hold, Mode
 from processors.actuate.transition import move, refuse, return_to, serve
+from processors.actuate.triggers.answer import answer, question_of
 from processors.actuate.turn import Cause, Turn
 from schemas.command import Command, CommandKind
 from schemas.report import RollbackReport
@@ -58,7 +59,7 @@ def obey(turn: Turn, command: Command, hold: Hold | None, busy: str | None = Non
             done = _rollback(turn, command, cause)
             turn = _rehearsed(turn, done, command, cause) if command.dry_run else done
         case kind if kind in SAID:
-            turn = _of_rollout(turn, command, hold or turn.entry.hold, busy, cause)
+            turn = _word(turn, command, hold or turn.entry.hold, busy, cause)
         case _:
             pass  # TRIGGER is the optimizer's, not the actuator's
     return turn
@@ -163,6 +164,15 @@ def _rehearsed(turn: Turn, done: Turn, command: Command, cause: Cause) -> Turn:
         return done  # refused
     said = f"It would end rollout {ended[0].id}, which serves nobody yet: nothing to restore."
     return _refuse(turn, command, said, cause)
+
+
+def _word(turn: Turn, command: Command, hold: Hold | None, busy: str | None, cause: Cause) -> Turn:
+    """A word about the rollout of the scope, or an answer to what a trigger asks there."""
+    question = question_of(turn, command)
+    if question is None:
+        return _of_rollout(turn, command, hold, busy, cause)
+    turn, late = answer(turn, question, command, _said(command, SAID[command.kind]), cause)
+    return turn if late is None else _refuse(turn, command, late, cause)
 
 
 def _of_rollout(

@@ -43,6 +43,11 @@ class Application:
         self.read = max(self.read, until)
         self.scopes.caught_up("cluster")
 
+    def copies(self, scope: str) -> int:
+        """The share of units whose requests it copies to the candidate, hundredths of a percent."""
+        split = self.scopes._states[scope].raw.get("split") or {}
+        return int(split.get("shadow", 0))
+
     def serves(self, scope: str) -> Change | None:
         """What is in force in *scope*."""
         return next((change for change in reversed(self.told) if change.scope == scope), None)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from processors.actuate.rollout import NEXT
+from processors.actuate.rollout import NEXT, OVER
 from processors.actuate.state import fresh
 from processors.actuate.step import step
 from processors.actuate.turn import OPTIMIZER
@@ -18,7 +18,6 @@ from schemas.topics import TOPICS
 from tests.properties.broker import CODEC, Broker, encoded
 from tests.properties.story import Story
 
-OVER = (Phase.PROMOTED, Phase.ROLLED_BACK, Phase.REJECTED)
 PASSING = ("revision", "epoch", "updated_at", "reason", "decision_id")  # of a config, not content
 
 
@@ -71,7 +70,7 @@ def transitions(events: Sequence[Deployment]) -> Iterator[str]:
         if event.phase is not Phase.REJECTED and event.steps and other not in (None, event.id):
             yield f"{event.id} is beside {other} in {event.scope}"
         last[event.id] = event
-        if event.phase in OVER:
+        if event.phase in {*OVER, Phase.REJECTED}:
             if other == event.id:
                 del active[event.scope]
         else:
@@ -177,7 +176,7 @@ def repeated(broker: Broker, told: Sequence[Told]) -> Iterator[str]:
             continue
         name = (event.scope, event.candidate_version or "")
         decision = decisions.get(event.decision_id or "")
-        if event.phase is Phase.PENDING and decision is not None:
+        if event.phase is Phase.PENDING and event.sequence == 1 and decision is not None:
             facts = depends(event, decision, catalog)
             if decision.id in begun:
                 yield f"decision {decision.id} began twice"

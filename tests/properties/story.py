@@ -15,6 +15,7 @@ from schemas.config import LlmConfig
 from schemas.decision import Action, Decision
 from schemas.scope import BUCKETS
 from schemas.topics import COMMANDS, DECISIONS, ENRICHED
+from schemas.trigger import Trigger
 from schemas.window import MINUTE, EnrichedWindow
 from tests.properties.application import REQUESTS, Application, window
 from tests.properties.broker import Broker, Fenced, lag
@@ -41,16 +42,58 @@ LADDER = Strategy(
     required=("errors", "latency"),
     min_samples=50,
     max_wait_s=600,
+    approval="never",
+)
+CHECKED = replace(
+    LADDER, kind="blue_green", steps=(Step(share=0.1, hold_s=60), Step(share=1.0, hold_s=120))
+)
+DARK = replace(
+    CHECKED, steps=(Step(share=0.2, hold_s=60, shadow=True), Step(share=1.0, hold_s=120))
+)
+AB = replace(LADDER, kind="ab", steps=(Step(share=0.5, hold_s=120),), max_duration_s=480)
+SHADOW = replace(LADDER, kind="shadow", steps=(Step(share=0.3, hold_s=120, shadow=True),))
+AT_ONCE = replace(LADDER, kind="immediate", steps=(Step(share=1.0, hold_s=0),))
+ASKED = replace(
+    LADDER, approval="always", approval_expires_s=300, when_waiting="ask", max_wait_s=60
+)
+STRATEGIES = {
+    "ladder": LADDER,
+    "rolling": replace(LADDER, kind="rolling"),
+    "checked": CHECKED,
+    "dark": DARK,
+    "ab": AB,
+    "shadow": SHADOW,
+    "at once": AT_ONCE,
+    "asked": ASKED,
+}
+TRIGGERS = (
+    Trigger(id="errors", metric="error_rate", limit=0.3, severity="critical", within="changed"),
+    Trigger(id="slow", metric="p95_latency_ms", limit=3_000, window_s=180, confirm_s=60),
+    Trigger(
+        id="poor",
+        metric="quality",
+        limit=0.9,
+        relative_to="baseline",
+        window_s=120,
+        mode="semi_automatic",
+        expires_s=180,
+    ),
+    Trigger(
+        id="dear",
+        metric="cost_per_request_usd",
+        limit=2.0,
+        relative_to="baseline",
+        simulate=True,
+        quiet_s=120,
+    ),
 )
 CATALOG = Catalog(
     models={f"openai/{name}": Model(provider="openai", model=name) for name in NAMES},
-    strategies={
-        "ladder": LADDER,
-        "at once": Strategy(name="at once", steps=(Step(share=1.0, hold_s=0),)),
-    },
+    strategies={name: replace(each, name=name) for name, each in STRATEGIES.items()},
+    triggers={trigger.id: trigger for trigger in TRIGGERS},
     constraints={"*": Constraints(max_changes_per_day=50, min_minutes_between_changes=0.0)},
 )
-KINDS = tuple(map(CommandKind, ("pause", "resume", "stop", "set", "rollback", "promote", "abort")))
+FLOWS = ("ladder", "ladder", "ladder", *STRATEGIES)
 FAULTS = {
     "none": 10,
     "killed before its commit": 2,
@@ -180,7 +223,7 @@ class Story:
             rule="rule",
             priority="medium",
             action=Action.ROLLBACK if back else Action.DEPLOY,
-            strategy="" if back else self.chance.choice(("ladder", "ladder", "ladder", "at once")),
+            strategy="" if back else self.chance.choice(FLOWS),
             current=CONFIGS["large"],
             chosen=None if back else CONFIGS[name],
             confidence=0.9,
@@ -190,8 +233,8 @@ class Story:
         )
 
     def _command(self) -> Command:
-        often = (CommandKind.RESUME, CommandKind.RESUME, CommandKind.PAUSE, CommandKind.PROMOTE)
-        kind = self.chance.choice((*KINDS, *often))
+        often = ("resume", "resume", "pause", "promote", "approve", "approve")
+        kind = self.chance.choice((*CommandKind, *map(CommandKind, often)))
         named = self.chance.choice((None, None, *CONFIGS.values()))
         return Command(
             id=f"c{len(self.said)}",
@@ -201,24 +244,29 @@ class Story:
             by="ada",
             config=named if kind is CommandKind.SET else None,
             version=named.version if named and kind is CommandKind.ROLLBACK else None,
+            dry_run=kind is CommandKind.ROLLBACK and self.chance.random() < 0.2,
         )
 
     def _rows(self, scope: str, start: int) -> Iterator[EnrichedWindow]:
         """The rows of one minute by what an application serves, the pooled one last."""
-        change = self.chance.choice(self.applications).serves(scope)
+        application = self.chance.choice(self.applications)
+        change = application.serves(scope)
         parts: list[tuple[int, tuple[str, str, str, str]]] = []
         if change is None or change.stable is None:
             parts = [(REQUESTS, ("openai", "large", "", ""))]
         else:
-            n = REQUESTS * change.share // BUCKETS
-            one = change.stable
-            parts = [(REQUESTS - n, (one.provider, one.model, one.version, "stable"))]
-            if change.candidate is not None:
-                two = change.candidate
+            n, copies = REQUESTS * change.share // BUCKETS, application.copies(scope)
+            one, two = change.stable, change.candidate
+            cohort = "" if two is None else "stable"
+            parts = [(REQUESTS - n, (one.provider, one.model, one.version, cohort))]
+            if two is not None:
                 parts.append((n, (two.provider, two.model, two.version, "candidate")))
+                shadowed = (REQUESTS * copies // BUCKETS, (*parts[1][1][:3], "shadow"))
+                parts.append(shadowed)
         for requests, served in parts:
             if requests:
                 yield window(scope, start, requests, served, BEHAVIOUR.get(served[1], GOOD))
+        parts = [part for part in parts if part[1][3] != "shadow"]
         total = [(n, BEHAVIOUR.get(served[1], GOOD)) for n, served in parts]
         rates = tuple(sum(n * b[i] for n, b in total) / REQUESTS for i in range(4))
         yield window(scope, start, REQUESTS, POOL, (rates[0], 400.0, 90.0, rates[3]))

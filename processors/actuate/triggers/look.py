@@ -68,23 +68,40 @@ def look(
         suspect=sample(trigger, suspect),
         other=sample(trigger, other),
     )
-    oldest = start + MINUTE - trigger.window_s * 1000
-    gone = [each for each in watch.pairs if each.start < oldest]
-    pairs = (*(each for each in watch.pairs if each.start >= oldest), pair)
-    spread = watch.spread
-    for each in gone:
-        spread = _spread(trigger, spread, each)
-    mine = together(each.suspect for each in pairs)
-    theirs = (
-        together(each.other for each in pairs) if before is None else sample(trigger, (before,))
+    watch, mine, theirs = weigh(
+        trigger, watch, pair, None if before is None else sample(trigger, (before,))
     )
+    if watch.since is None or start - watch.since < trigger.confirm_s * 1000:
+        return watch, None
+    return watch, _finding(trigger, vigil, watch.pairs, mine, theirs)
+
+
+def weigh(
+    trigger: Trigger, watch: Watch, pair: Pair, before: Sample | None
+) -> tuple[Watch, Sample, Sample]:
+    """Add a minute to the window, and see whether the trigger holds over it.
+
+    Args:
+        trigger: The declaration.
+        watch: Its minutes so far.
+        pair: The newest one.
+        before: What to compare with instead of the minutes' own controls, or None.
+
+    Returns:
+        The watch, whose `since` is None when it does not hold; the suspect and what it is compared
+        with, over the whole window.
+    """
+    oldest = pair.start + MINUTE - trigger.window_s * 1000
+    spread = watch.spread
+    for each in watch.pairs:
+        spread = _spread(trigger, spread, each) if each.start < oldest else spread
+    pairs = (*(each for each in watch.pairs if each.start >= oldest), pair)
+    mine = together(each.suspect for each in pairs)
+    theirs = together(each.other for each in pairs) if before is None else before
     known = mine.n >= trigger.min_requests
     holds = known and beyond(trigger, mine, theirs) and worse(trigger, mine, theirs, spread)
-    since = (start if watch.since is None else watch.since) if holds else None
-    watch = replace(watch, pairs=pairs, spread=spread, since=since)
-    if since is None or start - since < trigger.confirm_s * 1000:
-        return watch, None
-    return watch, _finding(trigger, vigil, pairs, mine, theirs)
+    since = (pair.start if watch.since is None else watch.since) if holds else None
+    return replace(watch, pairs=pairs, spread=spread, since=since), mine, theirs
 
 
 def value(trigger: Trigger, found: Sample) -> float:

@@ -102,11 +102,13 @@ def watch_stable(
         if acts is not None and suspect.target is not None:
             turn = turn.become(replace(turn.entry, vigil=vigil))
             said = sentence(finding, None)
-            return give_back(turn, suspect.target, said, cause_of(finding, turn.entry.at, suspect))
+            id_ = name("t", turn.scope, f"{finding.trigger.id}|{turn.entry.at}")
+            cause = cause_of(finding, turn.entry.at, suspect)
+            return give_back(turn, id_, suspect.target, said, cause)
     return turn.become(replace(turn.entry, vigil=vigil))
 
 
-def give_back(turn: Turn, target: LlmConfig, said: str, cause: Cause) -> Turn:
+def give_back(turn: Turn, id_: str, target: LlmConfig, said: str, cause: Cause) -> Turn:
     """Return the scope to *target*; what was promoted is to blame, a pending rollout is not."""
     entry = turn.entry
     if entry.stable is None:  # pragma: no cover  # only a promoted config is watched
@@ -117,7 +119,6 @@ def give_back(turn: Turn, target: LlmConfig, said: str, cause: Cause) -> Turn:
         turn = turn.become(replace(turn.entry, vigil=entry.vigil))
     blame = failure(turn.policy.catalog, turn.scope, "", target, entry.stable)
     turn = turn.become(noted(turn.entry, cause.at))
-    id_ = name("t", turn.scope, f"{cause.trigger}|{cause.at}")
     return return_to(turn, id_, target, said, replace(cause, blame=blame))
 
 
