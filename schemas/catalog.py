@@ -177,6 +177,7 @@ class Strategy:
     min_quality: float | None = None  # mean of the candidate, 0 to 100
     approval: Literal["never", "above_impact", "always"] = "above_impact"  # before it starts
     approval_expires_s: int = 86_400  # after which what waits for a person is given up
+    max_per_day: int | None = None  # rollouts of a scope; None: no limit of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

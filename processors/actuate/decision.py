@@ -8,6 +8,7 @@ from dataclasses import replace
 from processors.actuate.admit import failure, refusal
 from processors.actuate.approve import asks
 from processors.actuate.cycle import conclude, go
+from processors.actuate.ledger import begin_by
 from processors.actuate.memory import serves
 from processors.actuate.minute import begin
 from processors.actuate.rollout import Advance, Rollout, ask, roll_back
@@ -83,6 +84,7 @@ def _deploy(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision, ca
     accepted = Advance(rollout, said)
     if why is not None:
         accepted = ask(strategy, rollout, f"{said} {why}", cause.at)
+    turn = turn.become(begin_by(turn.entry, strategy.name, cause.at))
     turn = go(turn, LoopState.VALIDATING, said, cause, id_)
     turn = move(turn, accepted, cause)
     return begin(turn, strategy, turn.entry.rollout or rollout, None, cause.at)
@@ -106,6 +108,9 @@ def _take_back(turn: Turn, decision: Decision, cause: Cause) -> Turn:
     entry, catalog = turn.entry, turn.policy.catalog
     reason = " ".join(decision.reasons) or decision.rule
     rollout = entry.rollout
+    if rollout is not None and decision.at < rollout.started_at:
+        said = f"It was decided before rollout {rollout.id} began, and is not about it. {reason}"
+        return refuse(turn, name("r", turn.scope, decision.id), None, said, cause)
     if rollout is not None:
         blame = failure(catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate)
         failed = replace(cause, verdict=Verdict.FAIL, blame=blame, origin="rule")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from processors.actuate.memory import serves
-from processors.actuate.state import Failure, ScopeState, StableVersion
+from processors.actuate.state import Begun, Failure, ScopeState, StableVersion
 from schemas.config import LlmConfig
 
 DAY = 86_400_000
@@ -54,6 +54,17 @@ def count_change(entry: ScopeState, at: int) -> ScopeState:
     """Count a change against the limit of a day."""
     kept = tuple(then for then in (*entry.changed_at, at) if then > at - DAY)
     return replace(entry, changed_at=kept[-LONGEST:])
+
+
+def begin_by(entry: ScopeState, strategy: str, at: int) -> ScopeState:
+    """Count a rollout against the limit of its strategy."""
+    kept = tuple(each for each in entry.begun if each.at > at - DAY)
+    return replace(entry, begun=(*kept, Begun(strategy, at))[-LONGEST:])
+
+
+def begun_by(entry: ScopeState, strategy: str, at: int) -> int:
+    """How many rollouts of *strategy* were accepted in the 24 hours before *at*, up to 50."""
+    return sum(each.strategy == strategy and each.at > at - DAY for each in entry.begun)
 
 
 def changes_of_a_day(entry: ScopeState, at: int) -> int:

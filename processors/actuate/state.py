@@ -48,6 +48,14 @@ class Failure:
     dependencies: str
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A rollout that was accepted."""
+
+    strategy: str
+    at: int  # ms, event time
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Serving:
     """How much of a scope's recent traffic a model answered."""
@@ -97,6 +105,7 @@ class ScopeState:
     failed: tuple[Failure, ...] = ()  # newest last
     decisions: tuple[str, ...] = ()  # ids of the last ones that were answered
     changed_at: tuple[int, ...] = ()  # ms, changes of the last 24 hours
+    begun: tuple[Begun, ...] = ()  # rollouts of the last 24 hours
     revised_at: int | None = None  # ms, the last config written
     promoted_at: int | None = (
         None  # ms, the last rollout that was promoted, until undone or set aside
