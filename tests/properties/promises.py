@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from processors.actuate.cycle import NEXT as LOOP
 from processors.actuate.rollout import NEXT, OVER
 from processors.actuate.state import fresh
 from processors.actuate.step import step
@@ -13,6 +15,8 @@ from processors.actuate.turn import OPTIMIZER
 from schemas.catalog import Catalog
 from schemas.config import LlmConfig, ScopeConfig
 from schemas.decision import Action, Decision
+from schemas.loop import LoopState, Transition
+from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Phase, Verdict
 from schemas.topics import TOPICS
 from tests.properties.broker import CODEC, Broker, encoded
@@ -36,6 +40,8 @@ def broken(story: Story) -> list[str]:
     problems = [
         *transitions(events),
         *counted(configs),
+        *cycled([each.value for each in told if isinstance(each.value, Transition)]),
+        *reported(events, [each.value for each in told if isinstance(each.value, RollbackReport)]),
         *restored(events, configs),
         *taken_back(events, configs),
         *repeated(story.broker, told),
@@ -75,6 +81,32 @@ def transitions(events: Sequence[Deployment]) -> Iterator[str]:
                 del active[event.scope]
         else:
             active[event.scope] = event.id
+
+
+def cycled(moves: Sequence[Transition]) -> Iterator[str]:
+    """A scope moves through the control loop along its table, one move after the other."""
+    last: dict[str, Transition] = {}
+    for move in moves:
+        before = last.get(move.scope)
+        source = LoopState.IDLE if before is None else before.target
+        number = 1 if before is None else before.sequence + 1
+        if (move.source, move.sequence) != (source, number) or move.target not in LOOP[source]:
+            yield f"{move.scope} moved {move.source} to {move.target} as {move.sequence}"
+        last[move.scope] = move
+
+
+def reported(events: Sequence[Deployment], reports: Sequence[RollbackReport]) -> Iterator[str]:
+    """Each rollback of something that was served, or copied to, has one report; none else has."""
+    served = (None, Phase.RAMPING, Phase.PAUSED)
+    ended = [e for e in events if e.phase is Phase.ROLLED_BACK and e.previous in served]
+    wanted = Counter((e.id, e.scope, e.revision, e.by, e.reason) for e in ended)
+    done = (r for r in reports if not r.simulated)
+    found = Counter((r.id, r.scope, r.revision, r.by, r.reason) for r in done)
+    if wanted != found:
+        yield f"without a report or a rollback: {(wanted - found) + (found - wanted)}"
+    for report in reports:
+        if not report.requests >= max(report.failed, report.affected):
+            yield f"{report.id} counts {report.requests}, {report.failed}, {report.affected}"
 
 
 def counted(configs: Sequence[ScopeConfig]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from schemas.config import ScopeConfig
+from schemas.alarm import Alarm
 from schemas.rollout import Deployment, Phase
 from tests.properties.broker import Broker
 from tests.properties.promises import broken, records
@@ -65,7 +65,9 @@ def tally(seeds: range) -> Found:
             if isinstance(each.value, Deployment):
                 found.moves.add((each.value.previous, each.value.phase))
                 found.seen[each.value.phase.value] += 1
-            found.seen["configs"] += isinstance(each.value, ScopeConfig)
+            found.seen[type(each.value).__name__] += 1
+            if isinstance(each.value, Alarm):
+                found.seen[each.value.answer.value] += 1
     return found
 
 
