@@ -12,6 +12,7 @@ from streams.cli.failure import explained
 from streams.cli.help import example
 
 COMMANDS = {  # name -> where it is, imported when it is asked for, and what it does
+    "alarms": ("alarms", "See what triggers found, and answer what they ask."),
     "catalog": (
         "catalog",
         "Declare models, prices, objectives, rules, constraints, strategies, triggers, windows.",

@@ -9,7 +9,7 @@ from schemas.alarm import Answer
 
 DONE: Mapping[Answer, str] = {
     Answer.TAKEN_BACK: "It is taken back.",
-    Answer.ASKED: "Shall it be taken back? `llmopt deployments approve` or `reject` answers.",
+    Answer.ASKED: "Shall it be taken back? `llmopt alarms` lists it and takes the answer.",
     Answer.TOLD: "A person should look: this trigger only tells.",
     Answer.SIMULATED: "It would be taken back: this trigger is simulated.",
 }

@@ -39,7 +39,10 @@ def test_a_question_says_until_when_it_can_be_answered_and_how(world: ModuleType
     assert question.at + 3_600_000 == question.expires_at
     assert (world.NEW.version, world.OLD.version) == (question.version, question.target_version)
     assert question.sentence.startswith("Trigger poor (medium): quality of the candidate was 70.0")
-    assert "`llmopt deployments approve` or `reject` answers." in question.sentence
+    assert (
+        "Shall it be taken back? `llmopt alarms` lists it and takes the answer."
+        in question.sentence
+    )
 
 
 def test_once_approved_the_candidate_is_taken_back_and_remembered(world: ModuleType) -> None:
