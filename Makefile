@@ -7,7 +7,7 @@ SHELL := /bin/sh
 # What was measured is kept, and told in the README, also when it misses its bar.
 BENCH = ended=0; $(BIN)/python -m bench $* || ended=$$?; PYTHONPATH=. $(BIN)/python docs/generate.py && exit $$ended
 
-.PHONY: help setup demo test chaos check coverage docs up down bench clean
+.PHONY: help setup demo test chaos chaos-rollout check coverage docs up down bench clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+%?:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,6 +33,9 @@ test: setup check ## every test, on the real broker and database where it matter
 chaos: setup ## twenty minutes of kills, pauses, jumps at 50,000 events a second; CHAOS_SEED=N repeats them
 	@$(BIN)/python -m infra.kafka.install
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-1200} $(BIN)/python -m pytest -q -s tests/integration/pipeline/test_chaos.py
+
+chaos-rollout: setup ## 10,000 whole rollouts with every fault at any point; CHAOS_SEED=N repeats them
+	@CHAOS_RUNS=$${CHAOS_RUNS:-10000} $(BIN)/python -m pytest -q -s tests/properties/test_rollout_faults.py
 
 check: setup ## formatting, lint, types, import rules
 	@echo "Checking formatting, lint, types and import rules ..."

@@ -1,4 +1,4 @@
-"""What people declare: models, prices, targets, rules, constraints, strategies, windows."""
+"""What people declare: models, prices, targets, rules, limits, strategies, triggers, windows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from schemas.scope import ALL
+from schemas.trigger import Trigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +122,7 @@ class Constraints:
     max_cost_per_request_usd: float = 0.50
     max_changes_per_day: int = 5
     min_minutes_between_changes: float = 30.0
+    max_returns_per_hour: int = 3
     approval_above_usd_per_day: float = 100.0
     preferred_providers: tuple[str, ...] = ()
     preferred_models: tuple[str, ...] = ()
@@ -175,6 +177,7 @@ class Strategy:
     min_quality: float | None = None  # mean of the candidate, 0 to 100
     approval: Literal["never", "above_impact", "always"] = "above_impact"  # before it starts
     approval_expires_s: int = 86_400  # after which what waits for a person is given up
+    max_per_day: int | None = None  # rollouts of a scope; None: no limit of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +205,7 @@ class Catalog:
     rules: Mapping[str, Rule] = field(default_factory=dict)  # by id
     constraints: Mapping[str, Constraints] = field(default_factory=dict)  # by scope
     strategies: Mapping[str, Strategy] = field(default_factory=dict)  # by name
+    triggers: Mapping[str, Trigger] = field(default_factory=dict)  # by id
     windows: Mapping[str, WindowPolicy] = field(default_factory=dict)  # by id
     checksum: str = ""  # of all entries
     offset: int = 0  # of the topic, exclusive
@@ -221,7 +225,7 @@ class Catalog:
         return None
 
 
-Entry = Model | PriceEntry | Sla | Rule | Constraints | Strategy | WindowPolicy
+Entry = Model | PriceEntry | Sla | Rule | Constraints | Strategy | Trigger | WindowPolicy
 KINDS: Mapping[str, type[Entry]] = {
     "model": Model,
     "price": PriceEntry,
@@ -229,5 +233,6 @@ KINDS: Mapping[str, type[Entry]] = {
     "rule": Rule,
     "constraints": Constraints,
     "strategy": Strategy,
+    "trigger": Trigger,
     "window": WindowPolicy,
 }

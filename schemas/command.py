@@ -36,3 +36,4 @@ class Command:
     config: LlmConfig | None = None  # with SET
     version: str | None = None  # with ROLLBACK
     rollout_id: str | None = None  # with PROMOTE, ABORT, APPROVE, REJECT: that one or none
+    dry_run: bool = False  # with ROLLBACK: say what would be restored, and do nothing

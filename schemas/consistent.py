@@ -8,6 +8,7 @@ from dataclasses import fields
 from itertools import pairwise
 from typing import Any
 
+from schemas.alarm import Alarm
 from schemas.anomaly import Anomaly
 from schemas.command import Command
 from schemas.config import LlmConfig
@@ -15,6 +16,7 @@ from schemas.decision import Decision
 from schemas.errors import Reason, Undecodable
 from schemas.loop import Transition
 from schemas.metrictable import BUCKETS, NAMES, MetricRow
+from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Look
 from schemas.scope import ALL
 from schemas.span import Hopping, called
@@ -44,7 +46,7 @@ def inspect(value: Any) -> None:
             _time("at", value.at)
             _quantity("sequence", value.sequence)
             _quantity("revision", value.revision)
-        case Look() | Transition():
+        case Look() | Transition() | Alarm() | RollbackReport():
             _scope(value.scope)
             _time("at", value.at)
         case Decision():

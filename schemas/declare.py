@@ -21,6 +21,7 @@ from schemas.catalog import (
     WindowPolicy,
 )
 from schemas.shape import construct, hint, mapping, refuse
+from schemas.trigger import Trigger
 from schemas.validate import validate
 
 SECTIONS = {
@@ -30,6 +31,7 @@ SECTIONS = {
     "rules": "rule",
     "constraints": "constraints",
     "strategies": "strategy",
+    "triggers": "trigger",
     "windows": "window",
 }
 MODEL_ACTIONS = ("cheaper_model", "faster_model", "failover")
@@ -54,6 +56,8 @@ def key_of(entry: Entry) -> str:
             key = f"constraints/{entry.scope}"
         case Strategy():
             key = f"strategy/{entry.name}"
+        case Trigger():
+            key = f"trigger/{entry.id}"
         case WindowPolicy():
             key = f"window/{entry.id}"
     return key
@@ -116,42 +120,27 @@ def gather(entries: Mapping[str, Entry], offset: int) -> Catalog:
     Raises:
         InvalidCatalog: an entry cannot be used, or lies under another's key.
     """
-    models: dict[str, Model] = {}
-    prices: dict[str, tuple[PriceEntry, ...]] = {}
-    slas: dict[str, Sla] = {}
-    rules: dict[str, Rule] = {}
-    constraints: dict[str, Constraints] = {}
-    strategies: dict[str, Strategy] = {}
-    windows: dict[str, WindowPolicy] = {}
+    found: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
     for key, entry in sorted(entries.items()):
         if key_of(entry) != key:
             raise refuse(key, f"this entry belongs under the key {key_of(entry)!r}; write it there")
         validate(key, entry)
-        match entry:
-            case Model():
-                models[f"{entry.provider}/{entry.model}"] = entry
-            case PriceEntry():  # keys end with the date, so the newest comes last
-                name = f"{entry.provider}/{entry.model}"
-                prices[name] = (*prices.get(name, ()), entry)
-            case Sla():
-                slas[entry.scope] = entry
-            case Rule():
-                rules[entry.id] = entry
-            case Constraints():
-                constraints[entry.scope] = entry
-            case Strategy():
-                strategies[entry.name] = entry
-            case WindowPolicy():
-                windows[entry.id] = entry
+        kind, _, name = key.partition("/")
+        if isinstance(entry, PriceEntry):  # keys end with the date, so the newest comes last
+            name = f"{entry.provider}/{entry.model}"
+            found[kind][name] = (*found[kind].get(name, ()), entry)
+        else:
+            found[kind][name] = entry
     canonical = msgspec.json.encode(sorted(entries.items()), order="sorted")
     return Catalog(
-        models=models,
-        prices=prices,
-        slas=slas,
-        rules=rules,
-        constraints=constraints,
-        strategies=strategies,
-        windows=windows,
+        models=found["model"],
+        prices=found["price"],
+        slas=found["sla"],
+        rules=found["rule"],
+        constraints=found["constraints"],
+        strategies=found["strategy"],
+        triggers=found["trigger"],
+        windows=found["window"],
         checksum=blake2b(canonical, digest_size=16).hexdigest(),
         offset=offset,
     )

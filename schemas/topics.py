@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from schemas.alarm import Alarm
 from schemas.anomaly import Anomaly
 from schemas.batch import MetricBatch
 from schemas.catalog import Entry
@@ -18,6 +19,7 @@ from schemas.loop import Transition
 from schemas.metric import MetricEvent
 from schemas.partial import Partial
 from schemas.quality import QualityScore
+from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Look
 from schemas.snapshot import Snapshot
 from schemas.window import EnrichedWindow, WindowAggregate
@@ -129,10 +131,10 @@ DECISIONS = Topic(
 )
 DEPLOYMENTS = Topic(
     name="llmopt.deployments.v1",
-    holds="rollout steps and verdicts, what each look at a rollout saw, moves of the control loop",
+    holds="rollout steps and verdicts, looks, moves of the control loop, alarms, reports",
     key="scope",
     record=Deployment,
-    beside=(Look, Transition),
+    beside=(Look, Transition, Alarm, RollbackReport),
     retention_ms=400 * DAY,
 )
 CONFIG = Topic(
@@ -161,7 +163,7 @@ COMMANDS = Topic(
 )
 CATALOG = Topic(
     name="llmopt.catalog.v1",
-    holds="models, prices, objectives, rules, constraints, strategies, windows",
+    holds="models, prices, objectives, rules, constraints, strategies, triggers, windows",
     key="kind/id",
     record=Entry,  # type: ignore[arg-type]  # a union; the key's kind picks the member
     partitions="one",

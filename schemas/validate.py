@@ -25,6 +25,7 @@ from schemas.ladder import climbable
 from schemas.scope import BUCKETS, misnamed
 from schemas.shape import hint, refuse
 from schemas.span import problem, span
+from schemas.trigger import Trigger, watchable
 
 Bounds = tuple[float, float, str]
 SHARE: Bounds = (0.0, 1.0, "a share from 0 to 1 (0 % to 100 %)")
@@ -59,6 +60,7 @@ BOUNDS: Mapping[type, Mapping[str, Bounds]] = {
         "max_p95_latency_ms": POSITIVE,
         "min_quality": POINTS,
     },
+    Trigger: {"limit": POSITIVE, "min_requests": POSITIVE, "expires_s": POSITIVE},
     Step: {"share": (1 / BUCKETS, 1.0, "a share from 0.01 % to 100 %")},
 }
 NAME = re.compile(r"[^\s|*]{1,256}")
@@ -86,24 +88,30 @@ def validate(where: str, entry: Entry) -> None:
             _scope(f"{where}, scope", entry.scope)
         case _:
             pass
+    if isinstance(entry, Model | Rule | Trigger):
+        _names(where, entry.scopes)
+    _parts(where, entry)
+
+
+def _parts(where: str, entry: Entry) -> None:
+    """What only entries of one kind have."""
     match entry:
         case PriceEntry():
             _day(f"{where}, effective", entry.effective)
         case Model(release_date=str() as day):
             _day(f"{where}, release_date", day)
         case Rule():
-            _names(where, entry.scopes)
             _condition(f"{where}, when", entry.when)
         case Strategy():
             for n, step in enumerate(entry.steps, 1):
                 _numbers(f"{where}, steps {n}", step)
             climbable(where, entry)
+        case Trigger():
+            watchable(where, entry)
         case WindowPolicy():
             _window(where, entry)
         case _:
             pass
-    if isinstance(entry, Model):
-        _names(where, entry.scopes)
 
 
 def _numbers(where: str, entry: object) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 
 import msgspec
 
+from schemas.alarm import Alarm
 from schemas.anomaly import Anomaly
 from schemas.config import ScopeConfig
 from schemas.decision import Decision
 from schemas.loop import Transition
 from schemas.metrictable import VALUES, MetricRow
+from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Look
 from schemas.window import EnrichedWindow, MetricSummary
 from sinks.errors import Refused
@@ -295,7 +297,7 @@ def config(record: ScopeConfig) -> Values:
     )
 
 
-UNSTORED = (Look, Transition)  # their topic keeps them
+UNSTORED = (Look, Transition, Alarm, RollbackReport)  # their topic keeps them
 MAKERS: Mapping[type, tuple[Table, Callable[[Any], Values]]] = {
     EnrichedWindow: (WINDOWS, aggregate),
     Anomaly: (ANOMALIES, anomaly),

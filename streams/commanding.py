@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from processors.actuate.decision import name
+from schemas.alarm import Alarm
+from schemas.alarm import Answer as Asked
 from schemas.codec import Codec
 from schemas.command import Command, CommandKind
 from schemas.errors import RegistryUnavailable
 from schemas.journal import JournalRecord
+from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Phase
 from schemas.scope import ALL, partition_of
 from schemas.topics import COMMANDS, CONFIG, DEPLOYMENTS, ENRICHED, journal
@@ -47,6 +50,8 @@ class Answer:
     event: Deployment | None
     obeyed: bool = False
     running: bool = True
+    report: RollbackReport | None = None  # of a dry run
+    alarm: Alarm | None = None  # whose question it answered
 
     @property
     def refused(self) -> bool:
@@ -118,8 +123,12 @@ def ask(settings: Settings, codec: Codec, command: Command, timeout: float) -> A
             raise Unseen from error
     finally:
         watch.close()
-    event = None if holds or seen is None else seen.value
-    return Answer(command, event, obeyed=seen is not None, running=alive)
+    told = None if holds or seen is None else seen.value
+    event = told if isinstance(told, Deployment) else None
+    report = told if isinstance(told, RollbackReport) else None
+    alarm = told if isinstance(told, Alarm) else None
+    heard = seen is not None
+    return Answer(command, event, obeyed=heard, running=alive, report=report, alarm=alarm)
 
 
 def _wait(
@@ -171,13 +180,18 @@ def obeyed(command: Command, offset: int, width: int) -> Callable[[Seen], bool]:
 def answers(command: Command) -> Callable[[Seen], bool]:
     """Whether a record tells what became of *command*.
 
-    A change made by hand, and a refusal, carry an id made of the command's. A rollout that the
-    command ended keeps its own id; its last event names who ended it.
+    A change made by hand, a refusal, and the report of a dry run carry an id made of the command's,
+    the end of a question the id that the command names.
+    A rollout that the command ended keeps its own id; its last event names who ended it.
     """
     own = name("m", command.scope, command.id)
 
     def told(seen: Seen) -> bool:
         event = seen.value
+        if isinstance(event, RollbackReport):
+            return event.simulated and event.id == own
+        if isinstance(event, Alarm):
+            return event.id == command.rollout_id and event.answer is not Asked.ASKED
         if not isinstance(event, Deployment) or event.scope != command.scope:
             return False
         return event.id == own or (

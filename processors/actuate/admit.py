@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Mapping
 
 from processors.actuate.breaker import open_circuit
-from processors.actuate.ledger import changes_of_a_day
+from processors.actuate.ledger import begun_by, changes_of_a_day, setbacks_on_end
 from processors.actuate.policy import ActuatePolicy
 from processors.actuate.rollout import by_hand
 from processors.actuate.state import Failure, ScopeState, at_work, hold_over, under_way
 from processors.actuate.version import model_key, versioned
-from schemas.catalog import Catalog
+from schemas.catalog import Catalog, Constraints
 from schemas.config import LlmConfig
 from schemas.decision import Decision
 from schemas.scope import ALL
@@ -53,7 +53,7 @@ def refusal(
         open_circuit(policy, scopes, at)
         or unusable(policy.catalog, decision.scope, chosen)
         or _unfit(policy.catalog, entry, decision, chosen, stable)
-        or _too_often(policy, scopes, decision.scope, at)
+        or _too_often(policy, scopes, decision, at)
     )
 
 
@@ -112,21 +112,24 @@ def _unfit(
 
 
 def _too_often(
-    policy: ActuatePolicy, scopes: Mapping[str, ScopeState], scope: str, at: int
+    policy: ActuatePolicy, scopes: Mapping[str, ScopeState], decision: Decision, at: int
 ) -> str | None:
     """Whether a limit on the number of changes holds it back."""
-    entry = scopes.get(scope, ScopeState())
-    limits = policy.catalog.constraints_for(scope)
+    entry = scopes.get(decision.scope, ScopeState())
+    limits = policy.catalog.constraints_for(decision.scope)
     today = changes_of_a_day(entry, at)
     if today >= limits.max_changes_per_day:
         return f"{today} changes in 24 h, and max_changes_per_day is {limits.max_changes_per_day}."
-    if entry.revised_at is not None:
-        minutes = max(0, at - entry.revised_at) / MINUTE_MS
-        if minutes < limits.min_minutes_between_changes:
-            return (
-                f"The last change was {minutes:g} min ago, and min_minutes_between_changes is "
-                f"{limits.min_minutes_between_changes:g}."
-            )
+    strategy = policy.catalog.strategies[decision.strategy]
+    begun = begun_by(entry, strategy.name, at)
+    if strategy.max_per_day is not None and begun >= strategy.max_per_day:
+        return (
+            f"{begun} rollouts by {strategy.name} were begun here in 24 h, and its max_per_day is "
+            f"{strategy.max_per_day}."
+        )
+    too_soon = _too_soon(policy, entry, limits, at)
+    if too_soon is not None:
+        return too_soon
     working = at_work(scopes)
     if working >= policy.max_optimizations:
         return (
@@ -134,6 +137,25 @@ def _too_often(
             "among them, and max_optimizations is its limit."
         )
     return full(policy, scopes)
+
+
+def _too_soon(policy: ActuatePolicy, entry: ScopeState, limits: Constraints, at: int) -> str | None:
+    """Whether the last change, or those that were taken back, were too short ago."""
+    if entry.revised_at is not None:
+        minutes = max(0, at - entry.revised_at) / MINUTE_MS
+        if minutes < limits.min_minutes_between_changes:
+            return (
+                f"The last change was {minutes:g} min ago, and min_minutes_between_changes is "
+                f"{limits.min_minutes_between_changes:g}."
+            )
+        back = setbacks_on_end(entry, at, policy.regret_s * 1000)
+        wait = limits.min_minutes_between_changes * 2 ** max(back - 1, 0)
+        if minutes < wait:
+            return (
+                f"{back} changes on end were taken back here, the last {minutes:g} min ago: after "
+                f"so many the next one waits {wait:g} min."
+            )
+    return None
 
 
 def full(policy: ActuatePolicy, scopes: Mapping[str, ScopeState]) -> str | None:

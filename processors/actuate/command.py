@@ -10,9 +10,11 @@ from processors.actuate.decision import name
 from processors.actuate.rollout import Advance, Rollout, by_hand, promote, roll_back
 from processors.actuate.state import Hold, Mode
 from processors.actuate.transition import move, refuse, return_to, serve
+from processors.actuate.triggers.answer import answer, question_of
 from processors.actuate.turn import Cause, Turn
 from schemas.command import Command, CommandKind
-from schemas.rollout import Phase
+from schemas.report import RollbackReport
+from schemas.rollout import Deployment, Phase
 from schemas.scope import ALL
 
 SAID = {  # of a rollout
@@ -41,6 +43,9 @@ def obey(turn: Turn, command: Command, hold: Hold | None, busy: str | None = Non
         The turn after it.
     """
     cause = Cause(at=turn.entry.at or command.at, by=command.by)
+    if command.dry_run and command.kind is not CommandKind.ROLLBACK:
+        said = f"Only a rollback can be rehearsed: send {command.kind.value} without dry_run."
+        return _refuse(turn, command, said, cause)
     match command.kind:
         case CommandKind.PAUSE:
             turn = _pause(_hold(turn, command, Mode.PAUSED), command, cause)
@@ -51,9 +56,10 @@ def obey(turn: Turn, command: Command, hold: Hold | None, busy: str | None = Non
         case CommandKind.SET:
             turn = _set(turn, command, cause)
         case CommandKind.ROLLBACK:
-            turn = _rollback(turn, command, cause)
+            done = _rollback(turn, command, cause)
+            turn = _rehearsed(turn, done, command, cause) if command.dry_run else done
         case kind if kind in SAID:
-            turn = _of_rollout(turn, command, hold or turn.entry.hold, busy, cause)
+            turn = _word(turn, command, hold or turn.entry.hold, busy, cause)
         case _:
             pass  # TRIGGER is the optimizer's, not the actuator's
     return turn
@@ -144,6 +150,29 @@ def _rollback(turn: Turn, command: Command, cause: Cause) -> Turn:
     blame = failure(turn.policy.catalog, turn.scope, "", target, left)
     id_ = name("m", turn.scope, command.id)
     return return_to(turn, id_, target, said, replace(cause, blame=blame))
+
+
+def _rehearsed(turn: Turn, done: Turn, command: Command, cause: Cause) -> Turn:
+    """The turn as it was, with the report of what was *done*; with its refusal if there is one."""
+    told = [emit.value for emit in done.emits[len(turn.emits) :]]
+    reports = [each for each in told if isinstance(each, RollbackReport)]
+    if reports:  # the last one, where a rollout had to be ended first
+        id_ = name("m", turn.scope, command.id)
+        return turn.tell(replace(reports[-1], id=id_, revision=turn.entry.revision, simulated=True))
+    ended = [e for e in told if isinstance(e, Deployment) and e.phase is Phase.ROLLED_BACK]
+    if not ended:
+        return done  # refused
+    said = f"It would end rollout {ended[0].id}, which serves nobody yet: nothing to restore."
+    return _refuse(turn, command, said, cause)
+
+
+def _word(turn: Turn, command: Command, hold: Hold | None, busy: str | None, cause: Cause) -> Turn:
+    """A word about the rollout of the scope, or an answer to what a trigger asks there."""
+    question = question_of(turn, command)
+    if question is None:
+        return _of_rollout(turn, command, hold, busy, cause)
+    turn, late = answer(turn, question, command, _said(command, SAID[command.kind]), cause)
+    return turn if late is None else _refuse(turn, command, late, cause)
 
 
 def _of_rollout(

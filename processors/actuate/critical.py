@@ -54,7 +54,7 @@ def critical(
     served, failed = _counts(stable)
     units = min(errors, _failed_units(candidate))
     if not served:
-        return f"{seen}." if _lower(units, requests) > limit else None
+        return f"{seen}." if lower(units, requests) > limit else None
     others = min(failed, _failed_units(stable))
     # the incomplete beta function is the upper tail of the binomial
     if special.betainc(units, others + 1, requests / (requests + served)) > CHANCE:
@@ -73,8 +73,8 @@ def _failed_units(rows: Sequence[EnrichedWindow]) -> int:
     return len(units) or sum(row.window.errors for row in rows)
 
 
-def _lower(errors: int, n: int) -> float:
-    """Lower bound of Wilson's interval for a rate."""
+def lower(errors: int, n: int) -> float:
+    """Lower bound of Wilson's interval for a rate, 4.5 standard deviations down; n > 0."""
     rate, z2 = errors / n, SIGMAS**2
     centre = rate + z2 / (2 * n)
     spread = SIGMAS * sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))

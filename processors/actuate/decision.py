@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
 from processors.actuate.admit import failure, refusal
 from processors.actuate.approve import asks
 from processors.actuate.cycle import conclude, go
+from processors.actuate.ledger import begin_by
 from processors.actuate.memory import serves
 from processors.actuate.minute import begin
 from processors.actuate.rollout import Advance, Rollout, ask, roll_back
 from processors.actuate.state import ScopeState, silence
 from processors.actuate.transition import move, refuse, return_to
-from processors.actuate.turn import Cause, Turn
+from processors.actuate.turn import Cause, Turn, name
 from processors.actuate.version import over, versioned
 from schemas.decision import Action, Decision
 from schemas.loop import LoopState
 from schemas.rollout import Verdict
+
+__all__ = ["follow", "name"]
 
 ANSWERED = 16  # decisions of a scope whose ids are remembered
 
@@ -53,15 +55,6 @@ def follow(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision) -> 
     return _take_back(turn, decision, cause)
 
 
-def name(kind: str, scope: str, origin: str) -> str:
-    """The id of what a decision or a command starts in a scope.
-
-    >>> name("r", "search/answer", "decision 1")
-    'r-7abc8076d8a605ea'
-    """
-    return f"{kind}-{hashlib.blake2b(f'{scope}|{origin}'.encode(), digest_size=8).hexdigest()}"
-
-
 def _deploy(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision, cause: Cause) -> Turn:
     """Accept a rollout, and give it traffic if there is a past to measure by."""
     id_ = name("r", turn.scope, decision.id)
@@ -91,6 +84,7 @@ def _deploy(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision, ca
     accepted = Advance(rollout, said)
     if why is not None:
         accepted = ask(strategy, rollout, f"{said} {why}", cause.at)
+    turn = turn.become(begin_by(turn.entry, strategy.name, cause.at))
     turn = go(turn, LoopState.VALIDATING, said, cause, id_)
     turn = move(turn, accepted, cause)
     return begin(turn, strategy, turn.entry.rollout or rollout, None, cause.at)
@@ -114,9 +108,13 @@ def _take_back(turn: Turn, decision: Decision, cause: Cause) -> Turn:
     entry, catalog = turn.entry, turn.policy.catalog
     reason = " ".join(decision.reasons) or decision.rule
     rollout = entry.rollout
+    if rollout is not None and decision.at < rollout.started_at:
+        said = f"It was decided before rollout {rollout.id} began, and is not about it. {reason}"
+        return refuse(turn, name("r", turn.scope, decision.id), None, said, cause)
     if rollout is not None:
         blame = failure(catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate)
-        failed = replace(cause, verdict=Verdict.FAIL, blame=blame)
+        failed = replace(cause, verdict=Verdict.FAIL, blame=blame, origin="rule")
+        failed = replace(failed, trigger=decision.rule)
         return move(turn, roll_back(rollout, reason, cause.at), failed)
     id_ = name("r", turn.scope, decision.id)
     recent = (
@@ -133,5 +131,6 @@ def _take_back(turn: Turn, decision: Decision, cause: Cause) -> Turn:
             cause,
         )
     blame = failure(catalog, turn.scope, decision.strategy, before, entry.stable)
-    failed = replace(cause, verdict=Verdict.FAIL, blame=blame)
+    failed = replace(cause, verdict=Verdict.FAIL, blame=blame, origin="rule")
+    failed = replace(failed, trigger=decision.rule)
     return return_to(turn, id_, before, reason, failed)

@@ -13,14 +13,14 @@ from schemas.rollout import Phase
 from schemas.window import EnrichedWindow
 
 FADE = 16  # minutes, the memory of who serves a scope
-METRICS = ("latency_ms", "cost_usd")  # that the reference of a rollout is made of
+METRICS = ("latency_ms", "cost_usd", "quality")  # that rollouts and triggers are measured by
 
 
 def remember(policy: ActuatePolicy, entry: ScopeState, row: EnrichedWindow) -> ScopeState:
     """Take in a row that completes no minute.
 
     A one-minute row of a key counts for who serves the scope, and is kept until its minute is
-    complete when it is of a cohort in a rollout. A pooled row of 15 minutes or one hour becomes
+    complete when it is of a cohort that is judged. A pooled row of 15 minutes or one hour becomes
     the past that the next rollout is measured by if it holds `reference_requests` requests, or if
     it is a whole hour of a scope that has fewer. While traffic is split the past stays as it is,
     so that no candidate is measured by itself.
@@ -39,7 +39,8 @@ def remember(policy: ActuatePolicy, entry: ScopeState, row: EnrichedWindow) -> S
     if window.cohort not in ("candidate", "shadow"):
         seen = Serving(window.provider, window.model, window.requests)
         entry = replace(entry, tally=_add(entry.tally, (seen,)))
-    if entry.rollout is not None and entry.rollout.phase is not Phase.PENDING and window.cohort:
+    split = entry.rollout is not None and entry.rollout.phase is not Phase.PENDING
+    if (split and window.cohort) or (not split and entry.vigil is not None):
         entry = replace(entry, rows=(*entry.rows, row))
     return entry
 
@@ -61,11 +62,12 @@ def serves(entry: ScopeState) -> LlmConfig | None:
 
 
 def _bare(row: EnrichedWindow) -> EnrichedWindow:
-    """A row with nothing but what the reference is made of."""
+    """A row with nothing but what a change is measured by."""
     window = row.window
     kept = {name: window.metrics[name] for name in METRICS if name in window.metrics}
     window = replace(window, errors_by_type={}, error_units=(), metrics=kept, unpriced=())
-    return EnrichedWindow(window=window, cost_usd=None, cost_per_request_usd=None)
+    cost, each = row.cost_usd, row.cost_per_request_usd
+    return EnrichedWindow(window=window, cost_usd=cost, cost_per_request_usd=each)
 
 
 def _add(one: Sequence[Serving], other: Sequence[Serving]) -> tuple[Serving, ...]:

@@ -14,6 +14,8 @@ from processors.actuate.memory import complete
 from processors.actuate.rollout import Rollout, roll_back, unanswered
 from processors.actuate.state import Hold
 from processors.actuate.transition import move
+from processors.actuate.triggers.say import sentence
+from processors.actuate.triggers.watch import watch_candidate, watch_stable
 from processors.actuate.turn import Cause, Turn
 from schemas.catalog import Strategy
 from schemas.rollout import Look, Phase, Verdict
@@ -21,7 +23,7 @@ from schemas.scope import BUCKETS, murmur3
 from schemas.window import EnrichedWindow
 
 
-def pass_minute(turn: Turn, pooled: EnrichedWindow, hold: Hold | None) -> Turn:
+def pass_minute(turn: Turn, pooled: EnrichedWindow, hold: Hold | None, returning: int = 0) -> Turn:
     """Judge the rollout by the minute that *pooled* completes, and move it.
 
     A minute is judged once, when it is complete. A later revision of it adds nothing to the
@@ -34,6 +36,7 @@ def pass_minute(turn: Turn, pooled: EnrichedWindow, hold: Hold | None) -> Turn:
         turn: The scope, with the rows of the minute remembered.
         pooled: The pooled one-minute row.
         hold: What holds the scope, or None.
+        returning: How many triggers' returns are under way in the task.
 
     Returns:
         The turn after it.
@@ -42,11 +45,16 @@ def pass_minute(turn: Turn, pooled: EnrichedWindow, hold: Hold | None) -> Turn:
     if window.start < turn.entry.at:
         return turn  # a revision
     turn = turn.become(complete(turn.entry, window.end))
+    if rollout is None or rollout.phase is Phase.PENDING:
+        turn = watch_stable(turn, rows, window.start, hold, returning)
+        rollout = turn.entry.rollout
     if rollout is None:
         return turn
     strategy = strategy_of(turn, rollout)
     if isinstance(strategy, str):
-        return move(turn, roll_back(rollout, strategy, window.end), Cause(at=window.end))
+        return move(
+            turn, roll_back(rollout, strategy, window.end), Cause(at=window.end, origin="catalog")
+        )
     rollout = replace(rollout, quiet=False)
     if rollout.phase is Phase.PENDING:
         return begin(turn, strategy, rollout, hold, window.end)
@@ -118,7 +126,10 @@ def _look(
         )
         rollout = replace(rollout, evidence=evidence)
     judgement = judge(strategy, rollout.evidence)
-    alarm = critical(turn.policy, stable, candidate)
+    cohorts = (candidate, stable)
+    turn, finding = watch_candidate(turn, rollout, cohorts, start, judgement.guardrails)
+    net = critical(turn.policy, stable, candidate)
+    alarm = net if finding is None else sentence(finding, rollout.id)
     verdict = judgement.verdict if alarm is None else Verdict.FAIL
     look = Look(
         id=rollout.id,
@@ -142,6 +153,13 @@ def _look(
         ),
     )
     if alarm is not None:
+        cause = replace(
+            cause,
+            origin="trigger",
+            trigger="critical" if finding is None else finding.trigger.id,
+            first_bad_at=start if finding is None else finding.first_bad_at,
+            affected=requests if finding is None else finding.affected,
+        )
         return move(turn, roll_back(rollout, alarm, at), cause)
     return move(turn, advance(strategy, rollout, judgement, at), cause)
 

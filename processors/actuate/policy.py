@@ -12,8 +12,8 @@ class ActuatePolicy:
     """Limits of all rollouts; all times are event time.
 
     `max_optimizations` and `max_rollouts` do not count those that are quiet, see
-    processors.actuate.silence. A rollback is one record, so that no two of a task are ever under
-    way at once, and no limit holds one back.
+    processors.actuate.silence. A candidate's rollback is one record, which no limit holds back;
+    `max_returns` is of stable configs, see processors.actuate.triggers.watch.
 
     `settle_s`: a share counts as applied everywhere this long after the scope's clock at which it
     was written. It must cover how far the watermark runs behind the applications, and a minute is
@@ -24,6 +24,7 @@ class ActuatePolicy:
     catalog: Catalog = field(default_factory=Catalog)
     max_optimizations: int = 10  # at once, per task
     max_rollouts: int = 5  # of them with traffic, or about to have some
+    max_returns: int = 3  # of stable configs by triggers, at once, per task
     breaker_failures: int = 3  # failed changes in a row, of a task
     breaker_s: int = 3600  # that nothing starts after them
     settle_s: int = 60

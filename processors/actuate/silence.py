@@ -75,7 +75,7 @@ def pass_silence(turn: Turn, rollout: Rollout, hold: Hold | None, at: int) -> Tu
     """
     strategy = strategy_of(turn, rollout)
     if isinstance(strategy, str):
-        return move(turn, roll_back(rollout, strategy, at), Cause(at=at))
+        return move(turn, roll_back(rollout, strategy, at), Cause(at=at, origin="catalog"))
     heard = since(turn.entry)
     if rollout.phase is Phase.PENDING:
         if hold is not None and rollout.asks_until is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from processors.actuate.rollout import Rollout
+from processors.actuate.triggers.vigil import Vigil
 from schemas.config import LlmConfig
 from schemas.loop import LoopState
 from schemas.scope import ALL
@@ -47,6 +48,14 @@ class Failure:
     dependencies: str
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A rollout that was accepted."""
+
+    strategy: str
+    at: int  # ms, event time
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Serving:
     """How much of a scope's recent traffic a model answered."""
@@ -81,8 +90,9 @@ class Cycle:
 class ScopeState:
     """One scope, whole: an entry of the changelog.
 
-    The entry of `*` carries the task's clock, the hold over the whole task and its failures, and in
-    the task that owns `*` also the config that stands behind every other scope.
+    The entry of `*` carries the task's clock, the hold over the whole task, its failures and the
+    commands that it has obeyed, and in the task that owns `*` also the config that stands behind
+    every other scope.
     """
 
     revision: int = 0  # of the last config written
@@ -95,6 +105,7 @@ class ScopeState:
     failed: tuple[Failure, ...] = ()  # newest last
     decisions: tuple[str, ...] = ()  # ids of the last ones that were answered
     changed_at: tuple[int, ...] = ()  # ms, changes of the last 24 hours
+    begun: tuple[Begun, ...] = ()  # rollouts of the last 24 hours
     revised_at: int | None = None  # ms, the last config written
     promoted_at: int | None = (
         None  # ms, the last rollout that was promoted, until undone or set aside
@@ -103,9 +114,14 @@ class ScopeState:
     tally: tuple[Serving, ...] = ()  # of the minute that is being read
     rows: tuple[EnrichedWindow, ...] = ()  # cohorts in the minute that is being read
     past: EnrichedWindow | None = None  # how the scope has been of late, without a split
+    before: EnrichedWindow | None = None  # the past of the rollout that was promoted then
+    vigil: Vigil | None = None  # over the candidate, or over what was promoted
+    returned_at: tuple[int, ...] = ()  # ms, triggers took the stable config back, of a day
+    setbacks: tuple[int, ...] = ()  # ms, changes that were taken back, of a day
     failures: int = 0  # of the whole task in a row, in the entry of `*`
     failed_at: int = 0  # ms, the last of them
     clock: Clock | None = None  # of the whole task, in the entry of `*`
+    commands: tuple[str, ...] = ()  # ids of the last ones that were obeyed, in the entry of `*`
 
     def previous(self) -> LlmConfig | None:
         """The stable config before the present one; None when there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from processors.actuate.admit import full
 from processors.actuate.breaker import count_failures
@@ -21,16 +22,21 @@ from processors.actuate.state import (
     hold_over,
     restore,
 )
+from processors.actuate.triggers.watch import count_returns, under_return
 from processors.actuate.turn import Turn
+from schemas.alarm import Alarm
 from schemas.command import Command, CommandKind
 from schemas.decision import Decision
 from schemas.flow import Emit, Input, Moment, Outcome
 from schemas.loop import Transition
+from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Look
 from schemas.scope import ALL, partition_of
 from schemas.window import MINUTE, EnrichedWindow
 
 __all__ = ["ENTRY", "ActuatePolicy", "ActuateState", "fresh", "restore", "step"]
+
+OBEYED = 64  # commands whose ids a task remembers
 
 
 def step(
@@ -86,15 +92,15 @@ def _turns(
 
     match value:
         case Command() as command:
-            for scope in _concerned(scopes.keys() | {ALL}, command, moment):
-                over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
-                yield obey(begin(scope), command, over, full(policy, scopes))
+            yield from _commanded(policy, scopes, command, moment)
         case Decision() as decision:
             yield follow(begin(decision.scope), scopes, decision)
         case EnrichedWindow() as row:
             turn = begin(row.window.scope)
             if row.window.pooled and row.window.window == "1m" and row.window.closed:
-                yield pass_minute(turn, row, hold_over(scopes, turn.scope))
+                task = scopes.get(ALL, ScopeState())
+                returning = under_return(task, row.window.end, policy.settle_s * 1000)
+                yield pass_minute(turn, row, hold_over(scopes, turn.scope), returning)
             else:
                 yield turn.become(remember(policy, turn.entry, row))
             task = scopes.get(ALL, ScopeState())
@@ -106,6 +112,23 @@ def _turns(
                     yield pass_silence(begin(scope), rollout, hold_over(scopes, scope), at)
         case _:
             pass  # a tombstone
+
+
+def _commanded(
+    policy: ActuatePolicy, scopes: Mapping[str, ScopeState], command: Command, moment: Moment
+) -> Iterator[Turn]:
+    """The turns that a command makes in each scope that it concerns; none when it comes again."""
+    concerned = _concerned(scopes.keys() | {ALL}, command, moment)
+    task = scopes.get(ALL, ScopeState())
+    if not concerned or command.id in task.commands:
+        return
+    if command.kind is not CommandKind.TRIGGER:
+        obeyed = (*task.commands, command.id)[-OBEYED:]
+        yield Turn(policy, moment, ALL, replace(task, commands=obeyed))
+    for scope in concerned:
+        over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
+        turn = Turn(policy, moment, scope, scopes.get(scope, ScopeState()))
+        yield obey(turn, command, over, full(policy, scopes))
 
 
 def _silences(
@@ -128,7 +151,7 @@ def _keep(scopes: dict[str, ScopeState], turn: Turn) -> None:
     if turn.scope in scopes or turn.entry != ScopeState():
         scopes[turn.scope] = turn.entry
     task = scopes.get(ALL, ScopeState())
-    counted = count_failures(task, turn.emits)
+    counted = count_returns(count_failures(task, turn.emits), turn.emits)
     if counted is not task:
         scopes[ALL] = counted
 
@@ -144,7 +167,7 @@ def _concerned(known: set[str], command: Command, moment: Moment) -> list[str]:
 
 
 def _kind(emit: Emit) -> str:
-    """What a record counts as: the phase of an event, a look, a move, or a config."""
+    """What a record counts as: the phase of an event, or its kind in the plural."""
     match emit.value:
         case Deployment(phase=phase):
             return phase.value
@@ -152,5 +175,9 @@ def _kind(emit: Emit) -> str:
             return "looks"
         case Transition():
             return "transitions"
+        case Alarm():
+            return "alarms"
+        case RollbackReport():
+            return "reports"
         case _:
             return "configs"

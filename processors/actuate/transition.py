@@ -7,7 +7,10 @@ from dataclasses import replace
 from processors.actuate.cycle import go
 from processors.actuate.ledger import adopt, adopt_served, blame, count_change
 from processors.actuate.memory import serves
+from processors.actuate.report import report
 from processors.actuate.rollout import OVER, Advance, Rollout
+from processors.actuate.triggers.fire import settle
+from processors.actuate.triggers.vigil import Vigil
 from processors.actuate.turn import Cause, Turn
 from processors.actuate.version import model_key
 from schemas.config import LlmConfig
@@ -32,10 +35,10 @@ def move(turn: Turn, advance: Advance, cause: Cause) -> Turn:
         entry = count_change(adopt(entry, after.stable, at, by), at)
     if after.phase is Phase.PROMOTED:
         entry = adopt(entry, after.candidate, at, by)
-        entry = replace(entry, rollout=None, promoted_at=at)
+        entry = replace(entry, rollout=None, promoted_at=at, before=entry.past)
     elif after.phase in OVER:
         blamed = cause.blame if after.phase is Phase.ROLLED_BACK else None
-        entry = replace(blame(entry, blamed), rollout=None)
+        entry = replace(blame(entry, blamed, at), rollout=None)
     else:
         entry = replace(entry, rollout=after)
     cause = replace(cause, decision_id=after.decision_id)
@@ -54,7 +57,15 @@ def move(turn: Turn, advance: Advance, cause: Cause) -> Turn:
         asks_until=after.asks_until,
     )
     turn = turn.tell(_named(event, stable=after.stable, candidate=after.candidate))
+    if after.phase is Phase.ROLLED_BACK and any(split):
+        sides = after.candidate, after.stable
+        told = report(turn, after.id, advance.reason, cause, share=split[0], sides=sides)
+        turn = turn.tell(told)
     if after.phase in OVER:
+        turn = settle(turn, by)
+        if after.phase is Phase.PROMOTED:
+            vigil = Vigil(subject=after.candidate.version, since=at)
+            turn = turn.become(replace(turn.entry, vigil=vigil))
         turn = go(turn, LoopState.IDLE, advance.reason, cause, after.id)
     return turn
 
@@ -73,8 +84,9 @@ def serve(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause) ->
     """Give everybody a new config at once: a promotion with an empty ladder."""
     before = serves(turn.entry)
     entry = adopt(adopt_served(turn.entry, cause.at, cause.by), config, cause.at, cause.by)
-    entry = count_change(replace(entry, promoted_at=None), cause.at)
-    turn = go(turn.become(entry), LoopState.MONITORING, reason, cause, id_).write(reason, cause)
+    entry = count_change(replace(entry, promoted_at=None, before=None), cause.at)
+    turn = settle(turn.become(entry), cause.by)
+    turn = go(turn, LoopState.MONITORING, reason, cause, id_).write(reason, cause)
     event = replace(_event(turn, id_, Phase.PROMOTED, reason, cause), share=BUCKETS)
     turn = turn.tell(_named(event, stable=before, candidate=config))
     return go(turn, LoopState.IDLE, reason, cause, id_)
@@ -83,12 +95,14 @@ def serve(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause) ->
 def return_to(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause) -> Turn:
     """Give everybody an earlier config at once; its place in the history stays as it was."""
     left = turn.entry.stable
-    entry = replace(blame(turn.entry, cause.blame), stable=config, promoted_at=None)
+    entry = blame(turn.entry, cause.blame, cause.at)
+    entry = replace(entry, stable=config, promoted_at=None, before=None)
     turn = turn.become(count_change(entry, cause.at))
     turn = go(turn, LoopState.ROLLING_BACK, reason, cause, id_).write(reason, cause)
     event = _event(turn, id_, Phase.ROLLED_BACK, reason, cause)
     turn = turn.tell(_named(event, stable=config, candidate=left))
-    return go(turn, LoopState.IDLE, reason, cause, id_)
+    turn = turn.tell(report(turn, id_, reason, cause, share=BUCKETS, sides=(left, config)))
+    return go(settle(turn, cause.by), LoopState.IDLE, reason, cause, id_)
 
 
 def refuse(turn: Turn, id_: str, candidate: LlmConfig | None, reason: str, cause: Cause) -> Turn:

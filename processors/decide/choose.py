@@ -9,6 +9,7 @@ from typing import Literal
 from scipy.special import ndtr
 
 from processors.actuate.version import versioned
+from processors.decide.budget import overspent
 from processors.decide.condition import applies
 from processors.decide.constrain import SOFT, milliseconds, money, percent, violations
 from processors.decide.mix import Mix
@@ -167,6 +168,8 @@ def _weigh(
         broken.insert(0, _taken_back(name))
     saving = _saving(mix.cost_per_request_usd, prediction.predicted.get("cost_per_request_usd"))
     broken.extend(_improvement(mix, prediction, aim, strategy, saving))
+    if aim != "failover" and (saving is None or saving <= 0.0):
+        broken.extend(overspent(limits, state))
     soft = sum(violation.constraint in SOFT for violation in broken)
     cost = prediction.predicted.get("cost_per_request_usd")
     candidate = Candidate(

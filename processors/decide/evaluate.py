@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
-from processors.decide.choose import Choice, choose, current_of
+from processors.decide.choose import Aim, Choice, choose, current_of
 from processors.decide.condition import comparisons, holds, rules_for, sightings
 from processors.decide.constrain import operational
-from processors.decide.mix import mix_of
+from processors.decide.mix import Mix, mix_of
 from processors.decide.policy import DecidePolicy
 from processors.decide.state import Asked, Change, Fired, ScopeState
-from schemas.catalog import Condition, Rule
+from schemas.catalog import Condition, Rule, Strategy
 from schemas.decision import Action, Decision
 
 DAY_MS = 86_400_000
@@ -153,10 +153,22 @@ def _change(turn: Turn, rule: Rule) -> tuple[Turn, Decision | None]:
         reasons = ("A change is held back.", *(violation.explanation for violation in held))
         choice = Choice(current=current_of(mix), violations=held, reasons=reasons)
     elif rule.then in ("cheaper_model", "faster_model", "failover"):
-        choice = choose(policy, state, mix, rule.then, strategy, at=turn.at)
+        choice = _chosen(turn, mix, rule.then, strategy)
     else:  # pragma: no cover  # the other actions never get here
         raise ValueError(f"{rule.then} is no change of the model")
     return _record(turn, rule, Action.NONE if choice.chosen is None else Action.DEPLOY, choice)
+
+
+def _chosen(turn: Turn, mix: Mix, aim: Aim, strategy: Strategy) -> Choice:
+    """The choice; when it fails nothing is changed, and the decision says so.
+
+    The rules below go on: a rule that rolls back or alerts needs no choice.
+    """
+    try:
+        return choose(turn.policy, turn.state, mix, aim, strategy, at=turn.at)
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with it, guardrails must go on
+        why = f"The choice of a model failed ({type(error).__name__}: {error})"
+        return Choice(current=current_of(mix), reasons=(f"{why}, so nothing is changed.",))
 
 
 def _record(turn: Turn, rule: Rule, action: Action, choice: Choice) -> tuple[Turn, Decision | None]:

@@ -95,6 +95,13 @@ class Change(NamedTuple):
     id: str
 
 
+class Spend(NamedTuple):
+    """What was spent in one hour or day."""
+
+    start: int  # ms
+    micros: int  # millionths of a dollar
+
+
 class Sighting(NamedTuple):
     """The newest anomaly of a metric and severity."""
 
@@ -129,6 +136,8 @@ class ScopeState:
     rolled_back: tuple[str, ...] = ()  # models taken back since the stable one changed
     changes: tuple[Change, ...] = ()
     changed_at: int | None = None
+    hour: Spend | None = None  # the newest one with traffic
+    day: Spend | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from processors.decide.absorb import answer, close, follow, notice, obey, track
+from processors.decide.budget import spend
 from processors.decide.evaluate import evaluate, trigger
 from processors.decide.policy import DecidePolicy
 from processors.decide.state import DecideState, ScopeState
@@ -100,7 +101,7 @@ def _window(batch: Batch, row: EnrichedWindow) -> None:
     if not window.pooled:
         batch.put(answer(state, row))
         return
-    state = close(batch.policy, state, row)
+    state = spend(close(batch.policy, state, row), row)
     if _hold(batch, state):
         batch.counts["held"] += 1
         batch.put(state)

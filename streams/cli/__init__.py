@@ -12,9 +12,10 @@ from streams.cli.failure import explained
 from streams.cli.help import example
 
 COMMANDS = {  # name -> where it is, imported when it is asked for, and what it does
+    "alarms": ("alarms", "See what triggers found, and answer what they ask."),
     "catalog": (
         "catalog",
-        "Declare models, prices, objectives, rules, constraints, strategies, windows.",
+        "Declare models, prices, objectives, rules, constraints, strategies, triggers, windows.",
     ),
     "config": ("config", "See and change what applications are served."),
     "decisions": ("decisions", "See what was decided, and why."),

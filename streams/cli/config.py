@@ -18,6 +18,7 @@ from streams.cli import give, home, show
 from streams.cli.failure import USAGE, Failure, not_found
 from streams.cli.give import because, someone
 from streams.cli.help import example
+from streams.cli.report import lines
 from streams.commanding import Answer, send
 from streams.declared import declared
 from streams.reading import newest, records
@@ -157,19 +158,42 @@ def set_(
 
 @config.command()
 @click.argument("scope", callback=give.scope)
+@click.option("--dry-run", is_flag=True, help="Say what would be restored, and do nothing.")
 @click.option("--to", "version", help="A version that was stable here; the one before otherwise.")
 @because
 @someone
 @waiting
 @show.as_json
-@example("llmopt config rollback search/answer --to v-72c2e425f2cb")
+@example(
+    "llmopt config rollback search/answer --to v-72c2e425f2cb",
+    "llmopt config rollback search/answer --dry-run",
+)
 def rollback(
-    scope: str, *, version: str | None, reason: str, by: str | None, wait: bool, machine: bool
+    scope: str,
+    *,
+    dry_run: bool,
+    version: str | None,
+    reason: str,
+    by: str | None,
+    wait: bool,
+    machine: bool,
 ) -> None:
     """Take the rollout of SCOPE back, or its stable config back to an earlier one."""
     settings = home.reached()
-    command = give.command(CommandKind.ROLLBACK, scope, reason, by, version=version)
-    _give(settings, command, wait=wait, machine=machine)
+    kind = CommandKind.ROLLBACK
+    command = give.command(kind, scope, reason, by, version=version, dry_run=dry_run)
+    if not dry_run:
+        _give(settings, command, wait=wait, machine=machine)
+        return
+    with home.codec(settings) as codec:
+        answer = give.asked(settings, codec, command)
+    if answer.report is None:
+        raise Failure(give.unanswered(answer) or "")
+    if machine:
+        show.document({"command": command, "report": answer.report})
+        return
+    for line in lines(answer.report):
+        click.echo(line)
 
 
 def _give(settings: Settings, command: Command, *, wait: bool, machine: bool) -> None:

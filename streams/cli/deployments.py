@@ -11,6 +11,7 @@ from streams.cli import give, home, show
 from streams.cli.failure import Failure, not_found
 from streams.cli.give import because, someone
 from streams.cli.help import example
+from streams.cli.report import report
 from streams.reading import records
 from streams.settings import Settings
 
@@ -21,6 +22,7 @@ def deployments() -> None:
     """See rollouts, step by step; approve, promote or abort them."""
 
 
+deployments.add_command(report)
 GOING = (Phase.PENDING, Phase.RAMPING, Phase.PAUSED)
 one = click.argument("which", metavar="SCOPE_OR_ID")
 

@@ -58,6 +58,7 @@ def command(
     config: LlmConfig | None = None,
     version: str | None = None,
     rollout_id: str | None = None,
+    dry_run: bool = False,
 ) -> Command:
     """What is to be sent, now, in the name of who sits here unless somebody else is named."""
     return Command(
@@ -70,6 +71,7 @@ def command(
         config=config,
         version=version,
         rollout_id=rollout_id,
+        dry_run=dry_run,
     )
 
 

@@ -337,3 +337,12 @@ def test_one_task_alone_serves_the_config_behind_all(world: ModuleType) -> None:
         play.feed(word)
 
     assert [(0, 0)] * 3 + [(1, 1)] == sorted((len(p.configs), len(p.events)) for p in plays)
+
+
+def test_a_command_that_comes_twice_is_obeyed_once(world: ModuleType) -> None:
+    play = world.Play()
+    play.three_versions()
+    play.feed(world.command("rollback"), world.command("rollback"))
+
+    assert world.NEW == play.entry.stable
+    assert 2 + 1 == play.entry.revision

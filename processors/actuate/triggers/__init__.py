@@ -1,0 +1,1 @@
+"""Limits that take a config back without waiting for a verdict."""

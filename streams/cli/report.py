@@ -1,0 +1,85 @@
+"""llmopt deployments report: what a rollback was, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from schemas.report import RollbackReport
+from schemas.scope import BUCKETS
+from schemas.topics import DEPLOYMENTS
+from streams.cli import home, show
+from streams.cli.failure import not_found
+from streams.cli.help import example
+from streams.reading import records
+
+
+@click.command()
+@click.argument("id_", metavar="ID_OR_SCOPE")
+@show.as_json
+@example("llmopt deployments report r-1f0c…", "llmopt deployments report search/answer --json")
+def report(id_: str, *, machine: bool) -> None:
+    """Tell a rollback: what was taken back, why, on what evidence, whom it reached, how fast.
+
+    Of the deployment with this ID, or the newest in this SCOPE; simulated ones, too.
+    """
+    settings = home.reached()
+    with home.codec(settings) as codec:
+        told = [seen.value for seen in records(settings, codec, DEPLOYMENTS)]
+    reports = [each for each in told if isinstance(each, RollbackReport)]
+    found = [each for each in reports if id_ in (each.id, each.scope)]
+    if not found:
+        raise not_found(
+            f"There is no report of {id_}: only a rollback of something that was served has one. "
+            "See `llmopt deployments list`."
+        )
+    if machine:
+        show.document(found[-1])
+        return
+    for line in lines(found[-1]):
+        click.echo(line)
+    if found[-1].guardrails:
+        click.echo()
+        show.table(
+            ("guardrail", "verdict", "in words"),
+            [(g.metric, g.verdict.name.lower(), g.sentence) for g in found[-1].guardrails],
+            empty="",
+        )
+
+
+def lines(told: RollbackReport) -> Iterator[str]:
+    """A report in sentences, one a line."""
+    what = f"{told.left_model} ({told.left_version})"
+    back = f"{told.restored_model} ({told.restored_version})"
+    whom = "all requests" if told.share == BUCKETS else f"{show.share(told.share)} of the units"
+    if told.simulated:
+        yield f"{told.scope}: {what} would be taken back from {whom}; {back} would serve again."
+        yield "Nothing was done: this is a simulation."
+    else:
+        yield f"{told.scope}: {what} was taken back from {whom}; {back} serves again."
+        yield f"It is revision {told.revision}, written at {show.moment(told.written_at)}."
+    yield f"By {told.by}, for {_cause(told)}. {told.reason}"
+    yield (
+        f"It had served {told.requests:,} requests that were counted; {told.failed:,} of them "
+        f"failed, and {told.affected:,} came after the first bad evidence."
+    )
+    if told.seconds is None:
+        yield "No evidence against it had been found before."
+    else:
+        first = show.moment(told.first_bad_at)
+        passed = "would be restored" if told.simulated else "was restored"
+        yield f"The evidence begins at {first}; {told.seconds:g} s later the config {passed}."
+
+
+def _cause(told: RollbackReport) -> str:
+    """What took it back, in words."""
+    named = "" if told.trigger is None else f" {told.trigger}"
+    return {
+        "trigger": f"the trigger{named}",
+        "guardrail": "guardrails that failed",
+        "rule": f"the rule{named}",
+        "command": "a command",
+        "wait": "a wait without evidence that was over",
+        "catalog": "the catalog, in which it may not be served any more",
+    }[told.cause]

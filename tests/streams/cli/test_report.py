@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from schemas.report import RollbackReport
+from schemas.rollout import Verdict
+from streams.cli.report import lines
+
+REPORT = RollbackReport(
+    id="r-1",
+    scope="search/answer",
+    at=120_000,
+    revision=7,
+    by="optimizer",
+    cause="trigger",
+    trigger="errors",
+    reason="Too many errors.",
+    verdict=Verdict.FAIL,
+    guardrails=(),
+    share=500,
+    left_version="v-2",
+    left_model="openai/small",
+    restored_version="v-1",
+    restored_model="openai/large",
+    requests=1800,
+    failed=60,
+    affected=200,
+    first_bad_at=60_000,
+    seconds=60.0,
+    written_at=121_000,
+    simulated=False,
+    decision_id="d1",
+)
+
+
+def test_a_report_is_told_in_sentences() -> None:
+    assert [
+        (
+            "search/answer: openai/small (v-2) was taken back from 5 % of the units; "
+            "openai/large (v-1) serves again."
+        ),
+        "It is revision 7, written at 1970-01-01 00:02:01.",
+        "By optimizer, for the trigger errors. Too many errors.",
+        (
+            "It had served 1,800 requests that were counted; 60 of them failed, and 200 came after "
+            "the first bad evidence."
+        ),
+        "The evidence begins at 1970-01-01 00:01:00; 60 s later the config was restored.",
+    ] == list(lines(REPORT))
+
+
+def test_a_simulated_report_does_not_claim_to_have_done_anything() -> None:
+    told = list(lines(replace(REPORT, simulated=True, share=10_000)))
+
+    assert (
+        "search/answer: openai/small (v-2) would be taken back from all requests; "
+        "openai/large (v-1) would serve again."
+    ) == told[0]
+    assert "Nothing was done: this is a simulation." == told[1]
+    assert told[-1].endswith("60 s later the config would be restored.")
+
+
+def test_without_evidence_no_time_is_told() -> None:
+    told = replace(REPORT, cause="command", trigger=None, first_bad_at=None, seconds=None)
+
+    assert "By optimizer, for a command. Too many errors." == list(lines(told))[2]
+    assert "No evidence against it had been found before." == list(lines(told))[-1]
