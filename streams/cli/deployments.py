@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from schemas.command import CommandKind
-from schemas.rollout import Deployment, Phase
-from schemas.topics import DEPLOYMENTS
+from schemas.decision import Decision
+from schemas.rollout import Phase
+from schemas.topics import DECISIONS, DEPLOYMENTS
 from streams.cli import give, home, show
+from streams.cli.evidence import COLUMNS, over_time
 from streams.cli.failure import Failure, not_found
 from streams.cli.give import because, someone
 from streams.cli.help import example
 from streams.cli.report import report
+from streams.cli.story import ENDS, Story, stories
 from streams.reading import records
 from streams.settings import Settings
 
@@ -23,7 +28,6 @@ def deployments() -> None:
 
 
 deployments.add_command(report)
-GOING = (Phase.PENDING, Phase.RAMPING, Phase.PAUSED)
 one = click.argument("which", metavar="SCOPE_OR_ID")
 
 
@@ -35,33 +39,30 @@ one = click.argument("which", metavar="SCOPE_OR_ID")
 @example("llmopt deployments list --scope search/answer")
 def list_(scope: str | None, *, active: bool, limit: int, machine: bool) -> None:
     """List rollouts and manual changes, each as it stands, newest first."""
-    newest: dict[str, Deployment] = {}
-    for each in _all(home.reached()):
-        newest.pop(each.id, None)  # so that the order is that of the last event
-        newest[each.id] = each
     found = [
         each
-        for each in reversed(newest.values())
-        if scope in (None, each.scope) and (not active or each.phase in GOING)
+        for each in reversed(stories(_told(home.reached())).values())
+        if scope in (None, each.last.scope) and not (active and each.over)
     ][:limit]
     if machine:
-        show.document(found)
+        show.document([each.last for each in found])
         return
     show.table(
         ("id", "at", "scope", "phase", "share", "step", "stable", "candidate", "why"),
         [
             (
-                each.id,
-                show.moment(each.at),
-                each.scope,
-                each.phase.value,
-                show.share(each.share),
-                f"{each.step + 1} of {each.steps}" if each.steps else None,
-                each.stable_model,
-                each.candidate_model,
-                each.reason,
+                last.id,
+                show.moment(last.at),
+                last.scope,
+                each.standing,
+                _share(last.share, last.shadow),
+                f"{last.step} of {last.steps}" if last.steps else None,
+                last.stable_model,
+                last.candidate_model,
+                last.reason,
             )
             for each in found
+            for last in (each.last,)
         ],
         empty="Nothing is being rolled out." if active else "Nothing has been rolled out yet.",
     )
@@ -69,59 +70,128 @@ def list_(scope: str | None, *, active: bool, limit: int, machine: bool) -> None
 
 @deployments.command("show")
 @click.argument("id_", metavar="ID")
+@click.option(
+    "--plot",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Draw it as a picture, a PNG.",
+)
 @show.as_json
-@example("llmopt deployments show r-1f0c…")
-def show_(id_: str, *, machine: bool) -> None:
-    """Tell one rollout from its beginning, with the guardrails of its newest look."""
-    found = [each for each in _all(home.reached()) if each.id == id_]
-    if not found:
+@example("llmopt deployments show r-1f0c…", "llmopt deployments show r-1f0c… --plot rollout.png")
+def show_(id_: str, *, plot: Path | None, machine: bool) -> None:
+    """Tell one rollout from its beginning: steps, evidence over time, verdict and reasons.
+
+    The evidence is the e-value of "the candidate is worse", which may be looked at every minute:
+    at its limit the candidate is taken back. Where the harm is at most the margin, it passes.
+    """
+    if plot is not None:
+        _drawable(plot)
+    settings = home.reached()
+    found = stories(_told(settings)).get(id_)
+    if found is None:
         raise not_found(f"There is no deployment {id_}: see `llmopt deployments list`.")
+    if plot is not None:
+        _draw(found, plot)
     if machine:
-        show.document(found)
+        show.document(
+            {
+                "id": id_,
+                "scope": found.last.scope,
+                "in_words": found.in_words(),
+                "steps": found.rungs(),
+                "events": found.events,
+                "looks": found.looks,
+                "moves": found.moves,
+                "plot": None if plot is None else str(plot),
+            }
+        )
         return
-    last = found[-1]
+    _tell(found, _decision(settings, found.last.decision_id))
+    if plot is not None:
+        click.echo(f"\nDrawn in {plot}.")
+
+
+def _tell(found: Story, decision: Decision | None) -> None:
+    """Print a rollout for people."""
+    last = found.last
+    click.echo(found.in_words())
+    if found.last.reason not in found.in_words():
+        click.echo(last.reason)
+    click.echo()
     show.facts(
         [
             ("scope", last.scope),
-            ("decision", last.decision_id),
             ("stable", f"{last.stable_model} ({last.stable_version})"),
             ("candidate", f"{last.candidate_model} ({last.candidate_version})"),
+            ("strategy", last.strategy or None),
+            ("asks until", show.moment(last.asks_until)),
+            ("decision", last.decision_id),
+            ("because", None if decision is None else " ".join(decision.reasons)),
         ]
     )
-    click.echo()
-    show.table(
-        ("at", "phase", "share", "verdict", "by", "what happened"),
-        [
-            (
-                show.moment(each.at),
-                each.phase.value,
-                show.share(each.share),
-                each.verdict.name.lower(),
-                each.by,
-                each.reason,
-            )
-            for each in found
-        ],
-        empty="",
-    )
-    judged = next((each for each in reversed(found) if each.guardrails), None)
-    if judged is not None:
+    if rungs := found.rungs():
         click.echo()
         show.table(
-            ("guardrail", "verdict", "stable", "candidate", "requests", "in words"),
+            ("step", "share", "since", "took", "looks", "verdict"),
             [
                 (
-                    rail.metric,
-                    rail.verdict.name.lower(),
-                    rail.stable_value,
-                    rail.candidate_value,
-                    f"{rail.stable_n} / {rail.candidate_n}",
-                    rail.sentence,
+                    f"{each.step} of {last.steps}" if each.step else "waits",
+                    _share(each.share, each.shadow),
+                    show.moment(each.entered),
+                    show.lasted((each.left or found.until) - each.entered)
+                    + (" so far" if each.left is None else ""),
+                    each.looks,
+                    None if each.verdict is None else each.verdict.name.lower(),
                 )
-                for rail in judged.guardrails
+                for each in rungs
             ],
             empty="",
         )
+    if found.guardrails:
+        click.echo()
+        show.table(COLUMNS, over_time(found), empty="")
+        click.echo()
+        for rail in found.guardrails:
+            click.echo(f"{rail.metric}: {rail.sentence}")
+    click.echo()
+    show.table(
+        ("at", "phase", "share", "by", "what happened"),
+        [
+            (show.moment(e.at), e.phase.value, _share(e.share, e.shadow), e.by, e.reason)
+            for e in found.events
+        ],
+        empty="",
+    )
+
+
+def _share(share: int, shadow: int) -> str:
+    return f"copies of {show.share(shadow)}" if shadow else show.share(share)
+
+
+def _drawable(file: Path) -> None:
+    """Refuse a file that no picture can be written to, before anything is read."""
+    if file.suffix.lower() != ".png":
+        raise click.BadParameter(f"{str(file)!r} does not end in .png.", param_hint="--plot")
+    if not file.absolute().parent.is_dir():
+        raise click.BadParameter(f"There is no folder {file.parent}.", param_hint="--plot")
+
+
+def _draw(found: Story, file: Path) -> None:
+    from streams.cli import plot  # noqa: PLC0415  # only a picture is worth the import of matplotlib
+
+    try:
+        plot.write(found, file)
+    except OSError as error:
+        raise Failure(f"{file} cannot be written: {error.strerror}.") from error
+
+
+def _decision(settings: Settings, id_: str | None) -> Decision | None:
+    """The decision that began a rollout; None when there was none, or it is kept no more."""
+    if id_ is None:
+        return None
+    with home.codec(settings) as codec:
+        found = [seen.value for seen in records(settings, codec, DECISIONS)]
+    return next((e for e in reversed(found) if isinstance(e, Decision) and e.id == id_), None)
 
 
 @deployments.command()
@@ -184,8 +254,8 @@ def reject(which: str, *, reason: str, by: str | None, machine: bool) -> None:
 def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine: bool) -> None:
     """Send the word of a person about a rollout that is not over, and say what became of it."""
     settings = home.reached()
-    newest = {each.id: each for each in _all(settings)}
-    going = {each.scope: each for each in newest.values() if each.phase in GOING}
+    newest = {id_: each.last for id_, each in stories(_told(settings)).items()}
+    going = {each.scope: each for each in newest.values() if each.phase not in ENDS}
     meant = newest[which].scope if which in newest else which
     rollout = going.get(meant)
     if rollout is None or (which in newest and rollout.id != which):
@@ -211,11 +281,7 @@ def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine:
     )
 
 
-def _all(settings: Settings) -> list[Deployment]:
-    """Every event, in the order of writing; of two with one name the last counts."""
-    events: dict[tuple[str, int], Deployment] = {}
+def _told(settings: Settings) -> list[object]:
+    """Every record of the topic, in the order of writing."""
     with home.codec(settings) as codec:
-        for seen in records(settings, codec, DEPLOYMENTS):
-            if isinstance(seen.value, Deployment):
-                events[seen.value.id, seen.value.sequence] = seen.value
-    return list(events.values())
+        return [seen.value for seen in records(settings, codec, DEPLOYMENTS)]
