@@ -20,6 +20,7 @@ from streams.exactly_once.errors import Fenced, StepFailed
 from streams.exactly_once.journal import Record, digests, home, records
 from streams.exactly_once.lost import lost
 from streams.exactly_once.mark import mark
+from streams.exactly_once.relay import overruled, relays
 from streams.exactly_once.round import Work
 from streams.exactly_once.session import Session
 from streams.exactly_once.whole import WHOLE
@@ -31,20 +32,14 @@ PATIENCE = 10.0  # seconds, of one call into the transaction
 def commit(session: Session, works: Sequence[Work]) -> None:
     """Write what the steps of a round left, and where they stand; then advance the tasks.
 
+    A round that a command of this machine has overtaken meanwhile is not written, but read again.
+
     Raises:
         Retake: the transaction did not commit, or nobody knows whether it did.
         StepFailed: a work has no outcome, or Kafka will never take what was written.
     """
     stage = session.stage
-    kept = []
-    for work in works:
-        if work.outcome is None:
-            raise StepFailed(f"{stage.name}[{work.task.partition}] was not stepped")
-        out = records(stage.name, work.task.partition, work.outcome, work.read.dead, session.codec)
-        if out or work.ends != work.task.ends:
-            counts = counted(work.outcome, work.read.dead)
-            position = work.task.position(work.outcome, work.ends)
-            kept.append((work, work.outcome, counts, position, out))
+    kept = _kept(session, works)
     if not kept:
         return
     started = time.monotonic()
@@ -54,19 +49,12 @@ def commit(session: Session, works: Sequence[Work]) -> None:
             for record in (*out, *closing(session, work, counts, position, out)):
                 produce(session, record, work.task.partition)
         session.producer.send_offsets_to_transaction(
-            [
-                TopicPartition(
-                    topic.name,
-                    work.task.partition,
-                    work.ends[topic.name],
-                    mark(session.home.worker, position.epoch, position.sequence),
-                )
-                for work, _, _, position, _ in kept
-                for topic in stage.reads
-            ],
+            places(session, kept),
             session.consumer.consumer_group_metadata(),
             PATIENCE,
         )
+        if withdrawn(session):
+            return
         session.producer.commit_transaction(PATIENCE)
     except KafkaException as error:
         why = lost(f"committing {stage.name}", _first(session, error), session.undelivered)
@@ -77,6 +65,58 @@ def commit(session: Session, works: Sequence[Work]) -> None:
     for work, outcome, counts, position, _ in kept:
         work.task.advance(outcome, position)
         metrics.count_outcome(stage.name, counts)
+
+
+def _kept(
+    session: Session, works: Sequence[Work]
+) -> list[tuple[Work, Outcome[Any], Mapping[str, int], Position, list[Record]]]:
+    """The works that leave anything: with what they count, where they lead and what they write.
+
+    Raises:
+        StepFailed: one has no outcome.
+    """
+    stage, kept = session.stage, []
+    for work in works:
+        if work.outcome is None:
+            raise StepFailed(f"{stage.name}[{work.task.partition}] was not stepped")
+        out = records(stage.name, work.task.partition, work.outcome, work.read.dead, session.codec)
+        if out or work.ends != work.task.ends:
+            counts = counted(work.outcome, work.read.dead)
+            position = work.task.position(work.outcome, work.ends)
+            kept.append((work, work.outcome, counts, position, out))
+    return kept
+
+
+def withdrawn(session: Session) -> bool:
+    """Whether a command of this machine came meanwhile; the round is then aborted, and read again.
+
+    Raises:
+        KafkaException: the broker did not answer.
+    """
+    if not relays(session.stage):
+        return False
+    session.producer.flush(PATIENCE)  # what comes after the look is the end of it alone
+    if not overruled(session):
+        return False
+    session.producer.abort_transaction(PATIENCE)
+    session.place()
+    return True
+
+
+def places(
+    session: Session, kept: Sequence[tuple[Work, Any, Any, Position, Any]]
+) -> list[TopicPartition]:
+    """The offsets of the input of works once they are committed, marked with whose commit it is."""
+    return [
+        TopicPartition(
+            topic.name,
+            work.task.partition,
+            work.ends[topic.name],
+            mark(session.home.worker, position.epoch, position.sequence),
+        )
+        for work, _, _, position, _ in kept
+        for topic in session.stage.reads
+    ]
 
 
 def _first(session: Session, error: KafkaException) -> KafkaException:
