@@ -76,7 +76,9 @@ def status(*, machine: bool) -> None:
 def _said(command: Command) -> str:
     where = "all scopes" if command.scope == ALL else command.scope
     why = f": {command.reason}" if command.reason else ""
-    return f"{command.kind.value} of {where} by {command.by} since {show.moment(command.at)} UTC{why}"
+    return (
+        f"{command.kind.value} of {where} by {command.by} since {show.moment(command.at)} UTC{why}"
+    )
 
 
 def obeyed(tasks: tuple[Obedience, ...]) -> str:
