@@ -21,7 +21,6 @@ from streams.reading import Seen, Unreachable, Watch, read_all
 from streams.sending import send
 from streams.settings import Settings
 
-HOLDS = (CommandKind.PAUSE, CommandKind.RESUME, CommandKind.STOP)  # no answer of their own
 ENDS = {  # the actuator tells what it made of them, as it does of SET
     CommandKind.ROLLBACK: Phase.ROLLED_BACK,
     CommandKind.ABORT: Phase.ROLLED_BACK,

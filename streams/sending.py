@@ -6,17 +6,21 @@ import time
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from schemas.command import Command
+from schemas.command import Command, CommandKind
 from schemas.jsontext import jsontext
 from schemas.topics import COMMANDS
 from streams import kafka
 
+HOLDS = (CommandKind.PAUSE, CommandKind.RESUME, CommandKind.STOP)  # twice is as good as once
 NOBODY = 0.3  # seconds after which it counts that no broker could be connected to
 LOOK = 0.02
 
 
 def send(brokers: str, command: Command, patience: float = 10.0) -> int:
     """Put *command* on its topic; it is there for good when this returns.
+
+    An idempotent producer waits 500 ms for its id before it sends anything. A hold that a retry has
+    written twice is the same hold, so holds go out without.
 
     Args:
         brokers: Where the topic is.
@@ -40,7 +44,10 @@ def send(brokers: str, command: Command, patience: float = 10.0) -> int:
             offsets.append(message.offset())
 
     producer = kafka.producer(
-        brokers, message_timeout_ms=round(patience * 1_000), error_cb=troubles.append
+        brokers,
+        message_timeout_ms=round(patience * 1_000),
+        enable_idempotence=command.kind not in HOLDS,
+        error_cb=troubles.append,
     )
     producer.produce(COMMANDS.name, key=command.scope, value=jsontext(command), on_delivery=written)
     began = time.monotonic()
