@@ -68,6 +68,15 @@ def declare(at: Servers) -> None:
             raise SystemExit(f"The catalog was not taken: {at.last_words('catalog')}")
 
 
+def spread(width: int, each: int) -> list[str]:
+    """So many scopes of *each* of so many tasks, in services of their own."""
+    of_task: dict[int, list[str]] = {}
+    for i in range(100 * width):
+        scope = f"bench-{i}/answer"
+        of_task.setdefault(partition_of(scope, width), []).append(scope)
+    return [scope for scopes in of_task.values() for scope in scopes[:each]]
+
+
 def decided(scope: str, number: int, strategy: str, at_ms: int) -> Record:
     """A decision to roll the candidate out in *scope*."""
     decision = Decision(

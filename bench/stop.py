@@ -24,10 +24,9 @@ import click
 import numpy as np
 
 from bench.line import Figure, report
-from bench.rollouts import Configs, decided, declare, minute, tell, wait
+from bench.rollouts import Configs, decided, declare, minute, spread, tell, wait
 from bench.servers import Servers, keeping, servers
 from bench.watch import Follow
-from schemas.scope import partition_of
 from schemas.topics import CONFIG
 from schemas.window import MINUTE
 
@@ -38,21 +37,12 @@ REQUESTS = 1_000
 QUIET = 0.5  # seconds in which nothing may be written
 
 
-def spread(width: int) -> list[str]:
-    """As many scopes of each of so many tasks."""
-    of_task: dict[int, list[str]] = {}
-    for i in range(100 * width):
-        scope = f"bench/endpoint-{i}"
-        of_task.setdefault(partition_of(scope, width), []).append(scope)
-    return [scope for scopes in of_task.values() for scope in scopes[:EACH]]
-
-
 class Rounds:
     """Rollouts that begin and are stopped, one round after the other."""
 
     def __init__(self, at: Servers, configs: Configs, chance: random.Random) -> None:
         self.at, self.configs, self.chance = at, configs, chance
-        self.scopes = spread(at.settings.partitions_derived)
+        self.scopes = spread(at.settings.partitions_derived, EACH)
         self.began = (int(time.time() * 1_000) // (15 * MINUTE) - 48) * 15 * MINUTE
         self.minutes, self.numbers = count(1), count()
         tell(

@@ -89,8 +89,8 @@ def _look(
 ) -> Turn:
     """Add a minute's cohorts to the evidence, judge all of it, and do what follows."""
     at = turn.entry.at
-    stable = [row for row in rows if _served(row, "stable", rollout.stable.version)]
-    candidate = [row for row in rows if _served(row, "candidate", rollout.candidate.version)]
+    stable = [row for row in rows if served(row, "stable", rollout.stable.version)]
+    candidate = [row for row in rows if served(row, "candidate", rollout.candidate.version)]
     requests = sum(row.window.requests for row in candidate)
     rollout = replace(rollout, requests=rollout.requests + requests)
     settled = start >= rollout.entered_at + turn.policy.settle_s * 1000
@@ -119,6 +119,6 @@ def _look(
     return move(turn, advance(strategy, rollout, judgement, at), cause)
 
 
-def _served(row: EnrichedWindow, cohort: str, version: str) -> bool:
+def served(row: EnrichedWindow, cohort: str, version: str) -> bool:
     """Whether a row is of this cohort, and of the config that this rollout gives it."""
     return row.window.cohort == cohort and row.window.config_version == version
