@@ -41,7 +41,8 @@ def glimpse(
     if not tried:
         return
     summary = combine([_of(piece, tried, start) for piece in pending])
-    fresh = frozenset(key for key in summary.keys if key[:2] in _served(summary))
+    served = {key[:2] for key in summary.keys if key[5] == CANDIDATE}
+    fresh = frozenset(key for key in summary.keys if key[:2] in served)
     if fresh:
         revisions = dict.fromkeys((*fresh, *(pooled_key(key) for key in fresh)), 0)
         progress.emit(written(Window(summary, revisions), fresh, MINUTE, watermark=now))
@@ -52,8 +53,3 @@ def _of(piece: Summary, scopes: set[tuple[str, str]], start: int) -> Summary:
     """The rows of *scopes* in the minute that begins at *start*."""
     there = np.array([key[:2] in scopes for key in piece.keys], dtype=bool)
     return select(piece, np.flatnonzero(there[piece.key] & (piece.start == start)))
-
-
-def _served(summary: Summary) -> set[tuple[str, str]]:
-    """The scopes in which the candidate has served in this minute."""
-    return {key[:2] for key in summary.keys if key[5] == CANDIDATE}

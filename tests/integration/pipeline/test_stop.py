@@ -16,11 +16,13 @@ import numpy as np
 import pytest
 from confluent_kafka import KafkaException, TopicPartition
 
+from schemas.command import Command, CommandKind
 from schemas.config import ScopeConfig
 from schemas.decision import Decision
 from schemas.topics import COMMANDS, CONFIG, ENRICHED
 from streams import kafka
 from streams.exactly_once.reading import end_of
+from streams.spool import Spool
 from tests.integration.pipeline.test_rollout_kills import (
     OLD,
     PARTITIONS,
@@ -201,3 +203,18 @@ def test_a_stop_that_reaches_nobody_says_so(pipeline: Any, scopes: Scopes) -> No
 
     assert "no worker with the actuator runs on this machine" in alone
     assert ["resume"] == [each["kind"] for each in waits]
+
+
+def test_a_stop_that_a_later_resume_has_overtaken_is_not_told(
+    pipeline: Any, scopes: Scopes
+) -> None:
+    del scopes
+    spool = Spool(pipeline.settings.state_folder, pipeline.settings.bootstrap_servers)
+    (resume,) = spool.waiting()
+    before = len(pipeline.records(COMMANDS))
+    spool.put(Command(id="late", kind=CommandKind.STOP, scope="*", at=resume.at - 60_000, by="eve"))
+    pipeline.workers.start("worker-1", *ACTUATE)
+    pipeline.until(lambda: not spool.waiting(), 60, "all is told or dropped")
+
+    assert [resume] == [seen.value for seen in pipeline.records(COMMANDS)[before:]]
+    assert ("running", {}) == tuple(pipeline.json("status")[key] for key in ("mode", "holds"))
