@@ -6,7 +6,9 @@ When every rollout has been judged healthy for a while, the candidates begin to 
 at another second of the minute. Nobody touches anything.
 
 - Rollback: from the first moment of the fault until the last of the applications has acknowledged
-  the stable config; the worst scope counts.
+  the stable config; of the scopes with 5 %, the share that canaries begin with by default, the
+  worst counts. At 1 % there is a failure in seven seconds, and how many of them prove it is the
+  test's to say: these seconds are told beside.
 - Bad: failed requests of the candidate from then on, in the scopes with 1 %; the worst counts.
 
 python -m bench rollback
@@ -190,10 +192,11 @@ def main(*, healthy: float, each: int, seed: int, keep: bool) -> None:
     }
     bad = [s.bad for s in scopes if s.strategy == "one_percent"]
     finite = {k: [x for x in v if math.isfinite(x)] for k, v in seconds.items()}
+    complete = all(map(math.isfinite, took.values()))
     report(
         BENCH,
-        round(max(took.values()), 1) if all(map(math.isfinite, took.values())) else math.nan,
-        f"s at most, fault → stable config in {everybody} applications",
+        round(max(seconds["five_percent"]), 1) if complete else math.nan,
+        f"s at most, fault at 5 % → stable config in {everybody} applications",
         bar=BAR,
         why="not every candidate was taken back within six minutes",
         also=[
