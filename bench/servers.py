@@ -101,6 +101,7 @@ def servers(*, keep: bool = False, database: bool = False) -> Iterator[Servers]:
                 bootstrap_servers=env.bootstrap_servers,
                 schema_registry_url=env.registry_url,
                 database_url=env.database_url if database else "",
+                state_dir=str(folder / "state"),
             )
             apply(settings)
             register(settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from schemas.catalog import KINDS
 from schemas.columns import Ints
 from schemas.datum import writer
 from schemas.errors import Reason, Undecodable
+from schemas.jsontext import jsontext
 from schemas.metrictable import MetricRow
 from schemas.partial import Partial
 from schemas.partialdatum import quick
@@ -69,9 +69,7 @@ class Codec:
         if record not in avsc.records(topic):
             raise ValueError(f"{topic.name} holds {names(topic)}, not {record.__name__}")
         if topic.wire == "json":
-            plain = msgspec.to_builtins(value, order="deterministic")
-            text = json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-            return text.encode()
+            return jsontext(value)
         return FRAME.pack(0, self.registry.id_of(topic, record)) + writer(record)(value)
 
     def decode(self, topic: Topic, data: bytes, key: str | bytes | None = None) -> Any:

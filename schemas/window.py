@@ -77,7 +77,7 @@ class WindowAggregate:
     window: str  # a name of SIZES, or of a declared span (schemas.span)
     start: int  # ms, inclusive
     end: int  # ms, exclusive
-    revision: int  # 1 for the first record of this window, then strictly up
+    revision: int  # 1 for the first record of this window, then strictly up; 0 in a look before
     closed: bool  # the watermark has passed `end`
     watermark: int  # ms, of the partition when this was written
     requests: int

@@ -24,8 +24,10 @@ from streams.exactly_once.session import Home
 from streams.exactly_once.source import Batch, Source
 from streams.exactly_once.stage import Stage
 from streams.log import log
+from streams.presence import Presence
 from streams.settings import Settings
 from streams.snapshots import Snapshots
+from streams.spool import Spool
 from streams.store import Store
 
 STOP_WITHIN = 15.0  # seconds, from SIGTERM to the end of the process
@@ -100,6 +102,7 @@ def assemble(
         worker=worker,
         partitions=partitions_of(settings.bootstrap_servers),
         session_timeout_ms=settings.session_timeout_ms,
+        spool=Spool(settings.state_folder, settings.bootstrap_servers),
     )
     sources = []
     for stage, agent in stages:
@@ -131,6 +134,13 @@ async def work(
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     early.listen()
+    here = Presence(
+        settings.state_folder,
+        Spool(settings.state_folder, settings.bootstrap_servers),
+        name,
+        [stage.name for stage, _ in stages],
+    )
+    here.start()
     app, sources = assemble(settings, name, stages)  # asks the broker, and may wait long
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, told.set)
@@ -170,6 +180,7 @@ async def work(
         await asyncio.wait_for(app.stop(), STOP_WITHIN / 3)
     for task in (starting, signalled, *ends):
         task.cancel()
+    here.stop()
     return last()
 
 

@@ -1,14 +1,14 @@
-"""Give a command and see what became of it."""
+"""See what becomes of a command."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaException
 
-from processors.actuate.decision import name
 from schemas.alarm import Alarm
 from schemas.alarm import Answer as Asked
 from schemas.codec import Codec
@@ -21,9 +21,9 @@ from schemas.scope import ALL, partition_of
 from schemas.topics import COMMANDS, CONFIG, DEPLOYMENTS, ENRICHED, journal
 from streams import kafka
 from streams.reading import Seen, Unreachable, Watch, read_all
+from streams.sending import send
 from streams.settings import Settings
 
-HOLDS = (CommandKind.PAUSE, CommandKind.RESUME, CommandKind.STOP)  # no answer of their own
 ENDS = {  # the actuator tells what it made of them, as it does of SET
     CommandKind.ROLLBACK: (Phase.ROLLED_BACK,),
     CommandKind.ABORT: (Phase.ROLLED_BACK,),
@@ -35,6 +35,7 @@ JOURNAL = journal("actuate")
 GROUP = "llmopt.actuate"
 LOOK = 2.0  # seconds without an answer after which to look whether anybody could give one
 RECENT = 3_600_000  # ms in which a scope that is served has windows
+BEFORE = 2_048  # offsets of a journal's partition that cannot be written while one command is sent
 TROUBLE = (KafkaException, Unreachable, RegistryUnavailable)
 
 
@@ -63,32 +64,26 @@ class Unseen(Exception):
     """A command is sent, but what became of it could not be looked at; the cause says why."""
 
 
-def send(settings: Settings, codec: Codec, command: Command) -> int:
-    """Put *command* on its topic; it is there for good when this returns.
+def hear(settings: Settings, codec: Codec, command: Command, offset: int, timeout: float) -> Answer:
+    """Wait until every task that a hold concerns has obeyed it, or until nobody is there to.
 
-    Returns:
-        Its offset.
+    Args:
+        settings: Where the brokers are.
+        codec: Reads the journal.
+        command: One of HOLDS, which has been sent.
+        offset: Of the command on its topic.
+        timeout: Seconds to wait.
 
     Raises:
-        KafkaException: No broker took it.
+        Unseen: What became of it cannot be seen.
     """
-    failures: list[KafkaError] = []
-    offsets: list[int] = []
-
-    def written(error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            failures.append(error)
-        else:
-            offsets.append(message.offset())
-
-    producer = kafka.producer(settings.bootstrap_servers, message_timeout_ms=10_000)
-    value = codec.encode(COMMANDS, command)
-    producer.produce(COMMANDS.name, key=command.scope, value=value, on_delivery=written)
-    if producer.flush(15):
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  # its public name
-    if failures:
-        raise KafkaException(failures[0])
-    return offsets[0]
+    try:
+        with closing(Watch(settings, codec, [JOURNAL], back=BEFORE)) as watch:
+            wanted = obeyed(command, offset, watch.width(JOURNAL))
+            seen, alive = _wait(settings, watch, wanted, timeout)
+    except TROUBLE as error:
+        raise Unseen from error
+    return Answer(command, None, obeyed=seen is not None, running=alive)
 
 
 def ask(settings: Settings, codec: Codec, command: Command, timeout: float) -> Answer:
@@ -96,34 +91,23 @@ def ask(settings: Settings, codec: Codec, command: Command, timeout: float) -> A
 
     Args:
         settings: Where the brokers are.
-        codec: Writes the command and reads the answer.
-        command: One of HOLDS, which is sent even if its effect cannot be watched, SET or of ENDS.
+        codec: Reads the answer.
+        command: SET or one of ENDS.
         timeout: Seconds to wait.
 
     Raises:
         Unseen: It is sent, but what became of it cannot be seen.
         KafkaException: No broker answers; it is not sent.
         Unreachable: A topic is missing; it is not sent.
+        RegistryUnavailable: The schema registry does not answer; it is not sent.
     """
-    holds = command.kind in HOLDS
-    try:
-        watch = Watch(settings, codec, [JOURNAL if holds else DEPLOYMENTS])
-    except TROUBLE as error:
-        if not holds:
-            raise
-        send(settings, codec, command)
-        raise Unseen from error
-    try:
-        offset = send(settings, codec, command)
-        width = watch.width(JOURNAL)
-        wanted = obeyed(command, offset, width) if holds else answers(command)
+    with closing(Watch(settings, codec, [DEPLOYMENTS])) as watch:
+        send(settings.bootstrap_servers, command)
         try:
-            seen, alive = _wait(settings, watch, wanted, timeout)
+            seen, alive = _wait(settings, watch, answers(command), timeout)
         except TROUBLE as error:
             raise Unseen from error
-    finally:
-        watch.close()
-    told = None if holds or seen is None else seen.value
+    told = None if seen is None else seen.value
     event = told if isinstance(told, Deployment) else None
     report = told if isinstance(told, RollbackReport) else None
     alarm = told if isinstance(told, Alarm) else None
@@ -184,6 +168,8 @@ def answers(command: Command) -> Callable[[Seen], bool]:
     the end of a question the id that the command names.
     A rollout that the command ended keeps its own id; its last event names who ended it.
     """
+    from processors.actuate.decision import name  # noqa: PLC0415  # costs a second, a stop has none
+
     own = name("m", command.scope, command.id)
 
     def told(seen: Seen) -> bool:

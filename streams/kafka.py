@@ -108,7 +108,10 @@ def producer(brokers: str, **settings: Any) -> Producer:
         "message.max.bytes": LARGEST_MESSAGE,
         "log_level": 3,
     }
-    config |= {name.replace("_", "."): value for name, value in settings.items()}
+    config |= {
+        name if callable(value) else name.replace("_", "."): value
+        for name, value in settings.items()
+    }
     return Producer(config, logger=client_log())
 
 

@@ -13,8 +13,10 @@ from schemas.command import Command
 from schemas.config import ScopeConfig
 from schemas.topics import COMMANDS, CONFIG, STAGES, TOPICS, Topic, dead_letters
 from streams import kafka
+from streams.alone import Local, local
 from streams.commanding import held
 from streams.follow import STAGE as STORE
+from streams.obedience import Obedience, obedience, owners, positions
 from streams.reading import newest, read_all, records
 from streams.settings import Settings
 
@@ -49,6 +51,8 @@ class Overview:
 
     mode: str  # running, paused or stopped: what holds for all scopes
     holds: dict[str, Command]  # by scope, `*` for all
+    obedience: dict[str, tuple[Obedience, ...]]  # of each hold
+    local: Local  # what waits on this machine, and who would tell it
     stages: tuple[StageStatus, ...]
     scopes: int  # with a config
     rollouts: tuple[ScopeConfig, ...]
@@ -63,14 +67,18 @@ def overview(settings: Settings, codec: Codec) -> Overview:
         KafkaException: No broker answers.
     """
     admin = kafka.admin(settings.bootstrap_servers)
-    commands = [seen.value for seen in records(settings, codec, COMMANDS)]
-    holds = held(each for each in commands if isinstance(each, Command))
+    told = records(settings, codec, COMMANDS)
+    holds = held(seen.value for seen in told if isinstance(seen.value, Command))
     configs = [seen.value for seen in newest(settings, codec, CONFIG).values()]
     everywhere = holds.get("*")
     modes = {"pause": "paused", "stop": "stopped"}
     return Overview(
         mode="running" if everywhere is None else modes[everywhere.kind.value],
         holds=holds,
+        obedience=obedience(holds, told, positions(settings, codec), owners(settings))
+        if holds
+        else {},
+        local=local(settings),
         stages=tuple(_stages(admin)),
         scopes=len(configs),
         rollouts=tuple(config for config in configs if config.split is not None),

@@ -138,19 +138,27 @@ class Watch:
         settings: Where the brokers are.
         codec: Reads the records.
         topics: What to watch.
+        back: So many offsets of each partition before now, too.
 
     Raises:
         Unreachable: A topic is missing.
         KafkaException: No broker answers.
     """
 
-    def __init__(self, settings: Settings, codec: Codec, topics: Sequence[Topic]) -> None:
+    def __init__(
+        self, settings: Settings, codec: Codec, topics: Sequence[Topic], *, back: int = 0
+    ) -> None:
         self._codec = codec
         self._topics = {topic.name: topic for topic in topics}
         self._reader = consumer(settings)
         try:
             self._from = ends(self._reader, topics)
-            self._reader.assign([TopicPartition(*at, high) for at, (_, high) in self._from.items()])
+            self._reader.assign(
+                [
+                    TopicPartition(*at, max(low, high - back))
+                    for at, (low, high) in self._from.items()
+                ]
+            )
         except BaseException:
             self._reader.close()
             raise

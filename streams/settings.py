@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 PREFIX = "LLMOPT_"
@@ -82,6 +83,12 @@ def worker_name(text: str) -> str:
     return text
 
 
+def _folder(text: str) -> str:
+    if not text.startswith(("/", "~/")):
+        raise ValueError("is not a folder that all find: write it from / or ~/ on")
+    return text
+
+
 def _level(text: str) -> str:
     levels = ("debug", "info", "warning", "error")
     if text.lower() not in levels:
@@ -105,8 +112,14 @@ class Settings:
     idle_after_ms: int = 5_000  # a source that is silent for so long holds no window open
     session_timeout_ms: int = 6_000  # a worker that is silent for so long loses its partitions
     snapshot_interval_ms: int = 3_600_000  # a copy of each state is kept so often, for replays
+    state_dir: str = "~/.local/state/llmopt"  # of this machine: stops for which no broker is there
     worker_name: str = "worker-1"  # the same over restarts, another for each worker
     log_level: str = "info"  # debug, info, warning or error
+
+    @property
+    def state_folder(self) -> Path:
+        """The folder that all of this machine share, workers and commands alike."""
+        return Path(self.state_dir).expanduser()
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Settings:
@@ -131,11 +144,12 @@ class Settings:
         return cls(**given)
 
     def environment(self) -> dict[str, str]:
-        """The variables that name the three servers, for a child process."""
+        """The variables that name the three servers and this machine's folder, for a child."""
         return {
             "LLMOPT_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "LLMOPT_SCHEMA_REGISTRY_URL": self.schema_registry_url,
             "LLMOPT_DATABASE_URL": self.database_url,
+            "LLMOPT_STATE_DIR": self.state_dir,
         }
 
 
@@ -152,6 +166,7 @@ VARIABLES: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "LLMOPT_IDLE_AFTER": ("idle_after_ms", _at_least(100)),
     "LLMOPT_SESSION_TIMEOUT": ("session_timeout_ms", _at_least(1_000)),
     "LLMOPT_SNAPSHOT_INTERVAL": ("snapshot_interval_ms", _at_least(1_000)),
+    "LLMOPT_STATE_DIR": ("state_dir", _folder),
     "LLMOPT_WORKER_NAME": ("worker_name", worker_name),
     "LLMOPT_LOG_LEVEL": ("log_level", _level),
 }

@@ -15,7 +15,10 @@ CHANCE = 3.4e-6  # beyond that many sigmas; 1,440 looks make half a percent
 
 
 def critical(
-    policy: ActuatePolicy, stable: Sequence[EnrichedWindow], candidate: Sequence[EnrichedWindow]
+    policy: ActuatePolicy,
+    stable: Sequence[EnrichedWindow],
+    candidate: Sequence[EnrichedWindow],
+    chance: float = CHANCE,
 ) -> str | None:
     """Whether the candidate fails so often in one minute that nobody should wait.
 
@@ -34,6 +37,7 @@ def critical(
         policy: Holds the two limits.
         stable: The stable cohort's rows of the minute, may be empty.
         candidate: The candidate's rows of the minute.
+        chance: How improbable the failures must be where the stable config is compared with.
 
     Returns:
         A sentence, or None.
@@ -57,7 +61,7 @@ def critical(
         return f"{seen}." if lower(units, requests) > limit else None
     others = min(failed, _failed_units(stable))
     # the incomplete beta function is the upper tail of the binomial
-    if special.betainc(units, others + 1, requests / (requests + served)) > CHANCE:
+    if special.betainc(units, others + 1, requests / (requests + served)) > chance:
         return None
     return f"{seen}, {failed / served:.1%} of the stable config's."
 

@@ -107,9 +107,9 @@ def _look(
 ) -> Turn:
     """Add a minute's cohorts to the evidence, judge all of it, and do what follows."""
     at = turn.entry.at
-    stable = [row for row in rows if _served(row, ("stable",), rollout.stable.version)]
+    stable = [row for row in rows if served(row, ("stable",), rollout.stable.version)]
     tried = ("candidate", "shadow")
-    candidate = [row for row in rows if _served(row, tried, rollout.candidate.version)]
+    candidate = [row for row in rows if served(row, tried, rollout.candidate.version)]
     requests = sum(row.window.requests for row in candidate)
     rollout = replace(rollout, requests=rollout.requests + requests)
     settled = start >= rollout.entered_at + turn.policy.settle_s * 1000
@@ -119,7 +119,7 @@ def _look(
     if settled and compared and rollout.reference is not None:
         evidence = observe(
             rollout.evidence,
-            *(_arms(rollout, stable), _arms(rollout, candidate)),
+            *(arms(rollout, stable), arms(rollout, candidate)),
             drawn,
             rollout.reference,
             murmur3(f"{turn.scope}:{start}".encode()),
@@ -164,12 +164,12 @@ def _look(
     return move(turn, advance(strategy, rollout, judgement, at), cause)
 
 
-def _served(row: EnrichedWindow, cohorts: Sequence[str], version: str) -> bool:
+def served(row: EnrichedWindow, cohorts: Sequence[str], version: str) -> bool:
     """Whether a row is of these cohorts, and of the config that this rollout gives them."""
     return row.window.cohort in cohorts and row.window.config_version == version
 
 
-def _arms(rollout: Rollout, rows: Sequence[EnrichedWindow]) -> Sequence[EnrichedWindow]:
+def arms(rollout: Rollout, rows: Sequence[EnrichedWindow]) -> Sequence[EnrichedWindow]:
     """The rows as they can be compared.
 
     Between instances units go to and fro, so whom a unit's error belongs to says nothing: errors

@@ -10,6 +10,7 @@ from processors.actuate.admit import full
 from processors.actuate.breaker import count_failures
 from processors.actuate.command import obey
 from processors.actuate.decision import follow
+from processors.actuate.glimpse import keep, peek
 from processors.actuate.memory import remember
 from processors.actuate.minute import pass_minute
 from processors.actuate.policy import ActuatePolicy
@@ -95,6 +96,9 @@ def _turns(
             yield from _commanded(policy, scopes, command, moment)
         case Decision() as decision:
             yield follow(begin(decision.scope), scopes, decision)
+        case EnrichedWindow() as row if row.window.window == "1m" and not row.window.closed:
+            turn = begin(row.window.scope)
+            yield peek(turn, row) if row.window.pooled else turn.become(keep(turn.entry, row))
         case EnrichedWindow() as row:
             turn = begin(row.window.scope)
             if row.window.pooled and row.window.window == "1m" and row.window.closed:

@@ -9,6 +9,7 @@ from processors import refused
 from processors.merge.close import close, due, let_go
 from processors.merge.declared import adopt, changes, end, forget
 from processors.merge.floor import ask, final, wanted
+from processors.merge.glimpse import glimpse
 from processors.merge.pending import accepted, add, heard, split
 from processors.merge.policy import MergePolicy
 from processors.merge.progress import Progress
@@ -84,9 +85,11 @@ def _moved(progress: Progress, state: MergeState, told: Input) -> MergeState:
     mark = heard(state.mark, told.value)
     since, until = boundary(state.mark.watermark), boundary(mark.watermark)
     if until is None or (until == since and not told.value.idle):
+        glimpse(progress, state.pending, state.mark.watermark, mark.watermark)
         return replace(state, mark=mark)
     ripe, pending = split(state.pending, until)
     if until == since and not ripe:
+        glimpse(progress, state.pending, state.mark.watermark, mark.watermark)
         return replace(state, mark=mark)
     close(progress, combine(ripe), since=since, until=until)
     want = wanted(progress.policy, until)
@@ -97,6 +100,7 @@ def _moved(progress: Progress, state: MergeState, told: Input) -> MergeState:
         forget(progress, mark.final, until)
     if due(progress, want):
         progress.emits += ask(mark, want, progress.moment.partition)
+    glimpse(progress, pending, state.mark.watermark, mark.watermark)
     return replace(
         state,
         mark=replace(mark, taken=told.offset),

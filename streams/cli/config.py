@@ -19,9 +19,10 @@ from streams.cli.failure import USAGE, Failure, not_found
 from streams.cli.give import because, someone
 from streams.cli.help import example
 from streams.cli.report import lines
-from streams.commanding import Answer, send
+from streams.commanding import Answer
 from streams.declared import declared
 from streams.reading import newest, records
+from streams.sending import send
 from streams.settings import Settings
 
 waiting = click.option(
@@ -200,7 +201,7 @@ def _give(settings: Settings, command: Command, *, wait: bool, machine: bool) ->
     """Send the command and say what became of it."""
     with home.codec(settings) as codec:
         if not wait:
-            send(settings, codec, command)
+            send(settings.bootstrap_servers, command)
             answer = Answer(command, None)
         else:
             answer = give.asked(settings, codec, command)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import click
+from confluent_kafka import KafkaException
 
 from schemas.command import Command, CommandKind
 from schemas.scope import ALL
 from schemas.shape import hint
 from schemas.topics import COMMANDS
 from streams.cli import give, home, show
-from streams.cli.failure import Failure
+from streams.cli.failure import Failure, explained
 from streams.cli.give import because, someone
 from streams.cli.help import example
 from streams.clock import now_ms
-from streams.commanding import TROUBLE, held, known
-from streams.reading import records
+from streams.sending import send
 from streams.settings import Settings
+from streams.spool import Spool
 
+HURRY = 0.8  # seconds for a broker to take a command before the workers of this machine are told
+KEPT = (CommandKind.STOP, CommandKind.RESUME)  # what workers of this machine are told then
 WHAT = {
     CommandKind.PAUSE: "Paused",
     CommandKind.RESUME: "Resumed",
@@ -62,16 +65,35 @@ def resume(scope: str, *, reason: str, by: str | None, machine: bool) -> None:
 def stop(scope: str, *, reason: str, by: str | None, machine: bool) -> None:
     """Emergency stop: every rollout back to stable, then only observe.
 
-    In SCOPE, or everywhere. It holds until `llmopt resume`.
+    In SCOPE, or everywhere. It holds until `llmopt resume`. Where no broker answers, the workers of
+    this machine write nothing before they have told it; all others learn of it then.
     """
     _command(CommandKind.STOP, scope, reason, by, machine=machine)
 
 
 def _command(kind: CommandKind, scope: str, reason: str, by: str | None, *, machine: bool) -> None:
     command = give.command(kind, scope, reason, by)
-    settings = home.reached()
+    settings = home.settings()
+    if kind is CommandKind.RESUME:
+        Spool(settings.state_folder, settings.bootstrap_servers).withdraw(command)
+    try:
+        offset = send(settings.bootstrap_servers, command, HURRY)
+    except KafkaException as error:
+        if kind not in KEPT:
+            raise
+        _keep(settings, command, error, machine=machine)
+    else:
+        _tell(settings, command, offset, machine=machine)
+
+
+def _tell(settings: Settings, command: Command, offset: int, *, machine: bool) -> None:
+    """Say what became of *command*, which is on its topic."""
+    from streams.commanding import TROUBLE, held  # noqa: PLC0415  # a stop was sent before
+    from streams.reading import records  # noqa: PLC0415  # the same
+
+    kind, scope = command.kind, command.scope
     with home.codec(settings) as codec:
-        answer = give.asked(settings, codec, command)
+        answer = give.heard(settings, codec, command, offset)
         try:
             said = [seen.value for seen in records(settings, codec, COMMANDS)]
             told = [each for each in said if isinstance(each, Command)]
@@ -92,7 +114,7 @@ def _command(kind: CommandKind, scope: str, reason: str, by: str | None, *, mach
             "run `llmopt resume`."
         )
     if machine:
-        show.document({"command": command, "obeyed": answer.obeyed, "hold": hold})
+        show.document({"command": command, "obeyed": answer.obeyed, "hold": hold, "local": None})
         return
     where = "all scopes" if scope == ALL else scope
     if kind is CommandKind.PAUSE and hold is not None and hold.kind is CommandKind.STOP:
@@ -101,8 +123,31 @@ def _command(kind: CommandKind, scope: str, reason: str, by: str | None, *, mach
         click.echo(f"{WHAT[kind]}: {where}, by {command.by}. See `llmopt status`.")
 
 
+def _keep(settings: Settings, command: Command, away: KafkaException, *, machine: bool) -> None:
+    """Let the workers of this machine know of *command*, for no broker took it, and say so."""
+    from streams.alone import keep  # noqa: PLC0415  # seldom needed
+
+    nobody = explained(away) or Failure(str(away))
+    try:
+        kept = keep(settings, command)
+    except OSError as error:
+        raise Failure(
+            f"{nobody.message} {give.named(command)} cannot be kept in {settings.state_dir} either "
+            f"({error.strerror}): nobody knows of it. Make that folder writable, or name another "
+            "in LLMOPT_STATE_DIR, here and for the workers."
+        ) from error
+    if not kept.holds:
+        raise Failure(f"{nobody.message} {give.kept(kept)}")
+    if machine:
+        show.document({"command": command, "obeyed": False, "hold": None, "local": kept})
+        return
+    click.echo(f"{nobody.message} {give.kept(kept)}")
+
+
 def _strange(settings: Settings, scope: str) -> str | None:
     """That nothing is known of *scope*, and which may have been meant; None if something is."""
+    from streams.commanding import known  # noqa: PLC0415  # a stop was sent before
+
     there, others = known(settings, scope, now_ms())
     if there:
         return None

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
 import click
 
-from schemas.codec import Codec
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig
 from schemas.scope import ALL, misnamed
 from streams.cli import home
 from streams.cli.failure import Failure, explained
 from streams.clock import now_ms
-from streams.commanding import Answer, Unseen, ask
 from streams.settings import Settings
+
+if TYPE_CHECKING:
+    from schemas.codec import Codec
+    from streams.alone import Kept
+    from streams.commanding import Answer
 
 WAIT = 15.0  # seconds for the actuator to say what became of a command
 because = click.option("--reason", default="", help="Why, for whoever reads it later.")
@@ -91,6 +95,8 @@ def asked(settings: Settings, codec: Codec, command: Command) -> Answer:
     Raises:
         Failure: it is refused, or sent but nobody obeyed or could be seen to.
     """
+    from streams.commanding import Unseen, ask  # noqa: PLC0415  # a stop is sent before that is had
+
     try:
         answer = ask(settings, codec, command, WAIT)
     except Unseen as error:
@@ -98,6 +104,20 @@ def asked(settings: Settings, codec: Codec, command: Command) -> Answer:
     if answer.refused and answer.event is not None:
         raise Failure(answer.event.reason)
     return answer
+
+
+def heard(settings: Settings, codec: Codec, command: Command, offset: int) -> Answer:
+    """What became of a hold that was sent; it stays sent whatever is raised.
+
+    Raises:
+        Failure: that could not be seen.
+    """
+    from streams.commanding import Unseen, hear  # noqa: PLC0415  # the same
+
+    try:
+        return hear(settings, codec, command, offset, WAIT)
+    except Unseen as error:
+        raise Failure(unseen(command, error.__cause__)) from error
 
 
 def unseen(command: Command, cause: BaseException | None) -> str:
@@ -115,4 +135,29 @@ def unanswered(answer: Answer) -> str | None:
     return (
         f"{named(answer.command)} is sent, but {why}: start a worker with the actuate stage, it "
         "will obey then. See `llmopt status`."
+    )
+
+
+def kept(found: Kept) -> str:
+    """What a command that no broker took has reached, and who does not know of it."""
+    said = named(found.command)
+    others = (
+        "All others, workers of other machines and applications, learn of it when a broker is back."
+    )
+    if not found.reached and not found.missed:
+        return (
+            f"{said} is kept in {found.folder}, but no worker with the actuator runs on this "
+            "machine, so nothing obeys it yet: a worker that is started here will before it "
+            "writes. Give it again where workers run, or when a broker is back."
+        )
+    names = ", ".join(f"{each.worker} (process {each.pid})" for each in found.reached)
+    if found.missed:
+        late = ", ".join(f"{each.worker} (process {each.pid})" for each in found.missed)
+        return (
+            f"{said} is kept in {found.folder}, but {late} has not taken note of it: see whether "
+            f"it is alive. {f'{names} has. ' if names else ''}{others}"
+        )
+    return (
+        f"{said} is kept on this machine and {names} will write nothing before it is told. "
+        f"{others} See `llmopt status`."
     )

@@ -7,14 +7,16 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from schemas.codec import Codec
-from schemas.registry import RegistryClient
 from streams import kafka
 from streams.settings import Settings, current
+
+if TYPE_CHECKING:
+    from schemas.codec import Codec
 
 PATIENCE = 10.0  # seconds for a broker that is there, but slow
 
@@ -58,6 +60,9 @@ def reached() -> Settings:
 @contextmanager
 def codec(found: Settings) -> Iterator[Codec]:
     """Reads and writes the records of all topics; asks the registry for Avro only."""
+    from schemas.codec import Codec  # noqa: PLC0415  # a stop is sent before that is had
+    from schemas.registry import RegistryClient  # noqa: PLC0415  # the same
+
     registry = RegistryClient(found.schema_registry_url)
     try:
         yield Codec(registry)

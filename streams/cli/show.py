@@ -9,9 +9,6 @@ from typing import TypeVar
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 F = TypeVar("F", bound=Callable[..., object])
 NUMBER = re.compile(r"–|-?[\d.]+( %)?")  # or that there is none
@@ -46,6 +43,10 @@ def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str, title: str = ""
 ) -> None:
     """Print *rows* under *columns*, or *empty* when there are none; None is shown as a dash."""
+    from rich.console import Console  # noqa: PLC0415  # only a table needs it, and a stop has none
+    from rich.table import Table  # noqa: PLC0415  # the same
+    from rich.text import Text  # noqa: PLC0415  # the same
+
     lines = [[_cell(value) for value in row] for row in rows]
     if not lines:
         click.echo(empty)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import click
+from confluent_kafka import KafkaException
 
+from schemas.command import Command
 from schemas.scope import ALL
+from streams.alone import Local, local
 from streams.cli import home, show
 from streams.cli.help import example
+from streams.obedience import Obedience
 from streams.overview import overview
 
 
@@ -14,21 +18,31 @@ from streams.overview import overview
 @show.as_json
 @example("llmopt status --json | jq '.stages[] | {stage, lag}'")
 def status(*, machine: bool) -> None:
-    """See stages, lag, rollouts and dead letters at a glance.
+    """See stages, lag, rollouts, holds and dead letters at a glance.
 
-    Lag counts offsets, as kafka-consumer-groups does: the end marks of transactions included.
+    A hold says who gave it, since when, and which tasks have committed it. Lag counts offsets, as
+    kafka-consumer-groups does: the end marks of transactions included. Where no broker answers, it
+    shows what waits on this machine, and fails.
     """
-    settings = home.reached()
+    try:
+        settings = home.reached()
+    except KafkaException:
+        here = local(home.settings())
+        if machine:
+            show.document({"local": here})
+        else:
+            _here(here)
+        raise
     with home.codec(settings) as codec:
         found = overview(settings, codec)
     if machine:
         show.document(found)
         return
     click.echo(f"{found.mode}; scopes with a config: {found.scopes}")
-    for scope, command in found.holds.items():
-        where = "all scopes" if scope == ALL else scope
-        why = f": {command.reason}" if command.reason else ""
-        click.echo(f"  {command.kind.value} of {where} by {command.by}{why}")
+    for command in found.holds.values():
+        click.echo(f"  {_said(command)}")
+        click.echo(f"    {obeyed(found.obedience[command.scope])}")
+    _here(found.local)
     click.echo()
     show.table(
         ("stage", "group", "members", "lag"),
@@ -57,3 +71,38 @@ def status(*, machine: bool) -> None:
         [(e.topic, e.count if e.exact else f"at most {e.count}") for e in found.dead_letters],
         empty="No dead letters.",
     )
+
+
+def _said(command: Command) -> str:
+    where = "all scopes" if command.scope == ALL else command.scope
+    why = f": {command.reason}" if command.reason else ""
+    return (
+        f"{command.kind.value} of {where} by {command.by} since {show.moment(command.at)} UTC{why}"
+    )
+
+
+def obeyed(tasks: tuple[Obedience, ...]) -> str:
+    """Which tasks have committed a hold, in words."""
+    late = [each for each in tasks if not each.obeyed]
+    if not late:
+        return f"Obeyed: committed by {_tasks(len(tasks))}."
+    names = ", ".join(f"{each.partition} ({each.worker or 'which no worker has'})" for each in late)
+    return (
+        f"NOT obeyed yet: committed by {len(tasks) - len(late)} of {_tasks(len(tasks))}, but not "
+        f"by task {names}."
+    )
+
+
+def _tasks(count: int) -> str:
+    return "the one task of the actuator" if count == 1 else f"{count} tasks of the actuator"
+
+
+def _here(found: Local) -> None:
+    """What of this machine there is to say: nothing, where nothing waits."""
+    for command in found.waiting:
+        click.echo(f"  waits on this machine, in {found.folder}: {_said(command)}")
+        if not found.workers:
+            click.echo("    No worker with the actuator runs on this machine: it holds nobody yet.")
+        for each in found.workers:
+            noted = "has taken note" if command.id in each.noted else "has NOT taken note"
+            click.echo(f"    {each.worker} (process {each.pid}) {noted}.")

@@ -21,6 +21,7 @@ from streams.exactly_once.changelog import POSITION, entry
 from streams.exactly_once.errors import Fenced, StepFailed
 from streams.exactly_once.journal import Record, digests, home, records
 from streams.exactly_once.lost import lost
+from streams.exactly_once.relay import overruled, relays
 from streams.exactly_once.round import Work
 from streams.exactly_once.session import Session
 from streams.exactly_once.whole import WHOLE
@@ -29,6 +30,8 @@ from streams.letters import REASON
 
 def commit(session: Session, works: Sequence[Work]) -> None:
     """Write what the steps of a round left, and where they stand; then advance the tasks.
+
+    A round that a command of this machine has overtaken meanwhile is not written, but read again.
 
     Raises:
         Retake: the transaction did not commit, or nobody knows whether it did.
@@ -58,6 +61,8 @@ def commit(session: Session, works: Sequence[Work]) -> None:
             session.producer.send_offsets_to_transaction(
                 offsets(session, late), session.consumer.consumer_group_metadata(), PATIENCE
             )
+        if withdrawn(session):
+            return
         session.producer.commit_transaction(PATIENCE)
     except KafkaException as error:
         why = lost(f"committing {stage.name}", _first(session, error), session.undelivered)
@@ -106,6 +111,22 @@ def _encoded(session: Session, work: Work, left: Left) -> list[Record]:
         raise StepFailed(f"{stage}[{work.task.partition}] was not stepped")
     found = records(stage, work.task.partition, outcome, work.read.dead, session.codec)
     return [*found, *closing(session, work, left.counts, left.position, found)]
+
+
+def withdrawn(session: Session) -> bool:
+    """Whether a command of this machine came meanwhile; the round is then aborted, and read again.
+
+    Raises:
+        KafkaException: the broker did not answer.
+    """
+    if not relays(session.stage):
+        return False
+    session.producer.flush(PATIENCE)  # what comes after the look is the end of it alone
+    if not overruled(session):
+        return False
+    session.producer.abort_transaction(PATIENCE)
+    session.place()
+    return True
 
 
 def _first(session: Session, error: KafkaException) -> KafkaException:

@@ -14,9 +14,10 @@ from schemas.catalog import Catalog
 from schemas.flow import Input, Moment, Outcome
 from schemas.topics import COMMANDS
 from streams.clock import now_ms
+from streams.exactly_once.relay import relay
 from streams.exactly_once.session import Session
 from streams.exactly_once.split import split
-from streams.exactly_once.stage import Read
+from streams.exactly_once.stage import Read, Stage
 from streams.exactly_once.takeover import seed_of
 from streams.exactly_once.task import Task
 from streams.exactly_once.whole import beside
@@ -41,11 +42,13 @@ def prepare(session: Session, messages: Sequence[Message]) -> list[Work]:
     """Divide *messages* among the tasks, with the commands that are new to each.
 
     The catalog and the commands are read to their ends first, so that no step decides on a
-    catalog, or writes a config after an emergency stop, that was already history.
+    catalog, or writes a config after an emergency stop, that was already history. What was
+    commanded on this machine while no broker was there is told before that.
     """
+    relay(session)
     if not session.tasks:
         return []
-    if messages:
+    if messages or any(_due(session.stage, task) for task in session.tasks.values()):
         session.catch_up()
     else:
         session.glance()
@@ -61,6 +64,11 @@ def prepare(session: Session, messages: Sequence[Message]) -> list[Work]:
     return works
 
 
+def _due(stage: Stage[Any, Any], task: Task) -> bool:
+    """Whether *task* steps though there is nothing to read."""
+    return stage.tick is not None and time.monotonic() - task.ticked_at >= stage.tick
+
+
 def _work(session: Session, task: Task, runs: Mapping[str, list[Message]], now: int) -> Work | None:
     """The share of *task*; its messages are in order of topic, then offset."""
     stage = session.stage
@@ -74,7 +82,7 @@ def _work(session: Session, task: Task, runs: Mapping[str, list[Message]], now: 
         told = session.told.since(start, session.commands.offset)
         if told:
             ends[COMMANDS.name] = told[-1].offset + 1
-    due = stage.tick is not None and time.monotonic() - task.ticked_at >= stage.tick
+    due = _due(stage, task)
     refused = session.refused(task)
     for each in refused:
         topic, offset = each.message.topic(), each.message.offset()

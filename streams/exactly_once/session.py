@@ -26,9 +26,13 @@ from streams.exactly_once.takeover import take_over
 from streams.exactly_once.task import Task
 from streams.exactly_once.whole import Declared, Entries, Refused, Told, Whole, put_aside
 from streams.log import log
+from streams.spool import Spool
 
 if TYPE_CHECKING:
     from native.core import Queue
+
+PATIENCE = 0.05  # seconds, of one call for records
+HURRY = 0.02  # the same where a command may come meanwhile
 
 
 READ_AHEAD = 16_384  # KiB, of a stage that does not gather: windows, many and long at once
@@ -42,6 +46,7 @@ class Home:
     worker: str
     partitions: dict[str, int]
     session_timeout_ms: int = 6_000
+    spool: Spool | None = None  # commands that were given on this machine alone
     born: int = field(default_factory=time.time_ns)  # when the worker was started
 
 
@@ -204,8 +209,8 @@ class Session:
         if self.commands is not None:
             self.told.take(self.commands.catch_up())
 
-    def glance(self) -> None:
-        """Take in what has arrived of them; if there is any, read on to their ends."""
+    def glance(self) -> bool:
+        """Take in what has arrived of them; if there is any, read on to their ends, and say so."""
         news = False
         if self.catalog is not None and (found := self.catalog.glance()):
             self.declared.take(found, self.catalog.offset)
@@ -215,6 +220,7 @@ class Session:
             news = True
         if news:
             self.catch_up()
+        return news
 
     def gather(self) -> list[Message]:
         """Messages for one round; a rebalance meanwhile begins it anew.
@@ -247,7 +253,9 @@ class Session:
                 left = deadline - time.monotonic()
                 if left <= 0 or (gathered and self.stage.interval is None):
                     break
-                got = self.consume(min(left, 0.05))
+                if self.commands is not None and not gathered and self.glance():
+                    break  # a command does not wait for records
+                got = self.consume(min(left, PATIENCE if self.commands is None else HURRY))
                 if self.failure is not None:
                     raise self.failure
                 if self.rebalanced:

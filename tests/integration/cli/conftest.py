@@ -19,8 +19,9 @@ from streams.settings import Settings
 
 
 @pytest.fixture(scope="session")
-def settings(environment: Environment) -> Settings:
-    settings = Settings.read(environment.env())
+def settings(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = str(tmp_path_factory.mktemp("state"))
+    settings = Settings.read(environment.env() | {"LLMOPT_STATE_DIR": folder})
     apply(settings)
     register(settings)
     return settings

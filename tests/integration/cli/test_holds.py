@@ -106,7 +106,7 @@ def test_a_hold_in_a_scope_where_nothing_is_served_says_which_may_be_meant(
 def test_a_stop_is_sent_even_when_nothing_can_be_watched(
     llmopt: Any, scope: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(*_: object) -> Watch:
+    def missing(*_: object, **__: object) -> Watch:
         raise Unreachable("There is no topic")
 
     monkeypatch.setattr("streams.commanding.Watch", missing)
@@ -144,6 +144,7 @@ def test_holds_and_rollouts_are_seen_in_the_status(llmopt: Any, scope: str) -> N
     assert "stopped" == stopped["mode"]
     assert ("pause", "holiday") == tuple(stopped["holds"][scope][k] for k in ("kind", "reason"))
     assert 2_500 == next(r for r in stopped["rollouts"] if r["scope"] == scope)["split"]["share"]
-    assert "stop of all scopes by eve: incident" in shown
+    assert "stop of all scopes by eve since " in shown
+    assert "UTC: incident\n    NOT obeyed yet: committed by 0 of 4 tasks of the actuator" in shown
     assert "25 %" in shown
     assert ("running", {}) == tuple(llmopt.json("status")[key] for key in ("mode", "holds"))

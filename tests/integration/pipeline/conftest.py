@@ -41,7 +41,7 @@ class Pipeline:
         self.folder = folder
         self.codec = Codec(registry)
         own = {name: value for name, value in os.environ.items() if not name.startswith("LLMOPT_")}
-        self.env = own | cluster.env()
+        self.env = own | cluster.env() | {"LLMOPT_STATE_DIR": str(folder / "state")}
         self.workers = Workers(folder, self.env)
 
     @property

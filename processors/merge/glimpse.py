@@ -1,0 +1,55 @@
+"""Show how far an open minute has come, in scopes where a candidate is being tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from processors.merge.progress import Progress
+from processors.merge.window import Window, pooled_key, written
+from processors.summary.combine import combine
+from processors.summary.table import Summary, select
+from schemas.window import MINUTE
+
+__all__ = ["glimpse"]
+
+EVERY = 10_000  # ms of event time
+CANDIDATE = "candidate"  # the cohort
+
+
+def glimpse(
+    progress: Progress, pending: Sequence[Summary], before: int | None, now: int | None
+) -> None:
+    """Write the open minute's rows of the scopes with a candidate, when another EVERY is over.
+
+    They are open rows of revision 0, which the minute's first closed ones replace; nothing is
+    remembered of them. Scopes without a candidate, and minutes that have just begun, have none.
+
+    Args:
+        progress: What is written is added to it.
+        pending: The rows that wait for their minutes.
+        before: The watermark until now, ms; None when there was none.
+        now: The watermark from now on.
+    """
+    if now is None or (before is not None and before // EVERY == now // EVERY):
+        return
+    start = now // MINUTE * MINUTE
+    if now - start < EVERY:
+        return
+    tried = {key[:2] for piece in pending for key in piece.keys if key[5] == CANDIDATE}
+    if not tried:
+        return
+    summary = combine([_of(piece, tried, start) for piece in pending])
+    served = {key[:2] for key in summary.keys if key[5] == CANDIDATE}
+    fresh = frozenset(key for key in summary.keys if key[:2] in served)
+    if fresh:
+        revisions = dict.fromkeys((*fresh, *(pooled_key(key) for key in fresh)), 0)
+        progress.emit(written(Window(summary, revisions), fresh, MINUTE, watermark=now))
+        progress.counts["glimpses"] += len(fresh)
+
+
+def _of(piece: Summary, scopes: set[tuple[str, str]], start: int) -> Summary:
+    """The rows of *scopes* in the minute that begins at *start*."""
+    there = np.array([key[:2] in scopes for key in piece.keys], dtype=bool)
+    return select(piece, np.flatnonzero(there[piece.key] & (piece.start == start)))

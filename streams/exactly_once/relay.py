@@ -1,0 +1,70 @@
+"""Put on its topic what was commanded on this machine while no broker was there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from schemas.command import Command
+from schemas.topics import COMMANDS
+from streams.exactly_once.errors import Retake
+from streams.exactly_once.session import Session
+from streams.exactly_once.stage import Stage
+from streams.log import log
+from streams.sending import send
+from streams.spool import overtaken
+
+PATIENCE = 5.0  # seconds for a broker to take a command
+
+
+def relays(stage: Stage[Any, Any]) -> bool:
+    """Whether *stage* is the one that the commands are left to; it alone writes what they hold."""
+    return COMMANDS in stage.puts_aside
+
+
+def overruled(session: Session) -> bool:
+    """Whether there is a command of this machine before which nothing may be written."""
+    return session.home.spool is not None and bool(session.home.spool.waiting())
+
+
+def relay(session: Session) -> None:
+    """Tell what waits in the spool of this machine, and read it back.
+
+    Each command takes its place at the end of the topic, unless it stands there already, or one
+    that was given later says the contrary. After this no step of the session can write a config
+    that does not know of it; a commit that cannot come so far fails with the broker's error.
+
+    Raises:
+        Retake: the broker did not take it, or did not give it back.
+    """
+    spool = session.home.spool
+    if spool is None or not relays(session.stage) or not spool.waiting():
+        return
+    try:
+        with spool.alone():
+            for command in spool.waiting():
+                _tell(session, command)
+                spool.remove(command)
+    except KafkaException as error:
+        raise Retake(f"telling what was commanded on this machine: {error}") from error
+
+
+def _tell(session: Session, command: Command) -> None:
+    session.catch_up()
+    if _told(session, command):
+        return
+    said = {"kind": command.kind.value, "scope": command.scope, "by": command.by}
+    if overtaken(command, (each.value for each in session.told.inputs)):
+        log.warning("a command of this machine was overtaken", **said)
+        return
+    send(session.home.brokers, command, PATIENCE)
+    session.catch_up()
+    if not _told(session, command):
+        raise Retake(f"the {command.kind.value} of {command.scope} was told, but not read back")
+    log.warning("a command of this machine was told", **said)
+
+
+def _told(session: Session, command: Command) -> bool:
+    """Whether *command* is on the topic, as far as that was read."""
+    return any(each.value == command for each in session.told.inputs)

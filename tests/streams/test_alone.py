@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from schemas.command import Command, CommandKind
+from streams.alone import keep, local
+from streams.cli.give import kept
+from streams.presence import FOLDER, Presence, present
+from streams.settings import Settings
+from streams.spool import Spool
+
+STOP = Command(id="1", kind=CommandKind.STOP, scope="*", at=1_000, by="ada")
+BROKERS = "127.0.0.1:9"
+DYING = """
+import os, pathlib, sys
+from streams.presence import Presence
+from streams.spool import Spool
+folder = pathlib.Path(sys.argv[1])
+Presence(folder, Spool(folder, sys.argv[2]), "dead", ["actuate"]).start()
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(bootstrap_servers=BROKERS, state_dir=str(tmp_path))
+
+
+def here(folder: Path, name: str = "w-1", *stages: str, brokers: str = BROKERS) -> Presence:
+    made = Presence(folder, Spool(folder, brokers), name, stages or ("actuate",))
+    made.start()
+    return made
+
+
+def test_a_worker_is_present_from_its_start_to_its_end(tmp_path: Path) -> None:
+    worker = here(tmp_path, "w-1", "collect", "actuate")
+    there = present(tmp_path, BROKERS)
+    worker.stop()
+
+    assert [("w-1", ("collect", "actuate"))] == [(each.worker, each.stages) for each in there]
+    assert [] == present(tmp_path, BROKERS)
+    assert [] == list((tmp_path / FOLDER).iterdir())
+
+
+def test_a_worker_that_was_killed_is_not_present(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", DYING, str(tmp_path), BROKERS], check=False)
+    left = len(list((tmp_path / FOLDER).iterdir()))
+
+    assert (-9, 2) == (done.returncode, left)
+    assert [] == present(tmp_path, BROKERS)
+    assert [] == list((tmp_path / FOLDER).iterdir())
+
+
+def test_a_stop_reaches_every_actuator_of_its_cluster(settings: Settings, tmp_path: Path) -> None:
+    workers = [
+        here(tmp_path, "a"),
+        here(tmp_path, "b", brokers=f"{BROKERS},other:1"),
+        here(tmp_path, "c", "collect"),
+        here(tmp_path, "d", brokers="other:1"),
+    ]
+    began = time.monotonic()
+    found = keep(settings, STOP)
+    took = time.monotonic() - began
+    for each in workers:
+        each.stop()
+
+    assert (True, ["a", "b"]) == (found.holds, sorted(each.worker for each in found.reached))
+    assert took < 1
+    assert "is kept on this machine and a (process" in kept(found)
+
+
+def test_a_worker_that_does_not_look_is_missed(settings: Settings, tmp_path: Path) -> None:
+    awake, asleep = here(tmp_path, "awake"), here(tmp_path, "asleep")
+    asleep._told.set()  # as one whose process is stopped
+    asleep._thread.join()
+    found = keep(settings, STOP)
+    for each in (awake, asleep):
+        each.stop()
+
+    assert (False, ["awake"], ["asleep"]) == (
+        found.holds,
+        [each.worker for each in found.reached],
+        [each.worker for each in found.missed],
+    )
+    assert "asleep (process" in kept(found)
+    assert "has not taken note of it" in kept(found)
+
+
+def test_where_no_actuator_runs_nothing_holds(settings: Settings) -> None:
+    found = keep(settings, STOP)
+
+    assert not found.holds
+    assert "no worker with the actuator runs on this machine" in kept(found)
+    assert (STOP,) == local(settings).waiting
+
+
+def test_a_resume_withdraws_the_stop_of_before_and_waits_itself(settings: Settings) -> None:
+    resume = replace(STOP, id="2", kind=CommandKind.RESUME, at=2_000)
+    keep(settings, STOP)
+    keep(settings, resume)
+
+    assert (resume,) == local(settings).waiting
+
+
+def test_a_state_folder_that_cannot_be_written_stops_no_worker(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    worker = here(tmp_path / "file")
+    worker.stop()
+
+    assert "let the worker write to LLMOPT_STATE_DIR" in capsys.readouterr().err
+
+
+def test_a_told_command_counts_as_noted(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = here(tmp_path)
+    put: Callable[[Spool, Command], None] = Spool.put
+
+    def put_and_tell(spool: Spool, command: Command) -> None:
+        put(spool, command)
+        spool.remove(command)
+
+    monkeypatch.setattr(Spool, "put", put_and_tell)
+    found = keep(settings, STOP)
+    worker.stop()
+
+    assert found.holds
