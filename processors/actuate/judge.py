@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from processors.actuate.evidence import Evidence
 from processors.actuate.guardrails import cost, errors, latency, quality
-from processors.actuate.guardrails.reading import Reading
+from processors.actuate.guardrails.reading import Levels, Reading
 from schemas.catalog import Strategy
 from schemas.rollout import Guardrail, Verdict
 
+WEIGHTS = {"errors": 0.5, "latency": 0.15, "quality": 0.15, "cost": 0.2}  # parts of α
 SILENCE = 20.0  # requests that the candidate should have had; e^-20 by chance
 
 
@@ -33,19 +34,22 @@ class Judgement:
 def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
     """Judge the evidence so far; it may be looked at after every minute and stopped at any.
 
-    A guardrail FAILs when its e-value against "the candidate is not worse" reaches 1/(α/m) for m
-    guardrails (so that jointly at most α of harmless candidates ever fail), and, where the strategy
-    tolerates a part of the margin, when the lower bound of the harm is above that part. It PASSes
-    when the upper bound of the harm is within the margin. Else it is INCONCLUSIVE and says why.
-    The verdict is the worst of all required guardrails, and of any that fails.
+    A guardrail FAILs when its e-value against "the candidate is not worse" reaches 1/α_g, its part
+    α_g = w_g·α of the level (so that jointly at most α of harmless candidates ever fail, Bonferroni
+    1936 with weights), and, where the strategy tolerates a part of the margin, when the lower bound
+    of the harm is above that part. It PASSes when the upper bound of the harm is within the margin,
+    each at the whole level α: all required ones must pass, so that a candidate beyond one margin is
+    promoted with a probability of at most α (intersection-union test, Berger 1982). Else it is
+    INCONCLUSIVE and says why. The verdict is the worst of all required guardrails, and of any that
+    fails.
     """
-    alpha = strategy.alpha / 4
-    guardrails = (
-        _guardrail(strategy, "errors", errors.read(evidence.errors, alpha)),
-        _guardrail(strategy, "latency", latency.read(evidence.latency, alpha)),
-        _guardrail(strategy, "quality", quality.read(evidence.quality, alpha)),
-        _guardrail(strategy, "cost", cost.read(evidence.cost, alpha)),
+    readings = (
+        ("errors", errors.read(evidence.errors, _levels(strategy, "errors"))),
+        ("latency", latency.read(evidence.latency, _levels(strategy, "latency"))),
+        ("quality", quality.read(evidence.quality, _levels(strategy, "quality"))),
+        ("cost", cost.read(evidence.cost, _levels(strategy, "cost"))),
     )
+    guardrails = tuple(_guardrail(strategy, metric, reading) for metric, reading in readings)
     required = [g for g in guardrails if g.metric in strategy.required]
     failing = any(g.verdict is Verdict.FAIL for g in guardrails)
     served = evidence.silent_requests < SILENCE
@@ -64,6 +68,10 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
     )
 
 
+def _levels(strategy: Strategy, metric: str) -> Levels:
+    return Levels(worse=WEIGHTS[metric] * strategy.alpha, within=strategy.alpha)
+
+
 def _margin(strategy: Strategy, metric: str) -> float:
     return {
         "errors": strategy.error_margin,
@@ -74,7 +82,7 @@ def _margin(strategy: Strategy, metric: str) -> float:
 
 
 def _guardrail(strategy: Strategy, metric: str, reading: Reading) -> Guardrail:
-    limit = -math.log(strategy.alpha / 4)
+    limit = -math.log(_levels(strategy, metric).worse)
     margin = _margin(strategy, metric)
     tolerated = strategy.tolerance * margin
     worse = reading.log_e >= limit

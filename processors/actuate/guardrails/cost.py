@@ -11,6 +11,7 @@ from processors.actuate.guardrails import shape
 from processors.actuate.guardrails.arms import Arm
 from processors.actuate.guardrails.reading import (
     TUNED,
+    Levels,
     Reading,
     bounded,
     finite,
@@ -65,7 +66,7 @@ def _parts(histogram: Histogram, limit: float) -> betting.Floats:
     return np.minimum(histograms.sample(histogram) / (NANO * limit), 1.0)
 
 
-def read(cost: Cost, alpha: float) -> Reading:
+def read(cost: Cost, levels: Levels) -> Reading:
     """The figures so far; harm is the relative rise of the mean cost per request.
 
     The e-value is the mean of three: of the confidence sequence, of the bets, and of the shifts
@@ -79,14 +80,14 @@ def read(cost: Cost, alpha: float) -> Reading:
     known = min(costs.candidate_n, costs.stable_n) >= BURN_IN and costs.weight > 0.0
     logs = [mixture.tempered(cost.logs, inflation)]
     if known:
-        rho2 = confidence.tuning(alpha, TUNED)
+        rho2 = confidence.tuning(levels.worse, TUNED)
         logs.append(confidence.log_e(costs.difference, costs.weight, variance, rho2))
         errors = costs.difference * math.sqrt(costs.weight / variance) if variance else 0.0
         dearer = errors >= DEARER
         logs.append(shape.log_e(cost.moved) if dearer else confidence.NONE)
     else:
         logs += [confidence.NONE, confidence.NONE]
-    lower, upper = harm_bounds(costs, alpha, variance)
+    lower, upper = harm_bounds(costs, levels, variance)
     return Reading(
         log_e=bounded(mixture.log_mean(logs)),
         stable_n=costs.stable_n,

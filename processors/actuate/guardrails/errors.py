@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from processors.actuate.guardrails.arms import Arm
-from processors.actuate.guardrails.reading import Reading, bounded, finite, harm_bounds, mean
+from processors.actuate.guardrails.reading import (
+    Levels,
+    Reading,
+    bounded,
+    finite,
+    harm_bounds,
+    mean,
+)
 from processors.stats import mixture, two_rates
 from processors.stats.contrast import Contrast, Moments
 from schemas.scope import BUCKETS
@@ -83,7 +90,7 @@ def _by_request(errors: Errors, stable: Arm, candidate: Arm) -> Errors:
     return replace(errors, logs=tuple(x + y for x, y in zip(before, gains, strict=True)))
 
 
-def read(errors: Errors, alpha: float) -> Reading:
+def read(errors: Errors, levels: Levels) -> Reading:
     """The figures so far; harm is the difference of the error rates.
 
     The variance counts one more failure and success than there were: no error in few requests
@@ -96,7 +103,7 @@ def read(errors: Errors, alpha: float) -> Reading:
     squares = rates.same.squares[0] if rates.same.squares else 0.0
     variance = (squares + 1.0) / (rates.same.freedom + 2.0) * rates.inflation
     known = rates.candidate_n >= BURN_IN
-    lower, upper = harm_bounds(rates, alpha, variance)
+    lower, upper = harm_bounds(rates, levels, variance)
     return Reading(
         log_e=bounded(log_e),
         stable_n=rates.stable_n,

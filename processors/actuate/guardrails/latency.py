@@ -8,7 +8,7 @@ import numpy as np
 
 from processors.actuate.guardrails import shape
 from processors.actuate.guardrails.arms import Arm
-from processors.actuate.guardrails.reading import TUNED, Reading, bounded
+from processors.actuate.guardrails.reading import TUNED, Levels, Reading, bounded
 from processors.actuate.guardrails.shape import Shape
 from processors.actuate.reference import QUANTILES, Reference
 from processors.sketch import ESTIMATES
@@ -19,6 +19,7 @@ from schemas.window import Histogram
 HARMS = (-0.1, 0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)  # of p95
 STEPS = tuple(histograms.steps(1.0 + harm) for harm in HARMS)
 BURN_IN = 50
+INFLATED = 4.0  # requests of a session are as slow as each other: what φ starts from
 MICRO = 1_000  # microseconds per ms
 
 
@@ -70,23 +71,25 @@ def _exceed(
     )
 
 
-def read(latency: Latency, alpha: float) -> Reading:
+def read(latency: Latency, levels: Levels) -> Reading:
     """The figures so far; harm is the relative rise of p95, known up to the grid HARMS."""
     same = latency.moved.scores
     stable_n, candidate_n = sum(latency.stable.counts), sum(latency.candidate.counts)
     lower = upper = None
     if candidate_n >= BURN_IN and same.weight:
-        rho2 = tuning(alpha, TUNED)
-        inflation = same.inflation(QUANTILES.index(0.95))
+        inflation = same.inflation(QUANTILES.index(0.95), INFLATED)
         for harm, lift, squares in zip(HARMS, latency.lifts, latency.squares, strict=True):
             variance = (squares + 1.0) / (same.freedom + 2.0) * inflation
-            wide = radius(same.weight, variance, alpha, rho2) * same.weight
-            if lift > wide:
+            low, high = (
+                same.weight * radius(same.weight, variance, alpha, tuning(alpha, TUNED))
+                for alpha in levels
+            )
+            if lift > low:
                 lower = harm
-            if upper is None and lift < -wide:
+            if upper is None and lift < -high:
                 upper = harm
     return Reading(
-        log_e=bounded(shape.log_e(latency.moved)),
+        log_e=bounded(shape.log_e(latency.moved, INFLATED)),
         stable_n=stable_n,
         candidate_n=candidate_n,
         stable_value=_p95(latency.stable),

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from processors.actuate.guardrails.arms import Arm
-from processors.actuate.guardrails.reading import Reading, bounded, finite, harm_bounds, mean
+from processors.actuate.guardrails.reading import (
+    Levels,
+    Reading,
+    bounded,
+    finite,
+    harm_bounds,
+    mean,
+)
 from processors.stats import betting, histograms, mixture
 from processors.stats.contrast import Contrast
 from schemas.window import Histogram
@@ -42,12 +49,12 @@ def _scores(histogram: Histogram) -> betting.Floats:
     return np.minimum(histograms.sample(histogram) / SCALE, 1.0)
 
 
-def read(quality: Quality, alpha: float) -> Reading:
+def read(quality: Quality, levels: Levels) -> Reading:
     """The figures so far; harm is the part of the stable arm's mean score that is lost."""
     scores = quality.scores
     inflation = scores.inflation
     stable = mean(scores.stable_sum, scores.stable_n)
-    lower, upper = harm_bounds(scores, alpha, (scores.variance + FLOOR) * inflation, -1.0)
+    lower, upper = harm_bounds(scores, levels, (scores.variance + FLOOR) * inflation, -1.0)
     known = scores.candidate_n >= BURN_IN and stable
     return Reading(
         log_e=bounded(mixture.tempered(quality.logs, inflation)),

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from processors.stats.confidence import NONE, radius, tuning
 from processors.stats.contrast import Contrast
 
 TUNED = 500.0  # weight at which bounds are narrowest: 1,000 requests in each of two equal arms
+
+
+class Levels(NamedTuple):
+    """How often a guardrail may be wrong, at all times together."""
+
+    worse: float  # in saying that a harmless candidate is worse
+    within: float  # in saying that a harm beyond the margin is within it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +38,12 @@ def bounded(log_e: float) -> float:
 
 
 def harm_bounds(
-    contrast: Contrast, alpha: float, variance: float, sign: float = 1.0
+    contrast: Contrast, levels: Levels, variance: float, sign: float = 1.0
 ) -> tuple[float, float]:
-    """Lower and upper bound of sign·(candidate − stable), each at level *alpha*."""
-    wide = radius(contrast.weight, variance, alpha, tuning(alpha, TUNED))
+    """Lower and upper bound of sign·(candidate − stable), each at its level."""
+    low, high = (radius(contrast.weight, variance, alpha, tuning(alpha, TUNED)) for alpha in levels)
     difference = sign * contrast.difference
-    return difference - wide, difference + wide
+    return difference - low, difference + high
 
 
 def mean(total: float, n: int) -> float | None:
