@@ -40,6 +40,7 @@ from schemas.rollout import Verdict
 
 BENCH = "verdicts"
 OURS = "ours"
+SPLIT = "split"  # called broken, which holds a rollout and takes none back
 AA = "A/A "
 SICK = "30 % errors at 1 %"
 STRATEGY = Strategy(name="balanced", steps=(Step(share=0.05, hold_s=300), Step(share=1, hold_s=0)))
@@ -118,8 +119,10 @@ def rolled_out(job: Job) -> Hits:
     seen, known = rules.minutes(requests), rules.before(earlier)
     served = np.cumsum(seen.requests[:, 1]).astype(int).tolist()
     bad = np.cumsum(seen.failed[:, 1]).astype(int).tolist()
-    found: dict[str, Hit | None] = {OURS: None}
+    found: dict[str, Hit | None] = {OURS: None, SPLIT: None}
     for minute, _, judgement in judged(rows(requests), rows(earlier), shares, STRATEGY):
+        if judgement.doubt and found[SPLIT] is None:
+            found[SPLIT] = Hit(minute, served[minute], bad[minute])
         names = tuple(g.metric for g in judgement.guardrails if g.verdict is Verdict.FAIL)
         if names and job.metric in ("", *names):
             found[OURS] = Hit(minute, served[minute], bad[minute], names)
@@ -229,6 +232,9 @@ def figures(found: Mapping[str, list[Hits]]) -> list[Figure]:
             told.append(
                 Figure(what=f"{name}, upper bound", value=bound, unit="of all (95 %)", bar=UPPER)
             )
+    identical = [each for name in AT_RATES for each in found[name]]
+    doubted = wrong(identical, SPLIT) / len(identical)
+    told.append(Figure(what="split called broken", value=doubted, unit="of identical", bar=0.01))
     for metric, (_, bar, _) in HARMS.items():
         value = median(found[metric], OURS)
         told.append(

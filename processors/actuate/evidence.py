@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from processors.actuate import assignment
+from processors.actuate.assignment import Assignment
 from processors.actuate.guardrails import arms, cost, errors, latency, quality
 from processors.actuate.guardrails.cost import Cost
 from processors.actuate.guardrails.errors import Errors
@@ -28,6 +30,7 @@ class Evidence:
     candidate_requests: int = 0
     silent_minutes: int = 0  # on end: the stable arm was heard of, the candidate was not
     silent_requests: float = 0.0  # that the candidate should have had in them
+    assignment: Assignment = field(default_factory=Assignment)
     errors: Errors = field(default_factory=Errors)
     latency: Latency = field(default_factory=Latency)
     quality: Quality = field(default_factory=Quality)
@@ -72,6 +75,7 @@ def observe(
         candidate_requests=evidence.candidate_requests + b.requests,
         silent_minutes=evidence.silent_minutes + 1 if silent else 0,
         silent_requests=evidence.silent_requests + due if silent else 0.0,
+        assignment=assignment.observe(evidence.assignment, a.requests, b.requests, share),
         errors=errors.observe(evidence.errors, a, b, share),
         latency=latency.observe(evidence.latency, a, b, reference),
         quality=quality.observe(evidence.quality, a, b, chance),

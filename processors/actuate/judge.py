@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from processors.actuate.assignment import mismatch
 from processors.actuate.evidence import Evidence
 from processors.actuate.guardrails import cost, errors, latency, quality
 from processors.actuate.guardrails.reading import Levels, Reading
@@ -20,15 +21,17 @@ class Judgement:
     """All guardrails at one time.
 
     `sampled`: every required guardrail has compared `min_samples` of the candidate's requests,
-    none fails, and the candidate is being served: enough for a larger share. `ready`: every
-    required guardrail passes, that is, the candidate is shown to be worse by less than its
-    margin: enough to promote.
+    none fails, and nothing is in doubt: enough for a larger share. `ready`: every required
+    guardrail passes, that is, the candidate is shown to be worse by less than its margin: enough
+    to promote. `doubt` says why the cohorts cannot be compared whatever the guardrails say: the
+    candidate is not served, or the assignment is broken; "" if they can.
     """
 
     verdict: Verdict
     guardrails: tuple[Guardrail, ...]
     ready: bool
     sampled: bool = False
+    doubt: str = ""
 
 
 def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
@@ -52,11 +55,11 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
     guardrails = tuple(_guardrail(strategy, metric, reading) for metric, reading in readings)
     required = [g for g in guardrails if g.metric in strategy.required]
     failing = any(g.verdict is Verdict.FAIL for g in guardrails)
-    served = evidence.silent_requests < SILENCE
+    doubt = _silence(evidence) or mismatch(evidence.assignment)
     worst = max((g.verdict for g in required), default=Verdict.INCONCLUSIVE)
     if failing:
         worst = Verdict.FAIL
-    elif not served:
+    elif doubt:
         worst = max(worst, Verdict.INCONCLUSIVE)
     enough = evidence.candidate_requests >= strategy.min_samples
     compared = bool(required) and all(g.stable_n and g.candidate_n for g in required)
@@ -64,7 +67,19 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
         verdict=worst,
         guardrails=guardrails,
         ready=worst is Verdict.PASS and enough,
-        sampled=enough and compared and served and not failing,
+        sampled=enough and compared and not doubt and not failing,
+        doubt=doubt,
+    )
+
+
+def _silence(evidence: Evidence) -> str:
+    """The sentence that the candidate is not served; "" if it may be."""
+    if evidence.silent_requests < SILENCE:
+        return ""
+    return (
+        f"The candidate has not been heard of for {evidence.silent_minutes} min in which it "
+        f"should have served {evidence.silent_requests:.0f} requests. See that the application "
+        "serves it and reports its cohort."
     )
 
 

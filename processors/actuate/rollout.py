@@ -217,5 +217,6 @@ def _wait(
 
 
 def _open_questions(judgement: Judgement) -> str:
-    """What the guardrails that have not passed say."""
-    return " ".join(g.sentence for g in judgement.guardrails if g.verdict is not Verdict.PASS)
+    """Why the cohorts cannot be compared, and what the guardrails that have not passed say."""
+    said = [g.sentence for g in judgement.guardrails if g.verdict is not Verdict.PASS]
+    return " ".join([judgement.doubt, *said] if judgement.doubt else said)

@@ -75,10 +75,16 @@ class Dispersion:
         """
         weight = sizes[0] * sizes[1] / (sizes[0] + sizes[1])
         lifts = tuple([weight * d for d in differences])
+        return self.count(weight, sizes[0] + sizes[1] - 2, lifts, squares)
+
+    def count(
+        self, weight: float, freedom: int, lifts: tuple[float, ...], squares: Sequence[float]
+    ) -> Dispersion:
+        """Add a minute whose weight w, degrees of freedom and w·d [k] are known."""
         zeros = (0.0,) * len(lifts)
         return Dispersion(
             weight=self.weight + weight,
-            freedom=self.freedom + sizes[0] + sizes[1] - 2,
+            freedom=self.freedom + freedom,
             lifts=_sum(self.lifts or zeros, lifts),
             squares=_sum(self.squares or zeros, squares),
             scales=_counted(self.scales, lifts, weight),

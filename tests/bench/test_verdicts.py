@@ -9,7 +9,7 @@ from bench import verdicts
 from bench.minutes import rows
 from bench.rules import RULES, minutes
 from bench.traffic import DAY, World, simulate, sources
-from bench.verdicts import AA, HARMS, OURS, RATES, SICK, Job, ladder, rolled_out, upper
+from bench.verdicts import AA, HARMS, OURS, RATES, SICK, SPLIT, Job, ladder, rolled_out, upper
 
 NOWHERE = Path("nowhere")
 
@@ -61,8 +61,9 @@ def test_what_goes_wrong_everywhere_is_seen_by_all_rules_on_the_same_minutes() -
     worse = (("per_hour", 12_000.0), ("candidate_errors", 0.6), ("slower", 3.0))
     found = rolled_out(Job(worse, (5_000,) * 61, 1, NOWHERE))
 
-    assert {OURS, *RULES} == found.keys()
-    assert all(hit is not None and 0 < hit.bad < hit.requests for hit in found.values())
+    assert {OURS, SPLIT, *RULES} == found.keys()
+    assert found[SPLIT] is None
+    assert all((hit := found[rule]) and 0 < hit.bad < hit.requests for rule in (OURS, *RULES))
 
 
 def test_the_rules_count_the_requests_that_our_verdicts_count() -> None:

@@ -196,6 +196,7 @@ def test_a_candidate_that_goes_silent_is_held() -> None:
     assert judge(STRATEGY, served).sampled
     assert not judge(STRATEGY, silent).sampled
     assert Verdict.INCONCLUSIVE is judge(STRATEGY, silent).verdict
+    assert judge(STRATEGY, silent).doubt.startswith("The candidate has not been heard of for 3 min")
 
 
 @pytest.mark.parametrize("required", [(), ("foo",)])
