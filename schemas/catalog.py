@@ -152,6 +152,7 @@ class Strategy:
     min_samples: int = 100  # requests of the candidate before a step may pass
     max_wait_s: int = 7200  # in a step without enough evidence
     when_waiting: Literal["hold", "rollback"] = "hold"  # what to do then
+    max_duration_s: int | None = None  # of a rollout; its promotion is then judged ten times in it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

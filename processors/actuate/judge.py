@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from processors.actuate.analysis import ANALYSES, upper_harm
 from processors.actuate.assignment import mismatch
 from processors.actuate.evidence import Evidence
 from processors.actuate.guardrails import cost, errors, latency, quality
@@ -52,7 +53,15 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
         ("quality", quality.read(evidence.quality, _levels(strategy, "quality"))),
         ("cost", cost.read(evidence.cost, _levels(strategy, "cost"))),
     )
-    guardrails = tuple(_guardrail(strategy, metric, reading) for metric, reading in readings)
+    guardrails = tuple(
+        _guardrail(
+            strategy,
+            metric,
+            _planned(strategy, metric, reading, evidence),
+            len(evidence.analyses),
+        )
+        for metric, reading in readings
+    )
     required = [g for g in guardrails if g.metric in strategy.required]
     failing = any(g.verdict is Verdict.FAIL for g in guardrails)
     doubt = _silence(evidence) or mismatch(evidence.assignment)
@@ -87,6 +96,13 @@ def _levels(strategy: Strategy, metric: str) -> Levels:
     return Levels(worse=WEIGHTS[metric] * strategy.alpha, within=strategy.alpha)
 
 
+def _planned(strategy: Strategy, metric: str, reading: Reading, evidence: Evidence) -> Reading:
+    """The reading whose upper bound is that of the analyses, where the strategy ends by itself."""
+    if strategy.max_duration_s is None:
+        return reading
+    return replace(reading, upper_harm=upper_harm(evidence.analyses, metric, strategy.alpha))
+
+
 def _margin(strategy: Strategy, metric: str) -> float:
     return {
         "errors": strategy.error_margin,
@@ -96,7 +112,7 @@ def _margin(strategy: Strategy, metric: str) -> float:
     }[metric]
 
 
-def _guardrail(strategy: Strategy, metric: str, reading: Reading) -> Guardrail:
+def _guardrail(strategy: Strategy, metric: str, reading: Reading, analyses: int) -> Guardrail:
     limit = -math.log(_levels(strategy, metric).worse)
     margin = _margin(strategy, metric)
     tolerated = strategy.tolerance * margin
@@ -113,6 +129,9 @@ def _guardrail(strategy: Strategy, metric: str, reading: Reading) -> Guardrail:
         verdict = Verdict.PASS
     else:
         verdict = Verdict.INCONCLUSIVE
+    plan = ""
+    if strategy.max_duration_s is not None and verdict is Verdict.INCONCLUSIVE:
+        plan = f" {analyses} of {ANALYSES} analyses within {strategy.max_duration_s} s are made."
     return Guardrail(
         metric=metric,
         verdict=verdict,
@@ -124,7 +143,7 @@ def _guardrail(strategy: Strategy, metric: str, reading: Reading) -> Guardrail:
         candidate_value=reading.candidate_value,
         upper_harm=reading.upper_harm,
         margin=margin,
-        sentence=_sentence(metric, verdict, reading, margin, strategy.min_samples),
+        sentence=_sentence(metric, verdict, reading, margin, strategy.min_samples) + plan,
     )
 
 

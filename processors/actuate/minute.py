@@ -102,6 +102,7 @@ def _look(
             rollout.share,
             rollout.reference,
             murmur3(f"{turn.scope}:{start}".encode()),
+            _progress(strategy, rollout, at),
         )
         rollout = replace(rollout, evidence=evidence)
     judgement = judge(strategy, rollout.evidence)
@@ -122,3 +123,9 @@ def _look(
 def _served(row: EnrichedWindow, cohort: str, version: str) -> bool:
     """Whether a row is of this cohort, and of the config that this rollout gives it."""
     return row.window.cohort == cohort and row.window.config_version == version
+
+
+def _progress(strategy: Strategy, rollout: Rollout, at: int) -> float | None:
+    """How much of the rollout's longest duration has passed; None when it has none."""
+    longest = strategy.max_duration_s
+    return None if longest is None else (at - rollout.started_at) / (1000 * longest)
