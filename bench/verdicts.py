@@ -46,6 +46,7 @@ SICK = "30 % errors at 1 %"
 STRATEGY = Strategy(name="balanced", steps=(Step(share=0.05, hold_s=300), Step(share=1, hold_s=0)))
 RATES = (300, 1_200, 5_000, 20_000)  # requests per hour
 PAST = 120  # minutes before a rollout
+HARMFUL = 120  # minutes that a harmful one is followed
 AT_RATES = tuple(f"{AA}{rate}" for rate in RATES)
 LEVEL, UPPER = 0.05, 0.06  # of the false rollbacks, and of the bound of their rate
 BAD = 100  # requests
@@ -173,10 +174,12 @@ def plan(rollouts: int, scenario_rollouts: int, harmful: int, minutes: int, data
         shares = np.full(minutes, 500) if name == "5:95" else ladder(minutes)
         add(f"{AA}{name}", scenario_rollouts, shares, per_hour=5_000.0, **changes)
     for metric, (harm, _, _) in HARMS.items():
-        add(metric, harmful, np.full(240, 5_000), metric, **PLAIN, **harm)
+        add(metric, harmful, np.full(HARMFUL, 5_000), metric, **PLAIN, **harm)
         sessions = {**PLAIN, "session": 4.0, "bursts": 1.0}
-        add(f"{metric}, sessions", harmful, np.full(240, 5_000), metric, **sessions, **harm)
-    add(SICK, harmful, np.full(240, 100), per_hour=12_000.0, candidate_errors=0.3)
+        add(f"{metric}, sessions", harmful, np.full(HARMFUL, 5_000), metric, **sessions, **harm)
+    late = {**PLAIN, **HARMS["quality"][0], "late": 0.1}
+    add("quality, a tenth late", harmful, np.full(HARMFUL, 5_000), "quality", **late)
+    add(SICK, harmful, np.full(HARMFUL, 100), per_hour=12_000.0, candidate_errors=0.3)
     return Plan(tuple(jobs), tuple(names))
 
 

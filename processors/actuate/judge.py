@@ -112,7 +112,7 @@ def _margin(strategy: Strategy, metric: str) -> float:
     }[metric]
 
 
-def _guardrail(strategy: Strategy, metric: str, reading: Reading, analyses: int) -> Guardrail:
+def _guardrail(strategy: Strategy, metric: str, reading: Reading, analyses: int = 0) -> Guardrail:
     limit = -math.log(_levels(strategy, metric).worse)
     margin = _margin(strategy, metric)
     tolerated = strategy.tolerance * margin

@@ -7,6 +7,7 @@ from dataclasses import replace
 from processors.actuate.admit import failure, unusable
 from processors.actuate.critical import critical
 from processors.actuate.evidence import observe, reference
+from processors.actuate.informed import informed
 from processors.actuate.judge import judge
 from processors.actuate.memory import complete
 from processors.actuate.rollout import Rollout, advance, climb, roll_back
@@ -110,7 +111,7 @@ def _look(
     cause = Cause(
         at=at,
         verdict=judgement.verdict if alarm is None else Verdict.FAIL,
-        guardrails=judgement.guardrails,
+        guardrails=informed(judgement.guardrails, rollout.evidence),
         blame=failure(
             turn.policy.catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate
         ),

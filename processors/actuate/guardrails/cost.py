@@ -36,6 +36,8 @@ class Cost:
     costs: Contrast = field(default_factory=Contrast)
     logs: tuple[float, ...] = ()  # log wealth per bettor, on cost cut off at p99.9
     moved: Shape = field(default_factory=Shape)
+    stable: Histogram = field(default_factory=Histogram)
+    candidate: Histogram = field(default_factory=Histogram)
 
 
 def observe(
@@ -58,6 +60,8 @@ def observe(
         costs=cost.costs.add(stable.cost_moments, candidate.cost_moments),
         logs=logs,
         moved=moved,
+        stable=histograms.pool((cost.stable, stable.cost)),
+        candidate=histograms.pool((cost.candidate, candidate.cost)),
     )
 
 

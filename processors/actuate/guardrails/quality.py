@@ -31,6 +31,8 @@ class Quality:
 
     logs: tuple[float, ...] = ()  # log wealth per bettor
     scores: Contrast = field(default_factory=Contrast)
+    stable: Histogram = field(default_factory=Histogram)
+    candidate: Histogram = field(default_factory=Histogram)
 
 
 def observe(quality: Quality, stable: Arm, candidate: Arm, chance: np.random.Generator) -> Quality:
@@ -41,7 +43,10 @@ def observe(quality: Quality, stable: Arm, candidate: Arm, chance: np.random.Gen
         before = np.array(logs) if logs else np.zeros(betting.LAMBDAS.size)
         logs = tuple((before + betting.increments(d)).tolist())
     return Quality(
-        logs=logs, scores=quality.scores.add(stable.quality_moments, candidate.quality_moments)
+        logs=logs,
+        scores=quality.scores.add(stable.quality_moments, candidate.quality_moments),
+        stable=histograms.pool((quality.stable, stable.quality)),
+        candidate=histograms.pool((quality.candidate, candidate.quality)),
     )
 
 
