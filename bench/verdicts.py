@@ -45,6 +45,8 @@ AA = "A/A "
 SICK = "30 % errors at 1 %"
 STRATEGY = Strategy(name="balanced", steps=(Step(share=0.05, hold_s=300), Step(share=1, hold_s=0)))
 RATES = (300, 1_200, 5_000, 20_000)  # requests per hour
+WIDE = 140  # columns of the table
+SEED = 1_001  # the first; no setting was chosen on these
 PAST = 120  # minutes before a rollout
 HARMFUL = 120  # minutes that a harmful one is followed
 AT_RATES = tuple(f"{AA}{rate}" for rate in RATES)
@@ -169,7 +171,7 @@ def plan(rollouts: int, scenario_rollouts: int, harmful: int, minutes: int, data
     names: list[str] = []
 
     def add(name: str, n: int, shares: Ints, metric: str = "", **changes: Any) -> None:
-        for seed in range(1, n + 1):
+        for seed in range(SEED, SEED + n):
             jobs.append(Job(tuple(changes.items()), tuple(shares.tolist()), seed, data, metric))
             names.append(name)
 
@@ -297,7 +299,7 @@ def main() -> None:
     found = run(
         plan(options.rollouts, options.scenarios, options.harmful, options.minutes, options.data)
     )
-    console = Console(stderr=True, soft_wrap=True)
+    console = Console(stderr=True, width=WIDE)
     console.print(
         "Rolled back though identical (in the first hour); requests per arm until it was right:"
     )
