@@ -1,256 +1,149 @@
-"""How often rollouts are taken back wrongly, and how soon rightly: one JSON line.
+"""How often rollouts are taken back wrongly, and how soon rightly; beside how others decide.
 
-Rollouts are simulated request by request: sessions of 1 to 20 requests whose unit is slow or
-unlucky as a whole, bursts, common slow spells and outages, resampled tokens of real LLM traffic,
-and real latencies where `--data` names measurements of one provider. Each minute goes through
-`observe` and `judge`, as live.
+Each rollout is simulated request by request (bench/traffic.py) and judged minute by minute through
+`observe` and `judge`, as live; the rules of others (bench/rules.py) see the same minutes. Real
+latencies and days come from `--data`, by default ../shared/data beside the repository; the folder's
+traces are drawn from where they exist.
 
-    python -m bench.verdicts [--rollouts 100] [--minutes 1000] [--data FILE]
+    python -m bench verdicts
+    python -m bench.verdicts [--rollouts 200] [--minutes 1440] [--data FOLDER]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import math
+import os
 import statistics
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
 
-from bench.line import report
-from bench.windows import window
+from bench import rules
+from bench.line import Figure, report
+from bench.minutes import Minute, rows
+from bench.traffic import DATA, Ints, Requests, World, simulate, sources
 from processors.actuate.evidence import fresh_evidence, observe, reference
 from processors.actuate.judge import Judgement, judge
-from processors.sketch import buckets
 from schemas.catalog import Step, Strategy
-from schemas.partial import METRICS
 from schemas.rollout import Verdict
-from schemas.window import (
-    MINUTE,
-    EnrichedWindow,
-    Histogram,
-    MetricSummary,
-)
-from simulator.trace import azure
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 BENCH = "verdicts"
-UNITS = dict(METRICS)
-BAR = 0.09  # of 100 rollouts 9: the 97th percentile of what a rate of exactly 5 % would give
+OURS = "ours"
+SPLIT = "split"  # called broken, which holds a rollout and takes none back
+AA = "A/A "
+SICK = "30 % errors at 1 %"
 STRATEGY = Strategy(name="balanced", steps=(Step(share=0.05, hold_s=300), Step(share=1, hold_s=0)))
+RATES = (300, 1_200, 5_000, 20_000)  # requests per hour
+WIDE = 140  # columns of the table
+SEED = 1_001  # the first; no setting was chosen on these
+PAST = 120  # minutes before a rollout
+HARMFUL = 120  # minutes that a harmful one is followed
+AT_RATES = tuple(f"{AA}{rate}" for rate in RATES)
+LEVEL, UPPER = 0.05, 0.06  # of the false rollbacks, and of the bound of their rate
+BAD = 100  # requests
+PLAIN: Mapping[str, Any] = {  # 100 requests per minute and arm, at half of the units each
+    "per_hour": 12_000.0,
+    "session": 1.0,
+    "bursts": 0.1,
+    "season": np.ones(1),
+}
+HARMS: Mapping[str, tuple[dict[str, Any], float, float]] = {  # metric → harm, bar, stretch
+    "errors": ({"candidate_errors": 0.03}, 900, 700),
+    "latency": ({"slower": 1.2}, 400, 200),
+    "quality": ({"quality": 0.95}, 600, 500),
+    "cost": ({"dearer": 1.15}, 600, 400),
+}
+SCENARIOS: Mapping[str, dict[str, Any]] = {  # at 5,000 requests per hour
+    "all depends on the load": {"loaded": 0.5},
+    "5:95": {},
+    "no errors at all": {"errors": 0.0, "candidate_errors": 0.0, "trouble": False},
+    "a tenth of the scores late": {"late": 0.1},
+}
 
 
 @dataclass(frozen=True)
-class World:
-    """What traffic is like; the candidate differs from stable by the last five."""
+class Hit:
+    """A rollback: after which minute, and what the candidate had served by then."""
 
-    per_hour: float = 6_000.0
-    session: float = 4.0  # mean requests of a session, geometric up to 20; 1: no sessions
-    bursts: float = 0.5  # coefficient of variation of the rate, minute by minute
-    users: int = 0  # units that come back all day; 0: a new unit per session
-    latencies: tuple[float, ...] = ()  # ms, to draw from
-    tokens: tuple[tuple[float, float], ...] = ()
-    scored: float = 1.0  # part of the answers that get a quality score
-    errors: float = 0.01
-    candidate_errors: float = 0.01
-    slower: float = 1.0
-    dearer: float = 1.0
-    quality: float = 1.0
+    minute: int
+    requests: int
+    bad: int
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Requests:
-    """n requests, in columns."""
+class Job:
+    """One rollout to simulate: its world but for provider and day, which the seed names."""
 
-    minute: Ints
-    arm: Ints  # 0 stable, 1 candidate
-    bucket: Ints
-    failed: npt.NDArray[np.bool_]
-    latency_ms: Floats
-    cost_usd: Floats
-    quality: Floats  # NaN: not scored
+    changes: tuple[tuple[str, Any], ...]
+    shares: tuple[int, ...]  # of 10,000 units, by minute
+    seed: int
+    data: Path
+    metric: str = ""  # only a rollback for this guardrail counts
 
 
-def simulate(world: World, shares: Ints, seed: int) -> Requests:
-    """Draw the requests of len(shares) minutes, the candidate's share of the units per minute."""
-    rng = np.random.default_rng(seed)
-    minutes = len(shares)
-    mean = world.session
-    shape = 1.0 / max(world.bursts, 1e-3) ** 2
-    rate = world.per_hour / 60 / mean * rng.gamma(shape, 1 / shape, minutes)
-    starts = np.repeat(np.arange(minutes), rng.poisson(rate))
-    n = starts.size
-    size = np.minimum(rng.geometric(1.0 / mean, n), 20)
-    identity = rng.integers(0, world.users, n) if world.users else np.arange(n)
-    people = world.users or n
-    home = rng.integers(0, 10_000, people)[identity]
-    clustered = float(mean > 1.0)
-    slow = (clustered * rng.normal(0, 0.15, people))[identity]
-    able = (clustered * rng.normal(0, 4.0, people))[identity]
-    big = (clustered * rng.normal(0, 0.3, people))[identity]
-    unlucky = (rng.random(people) < 0.02 * clustered)[identity]
-    who = np.repeat(np.arange(n), size)
-    first = np.repeat(np.cumsum(size) - size, size)
-    pauses = rng.exponential(20.0, who.size)
-    walked = np.cumsum(pauses)
-    minute = (starts[who] * 60 + rng.random(n)[who] * 60 + walked - walked[first]) // 60
-    kept = minute < minutes
-    who, minute = who[kept], minute[kept].astype(np.int64)
-    arm = (home[who] < shares[minute]).astype(np.int64)
-    person = (home[who], slow[who], able[who], big[who], unlucky[who])
-    return _answers(world, rng, minute, arm, person)
-
-
-def _answers(
-    world: World, rng: np.random.Generator, minute: Ints, arm: Ints, person: tuple[Any, ...]
-) -> Requests:
-    home, slow, able, big, unlucky = person
-    n, minutes = minute.size, int(minute.max(initial=0)) + 1
-    spell = 0.3 * (rng.random(minutes) < 0.05) + rng.normal(0, 0.05, minutes)
-    outage = rng.random(minutes) < 0.003
-    pool = np.array(world.latencies) if world.latencies else np.exp(rng.normal(7.6, 0.5, 2000))
-    tokens = (
-        np.array(world.tokens)
-        if world.tokens
-        else np.exp(np.column_stack((rng.normal(7, 0.8, 2000), rng.normal(5, 0.6, 2000))))
-    )
-    latency = pool[rng.integers(0, len(pool), n)] * np.exp(slow + spell[minute])
-    used = tokens[rng.integers(0, len(tokens), n)]
-    cost = (2.5 * used[:, 0] + 10.0 * used[:, 1]) / 1e6 * np.exp(big)
-    score = np.clip(100 - rng.gamma(2.0, 6.0, n) + able, 0, 100)
-    risk = np.where(arm == 1, world.candidate_errors, world.errors)
-    risk = np.where(unlucky, np.maximum(risk, 0.3), risk)
-    risk = np.where(outage[minute], np.maximum(risk, 0.3), risk)
-    worse = arm == 1
-    return Requests(
-        minute=minute,
-        arm=arm,
-        bucket=home,
-        failed=rng.random(n) < risk,
-        latency_ms=latency * np.where(worse, world.slower, 1.0),
-        cost_usd=cost * np.where(worse, world.dearer, 1.0),
-        quality=np.where(
-            rng.random(n) < world.scored, score * np.where(worse, world.quality, 1.0), np.nan
-        ),
-    )
-
-
-def windows(requests: Requests, minutes: int) -> list[tuple[list[Any], list[Any]]]:
-    """The rows of the two arms, minute by minute; an arm without requests has none."""
-    cell = requests.minute * 2 + requests.arm
-    counts = np.bincount(cell, minlength=2 * minutes)
-    failed = np.bincount(cell, weights=requests.failed, minlength=2 * minutes).astype(np.int64)
-    metrics = {
-        name: _summaries(cell, getattr(requests, name), UNITS[name], 2 * minutes)
-        for name in ("latency_ms", "cost_usd", "quality")
-    }
-    pairs = np.unique(cell[requests.failed] * 10_000 + requests.bucket[requests.failed])
-    cuts = np.searchsorted(pairs, np.arange(2 * minutes + 1) * 10_000)
-    units = (pairs % 10_000).tolist()
-    out: list[tuple[list[Any], list[Any]]] = []
-    for minute in range(minutes):
-        arms: tuple[list[Any], list[Any]] = ([], [])
-        for arm in (0, 1):
-            i = 2 * minute + arm
-            if counts[i]:
-                arms[arm].append(
-                    row(
-                        cohort=("stable", "candidate")[arm],
-                        minute=minute,
-                        requests=int(counts[i]),
-                        errors=int(failed[i]),
-                        error_units=tuple(units[cuts[i] : cuts[i + 1]]),
-                        metrics={k: x for k, v in metrics.items() if (x := v[i]) is not None},
-                    )
-                )
-        out.append(arms)
-    return out
-
-
-def row(
-    *,
-    cohort: str,
-    minute: int,
-    requests: int,
-    errors: int,
-    error_units: tuple[int, ...],
-    metrics: dict[str, MetricSummary],
-) -> EnrichedWindow:
-    """One enriched row of one minute."""
-    made = window(
-        service="s",
-        endpoint="e",
-        model="m",
-        provider="p",
-        config_version="v",
-        cohort=cohort,
-        start=minute * MINUTE,
-        end=(minute + 1) * MINUTE,
-        watermark=(minute + 1) * MINUTE,
-        requests=requests,
-        success=requests - errors,
-        errors=errors,
-        error_units=error_units,
-        metrics=metrics,
-    )
-    return EnrichedWindow(window=made, cost_usd=None, cost_per_request_usd=None)
-
-
-def _summaries(cell: Ints, values: Floats, unit: int, cells: int) -> list[MetricSummary | None]:
-    known = ~np.isnan(values)
-    cell, values = cell[known], values[known]
-    n = np.bincount(cell, minlength=cells)
-    total = np.bincount(cell, weights=values, minlength=cells)
-    mean = total / np.maximum(n, 1)
-    spread = np.bincount(cell, weights=(values - mean[cell]) ** 2, minlength=cells)
-    deviation = np.sqrt(spread / np.maximum(n - 1, 1))
-    bucket = buckets(np.rint(values * unit).astype(np.int64)) + 1
-    codes, counts = np.unique(cell * 65_536 + bucket, return_counts=True)
-    cuts = np.searchsorted(codes, np.arange(cells + 1) * 65_536)
-    bucket_list, count_list = (codes % 65_536 - 1).tolist(), counts.tolist()
-    return [
-        MetricSummary(
-            count=int(n[i]),
-            sum=float(total[i]),
-            mean=float(mean[i]),
-            min=0.0,
-            max=0.0,
-            stddev=float(deviation[i]),
-            p50=0.0,
-            p90=0.0,
-            p95=0.0,
-            p99=0.0,
-            histogram=Histogram(
-                tuple(bucket_list[cuts[i] : cuts[i + 1]]), tuple(count_list[cuts[i] : cuts[i + 1]])
-            ),
-        )
-        if n[i]
-        else None
-        for i in range(cells)
-    ]
+Hits = Mapping[str, Hit | None]  # by rule
 
 
 def looks(
     world: World, shares: Ints, seed: int, strategy: Strategy = STRATEGY
 ) -> Iterator[tuple[int, int, Judgement]]:
     """Roll out minute by minute: (minute, requests of the candidate so far, judgement)."""
-    quiet = replace(world, candidate_errors=world.errors, slower=1.0, dearer=1.0, quality=1.0)
-    before = windows(simulate(quiet, np.zeros(120, dtype=np.int64), seed + 10**6), 120)
-    past = reference([r for stable, _ in before for r in stable])
+    return judged(rows(simulate(world, shares, seed)), rows(past(world, seed)), shares, strategy)
+
+
+def past(world: World, seed: int) -> Requests:
+    """The two hours before, in which nobody knew of a candidate."""
+    return simulate(world, np.zeros(PAST, dtype=np.int64), seed + 10**6)
+
+
+def judged(
+    minutes: Sequence[Minute], earlier: Sequence[Minute], shares: Ints, strategy: Strategy
+) -> Iterator[tuple[int, int, Judgement]]:
+    """Take the minutes in one by one, and judge after each."""
+    known = reference([row for stable, _ in earlier for row in stable])
     evidence = fresh_evidence()
-    for minute, (stable, candidate) in enumerate(
-        windows(simulate(world, shares, seed), len(shares))
-    ):
-        evidence = observe(
-            evidence, stable, candidate, int(shares[minute]), past, seed * 10_000 + minute
-        )
-        yield minute, evidence.candidate_requests, judge(strategy, evidence)
+    for i, (stable, candidate) in enumerate(minutes):
+        evidence = observe(evidence, stable, candidate, int(shares[i]), known, i)
+        yield i, evidence.candidate_requests, judge(strategy, evidence)
+
+
+def rolled_out(job: Job) -> Hits:
+    """Simulate a rollout once, and let everybody decide on it."""
+    world = _sources(job.data).world(job.seed, **dict(job.changes))
+    shares = np.array(job.shares)
+    requests, earlier = simulate(world, shares, job.seed), past(world, job.seed)
+    seen, known = rules.minutes(requests), rules.before(earlier)
+    served = np.cumsum(seen.requests[:, 1]).astype(int).tolist()
+    bad = np.cumsum(seen.failed[:, 1]).astype(int).tolist()
+    found: dict[str, Hit | None] = {OURS: None, SPLIT: None}
+    for minute, _, judgement in judged(rows(requests), rows(earlier), shares, STRATEGY):
+        if judgement.doubt and found[SPLIT] is None:
+            found[SPLIT] = Hit(minute, served[minute], bad[minute])
+        names = tuple(g.metric for g in judgement.guardrails if g.verdict is Verdict.FAIL)
+        if names and job.metric in ("", *names):
+            found[OURS] = Hit(minute, served[minute], bad[minute], names)
+            break
+    for name, rule in rules.RULES.items():
+        at = rule(seen, known)
+        found[name] = None if at is None else Hit(at, served[at], bad[at])
+    return found
+
+
+@cache
+def _sources(data: Path) -> Any:
+    return sources(data)
 
 
 def ladder(minutes: int) -> Ints:
@@ -259,101 +152,182 @@ def ladder(minutes: int) -> Ints:
     return np.where(at < 60, 500, np.where(at < 180, 2_500, 5_000))
 
 
-def failed(world: World, shares: Ints, seed: int) -> tuple[int, int, tuple[str, ...]] | None:
-    """(minute, requests of the candidate, guardrails) at the rollback, None without one."""
-    for minute, n, judgement in looks(world, shares, seed):
-        if judgement.verdict is Verdict.FAIL:
-            names = [g.metric for g in judgement.guardrails if g.verdict is Verdict.FAIL]
-            return minute, n, tuple(names)
-    return None
+def upper(wrong: int, n: int) -> float:
+    """The upper end of the exact two-sided 95 % interval of a rate (Clopper & Pearson 1934)."""
+    return float(stats.binomtest(wrong, n).proportion_ci(0.95, "exact").high)
 
 
-def reach(world: World, metric: str, seeds: Sequence[int], minutes: int = 60) -> float:
-    """Median requests per arm until *metric* fails, at 100 requests per minute and arm."""
-    half = np.full(minutes, 5_000)
-    found: list[float] = []
-    for seed in seeds:
-        hit = float("inf")
-        for _, n, judgement in looks(world, half, seed):
-            if any(g.metric == metric and g.verdict is Verdict.FAIL for g in judgement.guardrails):
-                hit = n
-                break
-        found.append(hit)
-    return statistics.median(found)
+@dataclass(frozen=True)
+class Plan:
+    """What is simulated, in which order it comes back."""
+
+    jobs: tuple[Job, ...]
+    names: tuple[str, ...]  # of each job
 
 
-def real(latencies: Path | None = None) -> dict[str, Any]:
-    """Tokens of the simulator's trace to draw from, and latencies where a file has them.
+def plan(rollouts: int, scenario_rollouts: int, harmful: int, minutes: int, data: Path) -> Plan:
+    """Identical candidates at each rate and scenario, then harmful ones."""
+    jobs: list[Job] = []
+    names: list[str] = []
 
-    Args:
-        latencies: A JSON array of objects with `end_to_end_latency_s`.
-    """
-    trace = azure()
-    pairs = zip(trace.context.tolist(), trace.generated.tolist(), strict=True)
-    found: dict[str, Any] = {"tokens": tuple((float(i), float(o)) for i, o in pairs)}
-    if latencies is not None:
-        rows = json.loads(latencies.read_text())
-        found["latencies"] = tuple(
-            1000.0 * r["end_to_end_latency_s"] for r in rows if r.get("end_to_end_latency_s")
-        )
+    def add(name: str, n: int, shares: Ints, metric: str = "", **changes: Any) -> None:
+        for seed in range(SEED, SEED + n):
+            jobs.append(Job(tuple(changes.items()), tuple(shares.tolist()), seed, data, metric))
+            names.append(name)
+
+    for rate in reversed(RATES):  # the long ones first
+        add(f"{AA}{rate}", rollouts, ladder(minutes), per_hour=float(rate))
+    for name, changes in SCENARIOS.items():
+        shares = np.full(minutes, 500) if name == "5:95" else ladder(minutes)
+        add(f"{AA}{name}", scenario_rollouts, shares, per_hour=5_000.0, **changes)
+    for metric, (harm, _, _) in HARMS.items():
+        add(metric, harmful, np.full(HARMFUL, 5_000), metric, **PLAIN, **harm)
+        sessions = {**PLAIN, "session": 4.0, "bursts": 1.0}
+        add(f"{metric}, sessions", harmful, np.full(HARMFUL, 5_000), metric, **sessions, **harm)
+    late = {**PLAIN, **HARMS["quality"][0], "late": 0.1}
+    add("quality, a tenth late", harmful, np.full(HARMFUL, 5_000), "quality", **late)
+    add(SICK, harmful, np.full(HARMFUL, 100), per_hour=12_000.0, candidate_errors=0.3)
+    return Plan(tuple(jobs), tuple(names))
+
+
+def run(made: Plan) -> dict[str, list[Hits]]:
+    """Simulate everything, on every core."""
+    found: dict[str, list[Hits]] = {}
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        each = pool.map(rolled_out, made.jobs, chunksize=4)
+        for name, hits in zip(made.names, each, strict=True):
+            found.setdefault(name, []).append(hits)
     return found
 
 
-def powers(world: World, seeds: Sequence[int]) -> dict[str, float]:
-    """The median requests per arm of each row of the reach table."""
-    plain = replace(world, per_hour=12_000.0, session=1.0, bursts=0.1)
+def wrong(hits: Sequence[Hits], rule: str, minutes: int = 10**9) -> int:
+    """How many a rule rolled back, within so many minutes."""
+    found = [each[rule] for each in hits]
+    return sum(hit is not None and hit.minute < minutes for hit in found)
+
+
+def median(hits: Sequence[Hits], rule: str, what: str = "requests") -> float:
+    """The median of a rule's hits; infinite when it missed half of them."""
+    found = [each[rule] for each in hits]
+    return statistics.median(math.inf if hit is None else getattr(hit, what) for hit in found)
+
+
+def summary(found: Mapping[str, list[Hits]], rule: str) -> dict[str, Any]:
+    """What a rule did: rolled back of identical ones, and how soon of harmful ones."""
+    identical = {name: hits for name, hits in found.items() if name.startswith(AA)}
     return {
-        "errors": reach(replace(plain, candidate_errors=0.03), "errors", seeds),
-        "latency": reach(replace(plain, slower=1.2), "latency", seeds),
-        "quality": reach(replace(plain, quality=0.95), "quality", seeds),
-        "cost": reach(replace(plain, dearer=1.15), "cost", seeds),
+        "wrong": {name: wrong(hits, rule) for name, hits in identical.items()},
+        "wrong_within_an_hour": {n: wrong(hits, rule, 60) for n, hits in identical.items()},
+        "requests_until_rollback": {
+            n: _finite(median(h, rule)) for n, h in found.items() if not n.startswith(AA)
+        },
+        "bad_requests_at_1_percent": _finite(median(found[SICK], rule, "bad")),
     }
 
 
-def bad_requests(world: World, seeds: Sequence[int]) -> float:
-    """Median failed requests of the candidate at a 1 % step with 30 % errors."""
-    sick = replace(world, per_hour=12_000.0, candidate_errors=0.3)
-    bad: list[float] = []
-    for seed in seeds:
-        hit = failed(sick, np.full(240, 100), seed)
-        bad.append(hit[1] if hit else float("inf"))
-    return statistics.median(bad)
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def figures(found: Mapping[str, list[Hits]]) -> list[Figure]:
+    """What was promised beside the rate itself, each with its bar."""
+    told: list[Figure] = []
+    for name, hits in found.items():
+        if not name.startswith(AA):
+            continue
+        n, k = len(hits), wrong(hits, OURS)
+        told.append(Figure(what=name, value=k / n, unit=f"of {n} rolled back", bar=LEVEL))
+    identical = [each for name in AT_RATES for each in found[name]]
+    bound = upper(wrong(identical, OURS), len(identical))
+    told.append(
+        Figure(what="upper bound", value=round(bound, 4), unit="of identical, 95 %", bar=UPPER)
+    )
+    doubted = wrong(identical, SPLIT) / len(identical)
+    told.append(Figure(what="split called broken", value=doubted, unit="of identical", bar=0.01))
+    for metric, (_, bar, _) in HARMS.items():
+        value = median(found[metric], OURS)
+        told.append(
+            Figure(
+                what=metric,
+                value=value if math.isfinite(value) else math.nan,
+                unit="requests per arm, median",
+                bar=bar,
+                why="half of them were not found",
+            )
+        )
+    bad = median(found[SICK], OURS, "bad")
+    return [*told, Figure(what=SICK, value=bad, unit="bad requests, median", bar=BAD)]
+
+
+def table(found: Mapping[str, list[Hits]]) -> Table:
+    """Ours beside theirs: rolled back wrongly, and requests per arm until it was right."""
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("")
+    for rule in (OURS, *rules.RULES):
+        shown.add_column(rule, justify="right")
+    for name, hits in found.items():
+        identical = name.startswith(AA)
+        shown.add_row(
+            name,
+            *(
+                f"{wrong(hits, rule) / len(hits):.1%} ({wrong(hits, rule, 60) / len(hits):.0%})"
+                if identical
+                else _count(median(hits, rule))
+                for rule in (OURS, *rules.RULES)
+            ),
+        )
+    shown.add_row(
+        "  of which bad", *(_count(median(found[SICK], r, "bad")) for r in (OURS, *rules.RULES))
+    )
+    return shown
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if math.isfinite(value) else "not found"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rollouts", type=int, default=100)
-    parser.add_argument("--minutes", type=int, default=1_000)
-    parser.add_argument("--data", type=Path)
+    parser.add_argument("--rollouts", type=int, default=200, help="at each rate of traffic")
+    parser.add_argument("--scenarios", type=int, default=40, help="rollouts of each scenario")
+    parser.add_argument("--harmful", type=int, default=101, help="rollouts of each harm")
+    parser.add_argument("--minutes", type=int, default=1_440, help="looks at a rollout")
+    parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()
-    found = real(options.data)
-    if options.data is None:
-        print("no --data: latencies are drawn from a lognormal")
-    world = World(**found)
-    begun = time.process_time()
-    wrong: dict[str, int] = {}
-    causes: dict[str, int] = {}
-    for per_hour in (300, 3_000, 20_000):
-        busy = replace(world, per_hour=float(per_hour))
-        hits = [failed(busy, ladder(options.minutes), s) for s in range(1, options.rollouts + 1)]
-        wrong[str(per_hour)] = sum(hit is not None for hit in hits)
-        for hit in hits:
-            for name in hit[2] if hit else ():
-                causes[name] = causes.get(name, 0) + 1
-    spent = time.process_time() - begun
+    begun = time.monotonic()
+    found = run(
+        plan(options.rollouts, options.scenarios, options.harmful, options.minutes, options.data)
+    )
+    console = Console(stderr=True, width=WIDE)
+    console.print(
+        "Rolled back though identical (in the first hour); requests per arm until it was right:"
+    )
+    console.print(table(found))
+    causes = Counter(
+        metric
+        for name, hits in found.items()
+        if name.startswith(AA)
+        for each in hits
+        if (hit := each[OURS]) is not None
+        for metric in hit.metrics
+    )
+    at_rates = [each for name in AT_RATES for each in found[name]]
+    k = wrong(at_rates, OURS)
     report(
         BENCH,
-        max(wrong.values()) / options.rollouts,
-        "of identical candidates rolled back, at the worst rate of traffic",
-        bar=BAR,
-        rollouts=options.rollouts,
-        minutes=options.minutes,
-        wrong=wrong,
-        causes=causes,
-        requests_until_rollback=powers(world, range(1, 22)),
-        requests_until_rollback_at_1_percent=bad_requests(world, range(1, 22)),
-        cpu_s=round(spent, 1),
+        k / len(at_rates),
+        f"of {len(at_rates)} identical candidates rolled back",
+        bar=LEVEL,
+        also=figures(found),
+        upper={
+            name: round(upper(wrong(found[name], OURS), len(found[name])), 4) for name in AT_RATES
+        },
+        causes=dict(sorted(causes.items())),
+        rules={rule: summary(found, rule) for rule in (OURS, *rules.RULES)},
+        looks=options.minutes,
+        drawn_from=sources(options.data).names,
+        seconds=round(time.monotonic() - begun),
     )
 
 

@@ -171,7 +171,9 @@ class Strategy:
     max_wait_s: int = 7200  # in a step without enough evidence
     when_waiting: Literal["hold", "extend", "rollback", "ask"] = "hold"  # what to do then
     max_extensions: int = 3  # waits after the first, with extend; then it is taken back
-    max_duration_s: int | None = None  # of an ab without a winner
+    max_duration_s: int | None = (
+        None  # of a rollout, judged ten times in it; without a promotion it ends
+    )
     max_error_rate: float | None = None  # of the candidate
     max_p95_latency_ms: float | None = None  # of the candidate
     min_quality: float | None = None  # mean of the candidate, 0 to 100

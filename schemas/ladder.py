@@ -38,19 +38,27 @@ def climbable(where: str, strategy: Strategy) -> None:
             "a shadow of 100 % leaves nobody to compare with; copy 50% or less",
         )
     _KINDS[strategy.kind](where, copies, serving, strategy)
-    if (strategy.max_duration_s is None) == (strategy.kind == "ab"):
-        said = (
-            "an ab needs it, for without a winner it would never end; add it, like max_duration: 7d"
-            if strategy.kind == "ab"
-            else "this is of kind ab; remove it, or write kind: ab"
-        )
-        raise refuse(f"{where}, max_duration", said)
+    _lasting(where, strategy)
     if strategy.approval_expires_s <= 0:
         raise refuse(
             f"{where}, approval_expires",
             "nobody could answer in time; write a duration above 0, like 24h",
         )
     _required(f"{where}, required", strategy.required)
+
+
+def _lasting(where: str, strategy: Strategy) -> None:
+    """A longest duration is where it can be kept, and leaves time for the steps."""
+    longest, held = strategy.max_duration_s, sum(step.hold_s for step in strategy.steps)
+    if longest is None and strategy.kind == "ab":
+        said = "an ab needs it, for without a winner it would never end; add it, like 7d"
+    elif longest is not None and strategy.kind in ("immediate", "blue_green"):
+        said = f"one of kind {strategy.kind} is not compared to its end; remove it"
+    elif longest is not None and longest <= held:
+        said = f"{longest} s is over before the steps have been held for {held} s; make it longer"
+    else:
+        return
+    raise refuse(f"{where}, max_duration", said)
 
 
 def _rising(where: str, steps: Sequence[Step]) -> None:
@@ -91,18 +99,11 @@ def _blue_green(where: str, copies: Sequence[Step], serving: Sequence[Step], _: 
         )
 
 
-def _ab(where: str, copies: Sequence[Step], serving: Sequence[Step], strategy: Strategy) -> None:
+def _ab(where: str, copies: Sequence[Step], serving: Sequence[Step], _: Strategy) -> None:
     if copies or len(serving) != 1 or serving[0].share >= 1:
         raise refuse(
             f"{where}, steps",
             "ab has one step below 100 %; write only {share: 50%, hold: 1h}",
-        )
-    longest = strategy.max_duration_s
-    if longest is not None and longest <= serving[0].hold_s:
-        raise refuse(
-            f"{where}, max_duration",
-            f"{longest} s is over before the step has been held for {serving[0].hold_s} s; "
-            "make it longer",
         )
 
 

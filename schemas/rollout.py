@@ -30,6 +30,27 @@ GUARDRAILS = ("errors", "latency", "quality", "cost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Both cohorts in the textbook's terms, beside the verdict: they never decide.
+
+    Every interval is a 95 % one. All are those of a single look at independent requests; a rollout
+    is looked at all the time, which makes them too narrow, and the p-values too small.
+    """
+
+    difference: float  # of the means, candidate − stable, in the metric's own unit
+    difference_low: float
+    difference_high: float
+    effect: float  # the same in standard deviations, Hedges' g
+    effect_low: float
+    effect_high: float
+    superiority: float  # chance that the candidate's value is the larger of two
+    superiority_low: float
+    superiority_high: float
+    welch_p: float  # two-sided, Welch's t
+    mann_whitney_p: float  # two-sided
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guardrail:
     """One guardrail's evidence so far."""
 
@@ -44,6 +65,7 @@ class Guardrail:
     upper_harm: float | None  # upper bound of the harm, in the margin's unit
     margin: float
     sentence: str
+    comparison: Comparison | None = None  # None: fewer than two values somewhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from processors.actuate.rollout import (
     unanswered,
     verify,
 )
-from processors.actuate.wait import hold_ms, wait, without_winner
+from processors.actuate.wait import hold_ms, over_time, wait
 from schemas.catalog import Strategy
 from schemas.rollout import Guardrail, Phase, Verdict
 from schemas.scope import BUCKETS
@@ -131,11 +131,23 @@ def _up(strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int) -> 
     if above and above[0].share < 1.0:
         if judgement.sampled:
             return climb(strategy, rollout, at)
-        return wait(strategy, rollout, judgement, at, enough=False)
+        return _short_of(strategy, rollout, judgement, at)
     questions = unmet(strategy, judgement.guardrails)
     if not judgement.ready or questions:
-        return wait(strategy, rollout, judgement, at, enough=False, unmet=questions)
+        return _short_of(strategy, rollout, judgement, at, questions)
     return onward(strategy, rollout, at) or wait(strategy, rollout, judgement, at, enough=True)
+
+
+def _short_of(
+    strategy: Strategy,
+    rollout: Rollout,
+    judgement: Judgement,
+    at: int,
+    questions: tuple[str, ...] = (),
+) -> Advance:
+    """What becomes of a rollout that lacks evidence: it waits, unless its time is over."""
+    late = over_time(strategy, rollout, at)
+    return late or wait(strategy, rollout, judgement, at, enough=False, unmet=questions)
 
 
 def _compare(strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int) -> Advance:
@@ -151,4 +163,4 @@ def _compare(strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int
     ]
     if judgement.ready and better and not unmet(strategy, judgement.guardrails):
         return promote(rollout, f"Won: better in {' and '.join(better)}, worse in nothing.")
-    return without_winner(strategy, rollout, at) or Advance(rollout)
+    return over_time(strategy, rollout, at) or Advance(rollout)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from processors.actuate.analysis import ANALYSES, upper_harm
+from processors.actuate.assignment import mismatch
 from processors.actuate.evidence import Evidence
 from processors.actuate.guardrails import cost, errors, latency, quality
-from processors.actuate.guardrails.reading import Reading
+from processors.actuate.guardrails.reading import Levels, Reading
 from schemas.catalog import Strategy
 from schemas.rollout import Guardrail, Verdict
 
+WEIGHTS = {"errors": 0.5, "latency": 0.15, "quality": 0.15, "cost": 0.2}  # parts of α
 SILENCE = 20.0  # requests that the candidate should have had; e^-20 by chance
 
 
@@ -19,40 +22,53 @@ class Judgement:
     """All guardrails at one time.
 
     `sampled`: every required guardrail has compared `min_samples` of the candidate's requests,
-    none fails, and the candidate is being served: enough for a larger share. `ready`: every
-    required guardrail passes, that is, the candidate is shown to be worse by less than its
-    margin: enough to promote.
+    none fails, and nothing is in doubt: enough for a larger share. `ready`: every required
+    guardrail passes, that is, the candidate is shown to be worse by less than its margin: enough
+    to promote. `doubt` says why the cohorts cannot be compared whatever the guardrails say: the
+    candidate is not served, or the assignment is broken; "" if they can.
     """
 
     verdict: Verdict
     guardrails: tuple[Guardrail, ...]
     ready: bool
     sampled: bool = False
+    doubt: str = ""
 
 
 def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
     """Judge the evidence so far; it may be looked at after every minute and stopped at any.
 
-    A guardrail FAILs when its e-value against "the candidate is not worse" reaches 1/(α/m) for m
-    guardrails (so that jointly at most α of harmless candidates ever fail), and, where the strategy
-    tolerates a part of the margin, when the lower bound of the harm is above that part. It PASSes
-    when the upper bound of the harm is within the margin. Else it is INCONCLUSIVE and says why.
-    The verdict is the worst of all required guardrails, and of any that fails.
+    A guardrail FAILs when its e-value against "the candidate is not worse" reaches 1/α_g, its part
+    α_g = w_g·α of the level (so that jointly at most α of harmless candidates ever fail, Bonferroni
+    1936 with weights), and, where the strategy tolerates a part of the margin, when the lower bound
+    of the harm is above that part. It PASSes when the upper bound of the harm is within the margin,
+    each at the whole level α: all required ones must pass, so that a candidate beyond one margin is
+    promoted with a probability of at most α (intersection-union test, Berger 1982). Else it is
+    INCONCLUSIVE and says why. The verdict is the worst of all required guardrails, and of any that
+    fails.
     """
-    alpha = strategy.alpha / 4
-    guardrails = (
-        _guardrail(strategy, "errors", errors.read(evidence.errors, alpha)),
-        _guardrail(strategy, "latency", latency.read(evidence.latency, alpha)),
-        _guardrail(strategy, "quality", quality.read(evidence.quality, alpha)),
-        _guardrail(strategy, "cost", cost.read(evidence.cost, alpha)),
+    readings = (
+        ("errors", errors.read(evidence.errors, _levels(strategy, "errors"))),
+        ("latency", latency.read(evidence.latency, _levels(strategy, "latency"))),
+        ("quality", quality.read(evidence.quality, _levels(strategy, "quality"))),
+        ("cost", cost.read(evidence.cost, _levels(strategy, "cost"))),
+    )
+    guardrails = tuple(
+        _guardrail(
+            strategy,
+            metric,
+            _planned(strategy, metric, reading, evidence),
+            len(evidence.analyses),
+        )
+        for metric, reading in readings
     )
     required = [g for g in guardrails if g.metric in strategy.required]
     failing = any(g.verdict is Verdict.FAIL for g in guardrails)
-    served = evidence.silent_requests < SILENCE
+    doubt = _silence(evidence) or mismatch(evidence.assignment)
     worst = max((g.verdict for g in required), default=Verdict.INCONCLUSIVE)
     if failing:
         worst = Verdict.FAIL
-    elif not served:
+    elif doubt:
         worst = max(worst, Verdict.INCONCLUSIVE)
     enough = evidence.candidate_requests >= strategy.min_samples
     compared = bool(required) and all(g.stable_n and g.candidate_n for g in required)
@@ -60,8 +76,31 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
         verdict=worst,
         guardrails=guardrails,
         ready=worst is Verdict.PASS and enough,
-        sampled=enough and compared and served and not failing,
+        sampled=enough and compared and not doubt and not failing,
+        doubt=doubt,
     )
+
+
+def _silence(evidence: Evidence) -> str:
+    """The sentence that the candidate is not served; "" if it may be."""
+    if evidence.silent_requests < SILENCE:
+        return ""
+    return (
+        f"The candidate has not been heard of for {evidence.silent_minutes} min in which it "
+        f"should have served {evidence.silent_requests:.0f} requests. See that the application "
+        "serves it and reports its cohort."
+    )
+
+
+def _levels(strategy: Strategy, metric: str) -> Levels:
+    return Levels(worse=WEIGHTS[metric] * strategy.alpha, within=strategy.alpha)
+
+
+def _planned(strategy: Strategy, metric: str, reading: Reading, evidence: Evidence) -> Reading:
+    """The reading whose upper bound is that of the analyses, where the strategy ends by itself."""
+    if strategy.max_duration_s is None:
+        return reading
+    return replace(reading, upper_harm=upper_harm(evidence.analyses, metric, strategy.alpha))
 
 
 def _margin(strategy: Strategy, metric: str) -> float:
@@ -73,8 +112,8 @@ def _margin(strategy: Strategy, metric: str) -> float:
     }[metric]
 
 
-def _guardrail(strategy: Strategy, metric: str, reading: Reading) -> Guardrail:
-    limit = -math.log(strategy.alpha / 4)
+def _guardrail(strategy: Strategy, metric: str, reading: Reading, analyses: int = 0) -> Guardrail:
+    limit = -math.log(_levels(strategy, metric).worse)
     margin = _margin(strategy, metric)
     tolerated = strategy.tolerance * margin
     worse = reading.log_e >= limit
@@ -90,6 +129,9 @@ def _guardrail(strategy: Strategy, metric: str, reading: Reading) -> Guardrail:
         verdict = Verdict.PASS
     else:
         verdict = Verdict.INCONCLUSIVE
+    plan = ""
+    if strategy.max_duration_s is not None and verdict is Verdict.INCONCLUSIVE:
+        plan = f" {analyses} of {ANALYSES} analyses within {strategy.max_duration_s} s are made."
     return Guardrail(
         metric=metric,
         verdict=verdict,
@@ -101,7 +143,7 @@ def _guardrail(strategy: Strategy, metric: str, reading: Reading) -> Guardrail:
         candidate_value=reading.candidate_value,
         upper_harm=reading.upper_harm,
         margin=margin,
-        sentence=_sentence(metric, verdict, reading, margin, strategy.min_samples),
+        sentence=_sentence(metric, verdict, reading, margin, strategy.min_samples) + plan,
     )
 
 

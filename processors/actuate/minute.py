@@ -9,6 +9,7 @@ from processors.actuate.admit import failure, unusable
 from processors.actuate.advance import advance, climb
 from processors.actuate.critical import critical
 from processors.actuate.evidence import observe, reference
+from processors.actuate.informed import informed
 from processors.actuate.judge import judge
 from processors.actuate.memory import complete
 from processors.actuate.rollout import Rollout, roll_back, unanswered
@@ -123,6 +124,7 @@ def _look(
             drawn,
             rollout.reference,
             murmur3(f"{turn.scope}:{start}".encode()),
+            _progress(strategy, rollout, at),
         )
         rollout = replace(rollout, evidence=evidence)
     judgement = judge(strategy, rollout.evidence)
@@ -147,7 +149,7 @@ def _look(
     cause = Cause(
         at=at,
         verdict=verdict,
-        guardrails=judgement.guardrails,
+        guardrails=informed(judgement.guardrails, rollout.evidence),
         blame=failure(
             turn.policy.catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate
         ),
@@ -178,3 +180,9 @@ def arms(rollout: Rollout, rows: Sequence[EnrichedWindow]) -> Sequence[EnrichedW
     if rollout.kind != "rolling":
         return rows
     return [replace(row, window=replace(row.window, error_units=())) for row in rows]
+
+
+def _progress(strategy: Strategy, rollout: Rollout, at: int) -> float | None:
+    """How much of the rollout's longest duration has passed; None when it has none."""
+    longest = strategy.max_duration_s
+    return None if longest is None else (at - rollout.started_at) / (1000 * longest)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from processors.actuate.admit import failure
 from processors.actuate.advance import advance
+from processors.actuate.informed import informed
 from processors.actuate.judge import judge
 from processors.actuate.minute import give_up, strategy_of
 from processors.actuate.rollout import Rollout, roll_back
@@ -86,7 +87,7 @@ def pass_silence(turn: Turn, rollout: Rollout, hold: Hold | None, at: int) -> Tu
     cause = Cause(
         at=at,
         verdict=max(judgement.verdict, Verdict.INCONCLUSIVE),
-        guardrails=judgement.guardrails,
+        guardrails=informed(judgement.guardrails, rollout.evidence),
     )
     if judgement.verdict is Verdict.FAIL:  # by a margin that has become narrower
         catalog = turn.policy.catalog

@@ -75,7 +75,7 @@ def rest(
     Returns:
         The rollout one look later.
     """
-    given_up = unanswered(rollout, at) or without_winner(strategy, rollout, at)
+    given_up = unanswered(rollout, at) or over_time(strategy, rollout, at)
     if given_up is not None:
         return given_up
     longest = strategy.max_wait_s * 1000
@@ -96,12 +96,13 @@ def rest(
     return replace(after, rollout=replace(after.rollout, quiet=quiet))
 
 
-def without_winner(strategy: Strategy, rollout: Rollout, at: int) -> Advance | None:
-    """The end of an A/B test that has taken as long as it may, None while it may go on."""
+def over_time(strategy: Strategy, rollout: Rollout, at: int) -> Advance | None:
+    """The end of a rollout that has taken as long as it may, None while it may go on."""
     longest = strategy.max_duration_s
     if longest is None or at - rollout.started_at < longest * 1000:
         return None
-    return roll_back(rollout, f"No winner within {longest} s: the stable config stays.", at)
+    missed = "No winner" if rollout.kind == "ab" else "Not shown to be good enough"
+    return roll_back(rollout, f"{missed} within {longest} s: the stable config stays.", at)
 
 
 def hold_ms(strategy: Strategy, rollout: Rollout) -> int:
@@ -135,5 +136,6 @@ def _overstayed(
 
 
 def _open_questions(judgement: Judgement) -> tuple[str, ...]:
-    """What the guardrails that have not passed say."""
-    return tuple(g.sentence for g in judgement.guardrails if g.verdict is not Verdict.PASS)
+    """Why the cohorts cannot be compared, and what the guardrails that have not passed say."""
+    said = (g.sentence for g in judgement.guardrails if g.verdict is not Verdict.PASS)
+    return (judgement.doubt, *said) if judgement.doubt else tuple(said)

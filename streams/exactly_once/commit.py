@@ -7,6 +7,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,13 +55,7 @@ def commit(session: Session, works: Sequence[Work]) -> None:
                 begun = True
             for record in written:
                 produce(session, record, work.task.partition)
-        if sent is not None:
-            sent.result()
-        late = [work for work, _ in kept if sent is None or not moves(work)]
-        if late:
-            session.producer.send_offsets_to_transaction(
-                offsets(session, late), session.consumer.consumer_group_metadata(), PATIENCE
-            )
+        _place(session, [work for work, _ in kept], sent)
         if withdrawn(session):
             return
         session.producer.commit_transaction(PATIENCE)
@@ -111,6 +106,17 @@ def _encoded(session: Session, work: Work, left: Left) -> list[Record]:
         raise StepFailed(f"{stage}[{work.task.partition}] was not stepped")
     found = records(stage, work.task.partition, outcome, work.read.dead, session.codec)
     return [*found, *closing(session, work, left.counts, left.position, found)]
+
+
+def _place(session: Session, works: Sequence[Work], sent: Future[None] | None) -> None:
+    """See that the offsets of all *works* are in the transaction, those *sent* ahead among them."""
+    if sent is not None:
+        sent.result()
+    late = [work for work in works if sent is None or not moves(work)]
+    if late:
+        session.producer.send_offsets_to_transaction(
+            offsets(session, late), session.consumer.consumer_group_metadata(), PATIENCE
+        )
 
 
 def withdrawn(session: Session) -> bool:

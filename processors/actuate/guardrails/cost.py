@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,11 +10,13 @@ from processors.actuate.guardrails import shape
 from processors.actuate.guardrails.arms import Arm
 from processors.actuate.guardrails.reading import (
     TUNED,
+    Levels,
     Reading,
+    Standing,
     bounded,
-    finite,
     harm_bounds,
     mean,
+    standing_of,
 )
 from processors.actuate.guardrails.shape import Shape
 from processors.actuate.reference import NANO, Reference
@@ -35,6 +36,8 @@ class Cost:
     costs: Contrast = field(default_factory=Contrast)
     logs: tuple[float, ...] = ()  # log wealth per bettor, on cost cut off at p99.9
     moved: Shape = field(default_factory=Shape)
+    stable: Histogram = field(default_factory=Histogram)
+    candidate: Histogram = field(default_factory=Histogram)
 
 
 def observe(
@@ -57,6 +60,8 @@ def observe(
         costs=cost.costs.add(stable.cost_moments, candidate.cost_moments),
         logs=logs,
         moved=moved,
+        stable=histograms.pool((cost.stable, stable.cost)),
+        candidate=histograms.pool((cost.candidate, candidate.cost)),
     )
 
 
@@ -65,34 +70,47 @@ def _parts(histogram: Histogram, limit: float) -> betting.Floats:
     return np.minimum(histograms.sample(histogram) / (NANO * limit), 1.0)
 
 
-def read(cost: Cost, alpha: float) -> Reading:
+def read(cost: Cost, levels: Levels) -> Reading:
     """The figures so far; harm is the relative rise of the mean cost per request.
 
     The e-value is the mean of three: of the confidence sequence, of the bets, and of the shifts
     of the whole distribution. The last counts only while the means themselves say "dearer",
     because a candidate may cost less on average with other highs and lows.
     """
-    costs = cost.costs
-    stable = mean(costs.stable_sum, costs.stable_n)
+    costs, known = cost.costs, standing(cost)
     inflation = costs.inflation
-    variance = max(costs.variance, (FLOOR * (stable or 0.0)) ** 2) * inflation
-    known = min(costs.candidate_n, costs.stable_n) >= BURN_IN and costs.weight > 0.0
     logs = [mixture.tempered(cost.logs, inflation)]
-    if known:
-        rho2 = confidence.tuning(alpha, TUNED)
-        logs.append(confidence.log_e(costs.difference, costs.weight, variance, rho2))
-        errors = costs.difference * math.sqrt(costs.weight / variance) if variance else 0.0
-        dearer = errors >= DEARER
-        logs.append(shape.log_e(cost.moved) if dearer else confidence.NONE)
-    else:
+    if known is None:
         logs += [confidence.NONE, confidence.NONE]
-    lower, upper = harm_bounds(costs, alpha, variance)
+    else:
+        rho2 = confidence.tuning(levels.worse, TUNED)
+        variance = _variance(costs)
+        logs.append(confidence.log_e(costs.difference, costs.weight, variance, rho2))
+        dearer = known.harm >= DEARER * known.error
+        logs.append(shape.log_e(cost.moved) if dearer else confidence.NONE)
+    lower, upper = harm_bounds(known, levels)
     return Reading(
         log_e=bounded(mixture.log_mean(logs)),
         stable_n=costs.stable_n,
         candidate_n=costs.candidate_n,
-        stable_value=stable,
+        stable_value=mean(costs.stable_sum, costs.stable_n),
         candidate_value=mean(costs.candidate_sum, costs.candidate_n),
-        lower_harm=finite(lower / stable) if known and stable else None,
-        upper_harm=finite(upper / stable) if known and stable else None,
+        standing=known,
+        lower_harm=lower,
+        upper_harm=upper,
     )
+
+
+def standing(cost: Cost) -> Standing | None:
+    """The relative rise of the mean cost per request; None while too little is known."""
+    costs = cost.costs
+    stable = mean(costs.stable_sum, costs.stable_n)
+    if min(costs.candidate_n, costs.stable_n) < BURN_IN or not costs.weight or not stable:
+        return None
+    return standing_of(costs, _variance(costs), stable)
+
+
+def _variance(costs: Contrast) -> float:
+    """φσ² of one request; costs that are all alike are taken for rounded."""
+    floor = FLOOR * (mean(costs.stable_sum, costs.stable_n) or 0.0)
+    return max(costs.variance, floor**2) * costs.inflation

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from processors.actuate.guardrails.arms import Arm
-from processors.actuate.guardrails.reading import Reading, bounded, finite, harm_bounds, mean
+from processors.actuate.guardrails.reading import (
+    Levels,
+    Reading,
+    Standing,
+    bounded,
+    harm_bounds,
+    mean,
+    standing_of,
+)
 from processors.stats import mixture, two_rates
 from processors.stats.contrast import Contrast, Moments
 from schemas.scope import BUCKETS
@@ -83,26 +91,34 @@ def _by_request(errors: Errors, stable: Arm, candidate: Arm) -> Errors:
     return replace(errors, logs=tuple(x + y for x, y in zip(before, gains, strict=True)))
 
 
-def read(errors: Errors, alpha: float) -> Reading:
-    """The figures so far; harm is the difference of the error rates.
-
-    The variance counts one more failure and success than there were: no error in few requests
-    is not the proof of none.
-    """
+def read(errors: Errors, levels: Levels) -> Reading:
+    """The figures so far; harm is the difference of the error rates."""
     rates = errors.rates
     log_e = two_rates.log_e_by_share(errors.tallies) + mixture.tempered(
         errors.logs, rates.inflation
     )
-    squares = rates.same.squares[0] if rates.same.squares else 0.0
-    variance = (squares + 1.0) / (rates.same.freedom + 2.0) * rates.inflation
-    known = rates.candidate_n >= BURN_IN
-    lower, upper = harm_bounds(rates, alpha, variance)
+    known = standing(errors)
+    lower, upper = harm_bounds(known, levels)
     return Reading(
         log_e=bounded(log_e),
         stable_n=rates.stable_n,
         candidate_n=rates.candidate_n,
         stable_value=mean(rates.stable_sum, rates.stable_n),
         candidate_value=mean(rates.candidate_sum, rates.candidate_n),
-        lower_harm=finite(lower) if known else None,
-        upper_harm=finite(upper) if known else None,
+        standing=known,
+        lower_harm=lower,
+        upper_harm=upper,
     )
+
+
+def standing(errors: Errors) -> Standing | None:
+    """The difference of the rates; None while too little is known.
+
+    Its variance is that with one more failure and success than there were: no error in few
+    requests is not the proof of none.
+    """
+    rates = errors.rates
+    if rates.candidate_n < BURN_IN or not rates.weight:
+        return None
+    variance = (rates.same.squares[0] + 1.0) / (rates.same.freedom + 2.0)
+    return standing_of(rates, variance * rates.inflation)

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from processors.actuate.guardrails import shape
 from processors.actuate.guardrails.arms import Arm
-from processors.actuate.guardrails.reading import TUNED, Reading, bounded
+from processors.actuate.guardrails.reading import (
+    Levels,
+    Reading,
+    Standing,
+    bounded,
+    harm_bounds,
+)
 from processors.actuate.guardrails.shape import Shape
 from processors.actuate.reference import QUANTILES, Reference
 from processors.sketch import ESTIMATES
 from processors.stats import histograms
-from processors.stats.confidence import radius, tuning
 from schemas.window import Histogram
 
 HARMS = (-0.1, 0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)  # of p95
 STEPS = tuple(histograms.steps(1.0 + harm) for harm in HARMS)
 BURN_IN = 50
+INFLATED = 4.0  # requests of a session are as slow as each other: what φ starts from
 MICRO = 1_000  # microseconds per ms
 
 
@@ -70,29 +77,43 @@ def _exceed(
     )
 
 
-def read(latency: Latency, alpha: float) -> Reading:
+def read(latency: Latency, levels: Levels) -> Reading:
     """The figures so far; harm is the relative rise of p95, known up to the grid HARMS."""
-    same = latency.moved.scores
     stable_n, candidate_n = sum(latency.stable.counts), sum(latency.candidate.counts)
-    lower = upper = None
-    if candidate_n >= BURN_IN and same.weight:
-        rho2 = tuning(alpha, TUNED)
-        inflation = same.inflation(QUANTILES.index(0.95))
-        for harm, lift, squares in zip(HARMS, latency.lifts, latency.squares, strict=True):
-            variance = (squares + 1.0) / (same.freedom + 2.0) * inflation
-            wide = radius(same.weight, variance, alpha, rho2) * same.weight
-            if lift > wide:
-                lower = harm
-            if upper is None and lift < -wide:
-                upper = harm
+    known = standing(latency)
+    lower, upper = harm_bounds(known, levels)
     return Reading(
-        log_e=bounded(shape.log_e(latency.moved)),
+        log_e=bounded(shape.log_e(latency.moved, INFLATED)),
         stable_n=stable_n,
         candidate_n=candidate_n,
         stable_value=_p95(latency.stable),
         candidate_value=_p95(latency.candidate),
+        standing=known,
         lower_harm=lower,
         upper_harm=upper,
+    )
+
+
+def standing(latency: Latency) -> Standing | None:
+    """For each of HARMS the candidate's excess above it; None while too little is known.
+
+    The variances count one more value above and one below than there were.
+    """
+    same = latency.moved.scores
+    if sum(latency.candidate.counts) < BURN_IN or not same.weight:
+        return None
+    inflation = same.inflation(QUANTILES.index(0.95), INFLATED)
+    rows = zip(HARMS, latency.lifts, latency.squares, strict=True)
+    return Standing(
+        same.weight,
+        grid=tuple(
+            (
+                harm,
+                lift / same.weight,
+                math.sqrt((squares + 1.0) / (same.freedom + 2.0) * inflation / same.weight),
+            )
+            for harm, lift, squares in rows
+        ),
     )
 
 

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from processors.actuate.guardrails.arms import Arm
-from processors.actuate.guardrails.reading import Reading, bounded, finite, harm_bounds, mean
+from processors.actuate.guardrails.reading import (
+    Levels,
+    Reading,
+    Standing,
+    bounded,
+    harm_bounds,
+    mean,
+    standing_of,
+)
 from processors.stats import betting, histograms, mixture
 from processors.stats.contrast import Contrast
 from schemas.window import Histogram
@@ -23,6 +31,8 @@ class Quality:
 
     logs: tuple[float, ...] = ()  # log wealth per bettor
     scores: Contrast = field(default_factory=Contrast)
+    stable: Histogram = field(default_factory=Histogram)
+    candidate: Histogram = field(default_factory=Histogram)
 
 
 def observe(quality: Quality, stable: Arm, candidate: Arm, chance: np.random.Generator) -> Quality:
@@ -33,7 +43,10 @@ def observe(quality: Quality, stable: Arm, candidate: Arm, chance: np.random.Gen
         before = np.array(logs) if logs else np.zeros(betting.LAMBDAS.size)
         logs = tuple((before + betting.increments(d)).tolist())
     return Quality(
-        logs=logs, scores=quality.scores.add(stable.quality_moments, candidate.quality_moments)
+        logs=logs,
+        scores=quality.scores.add(stable.quality_moments, candidate.quality_moments),
+        stable=histograms.pool((quality.stable, stable.quality)),
+        candidate=histograms.pool((quality.candidate, candidate.quality)),
     )
 
 
@@ -42,19 +55,27 @@ def _scores(histogram: Histogram) -> betting.Floats:
     return np.minimum(histograms.sample(histogram) / SCALE, 1.0)
 
 
-def read(quality: Quality, alpha: float) -> Reading:
+def read(quality: Quality, levels: Levels) -> Reading:
     """The figures so far; harm is the part of the stable arm's mean score that is lost."""
     scores = quality.scores
-    inflation = scores.inflation
-    stable = mean(scores.stable_sum, scores.stable_n)
-    lower, upper = harm_bounds(scores, alpha, (scores.variance + FLOOR) * inflation, -1.0)
-    known = scores.candidate_n >= BURN_IN and stable
+    known = standing(quality)
+    lower, upper = harm_bounds(known, levels)
     return Reading(
-        log_e=bounded(mixture.tempered(quality.logs, inflation)),
+        log_e=bounded(mixture.tempered(quality.logs, scores.inflation)),
         stable_n=scores.stable_n,
         candidate_n=scores.candidate_n,
-        stable_value=stable,
+        stable_value=mean(scores.stable_sum, scores.stable_n),
         candidate_value=mean(scores.candidate_sum, scores.candidate_n),
-        lower_harm=finite(lower / stable) if known and stable else None,
-        upper_harm=finite(upper / stable) if known and stable else None,
+        standing=known,
+        lower_harm=lower,
+        upper_harm=upper,
     )
+
+
+def standing(quality: Quality) -> Standing | None:
+    """The part of the stable arm's mean score that is lost; None while too little is known."""
+    scores = quality.scores
+    stable = mean(scores.stable_sum, scores.stable_n)
+    if scores.candidate_n < BURN_IN or not scores.weight or not stable:
+        return None
+    return standing_of(scores, (scores.variance + FLOOR) * scores.inflation, stable, -1.0)

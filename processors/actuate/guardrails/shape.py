@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from processors.actuate.reference import Classes, class_counts
 from processors.stats import mixture, two_samples
+from processors.stats.dispersion import PRIOR as INFLATED
 from processors.stats.dispersion import Dispersion
 from schemas.window import Histogram
 
@@ -62,11 +63,16 @@ def observe(shape: Shape, classes: Classes, stable: Histogram, candidate: Histog
     )
 
 
-def log_e(shape: Shape) -> float:
-    """Log of the weighted mean, the evidence of each alternative discounted by its score's φ."""
+def log_e(shape: Shape, prior: float = INFLATED) -> float:
+    """Log of the weighted mean, the evidence of each alternative discounted by its score's φ.
+
+    Args:
+        shape: The evidence.
+        prior: What the estimate of φ starts from.
+    """
     if not shape.scores.weight:
         return 0.0
-    inflation = [shape.scores.inflation(i) for i in range(len(shape.scores.lifts))]
+    inflation = [shape.scores.inflation(i, prior) for i in range(len(shape.scores.lifts))]
     discounted = [x / inflation[i] for x, i in zip(shape.logs, shape.score, strict=True)]
     return mixture.log_mean(discounted, shape.weights)
 

@@ -14,6 +14,7 @@ FEW = Reading(
     candidate_n=50,
     stable_value=400.0,
     candidate_value=410.0,
+    standing=None,
     lower_harm=None,
     upper_harm=None,
 )
