@@ -93,14 +93,23 @@ def _silence(evidence: Evidence) -> str:
 
 
 def _levels(strategy: Strategy, metric: str) -> Levels:
-    return Levels(worse=WEIGHTS[metric] * strategy.alpha, within=strategy.alpha)
+    return Levels(worse=WEIGHTS[metric] * strategy.alpha, within=_within(strategy))
+
+
+def _within(strategy: Strategy) -> float:
+    """The level of each upper bound of harm.
+
+    To promote, all of them must be within their margins, so each may have the whole level. To win,
+    one of an ab's is enough to be below zero (Bonferroni).
+    """
+    return strategy.alpha / (max(1, len(strategy.required)) if strategy.kind == "ab" else 1)
 
 
 def _planned(strategy: Strategy, metric: str, reading: Reading, evidence: Evidence) -> Reading:
     """The reading whose upper bound is that of the analyses, where the strategy ends by itself."""
     if strategy.max_duration_s is None:
         return reading
-    return replace(reading, upper_harm=upper_harm(evidence.analyses, metric, strategy.alpha))
+    return replace(reading, upper_harm=upper_harm(evidence.analyses, metric, _within(strategy)))
 
 
 def _margin(strategy: Strategy, metric: str) -> float:

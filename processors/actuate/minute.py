@@ -128,6 +128,7 @@ def _look(
         )
         rollout = replace(rollout, evidence=evidence)
     judgement = judge(strategy, rollout.evidence)
+    told = informed(judgement.guardrails, rollout.evidence)
     cohorts = (candidate, stable)
     turn, finding = watch_candidate(turn, rollout, cohorts, start, judgement.guardrails)
     net = critical(turn.policy, stable, candidate)
@@ -140,7 +141,7 @@ def _look(
         share=rollout.share,
         phase=rollout.phase,
         verdict=verdict,
-        guardrails=judgement.guardrails,
+        guardrails=told,
         stable_requests=rollout.evidence.stable_requests,
         candidate_requests=rollout.evidence.candidate_requests,
         shadow=rollout.shadow,
@@ -149,7 +150,7 @@ def _look(
     cause = Cause(
         at=at,
         verdict=verdict,
-        guardrails=informed(judgement.guardrails, rollout.evidence),
+        guardrails=told,
         blame=failure(
             turn.policy.catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate
         ),

@@ -98,7 +98,7 @@ def served(salt: str, share: int) -> Plan:
         "candidate": {**config, "model": "cheap"},
         "split": {"rollout_id": "r", "salt": salt, "share": share},
     }
-    return Plan(parse(record), None)
+    return Plan(parse(record), None, "instance-1")
 
 
 @pytest.mark.parametrize("share", [1, 100, 500, 2_500, 5_000, 9_999])

@@ -9,11 +9,12 @@ from scipy import stats
 from bench.minutes import rows
 from bench.traffic import World, simulate
 from bench.verdicts import PAST, STRATEGY, ladder
+from processors.actuate.advance import advance
 from processors.actuate.assignment import LEVEL, Assignment, mismatch, observe
 from processors.actuate.evidence import Evidence, fresh_evidence, reference
 from processors.actuate.evidence import observe as take_in
 from processors.actuate.judge import judge
-from processors.actuate.rollout import Rollout, advance
+from processors.actuate.rollout import Rollout
 from processors.actuate.version import versioned
 from schemas.catalog import Step, Strategy
 from schemas.config import LlmConfig

@@ -12,6 +12,7 @@ from scipy import stats
 from processors.actuate.glimpse import RARELY
 from processors.actuate.guardrails import errors
 from processors.actuate.guardrails.arms import Arm
+from processors.actuate.guardrails.reading import Levels
 from processors.actuate.policy import ActuatePolicy
 from schemas.catalog import Strategy
 from schemas.rollout import Phase, Verdict
@@ -177,7 +178,7 @@ def test_looking_within_minutes_keeps_the_level() -> None:
                     Arm(requests=25 * look, errors=len(inside), units=inside),
                     share,
                 )
-                if errors.read(found, alpha).log_e >= limit:
+                if errors.read(found, Levels(alpha, alpha)).log_e >= limit:
                     break
             else:
                 evidence = found
