@@ -63,11 +63,12 @@ def decode_events(
     events, left = found
     if not len(left):
         return Decoded(events, ())
-    rest = _decode(registry, topic, [raw(values[i]) for i in left.tolist()], clock, read_fast)
+    places = left.tolist()
+    rest = _decode(registry, topic, [raw(values[i]) for i in places], clock, read_fast)
     again = replace(rest.events, message=left[rest.events.message])
     return Decoded(
         together([events, again]),
-        tuple(replace(each, message=int(left[each.message])) for each in rest.rejected),
+        tuple(Rejected(places[each.message], each.reason, each.detail) for each in rest.rejected),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from processors.collect.reading import Read
+from processors.collect.reading import Headers, Read
+from schemas.errors import Reason
 from schemas.flow import Emit, Moment
 from schemas.topics import LATE, TOPICS, dead_letters
 
@@ -18,22 +20,29 @@ DEAD, BEHIND = "__dlq.errors.", "__late."
 
 def dead(read: Read, moment: Moment) -> list[Emit]:
     """The rejected messages, unchanged, with what was wrong in their headers."""
-    topic = dead_letters(TOPICS[read.topic]).name
+    topic, partition = dead_letters(TOPICS[read.topic]).name, moment.partition
+    header = partial(_header, DEAD)
+    reasons = {reason: header("reason", reason.value) for reason in Reason}
+    details = {each.detail: header("detail", each.detail) for each in read.decoded.rejected}
+    place = (header("topic", read.topic), header("partition", partition))
+    at = header("timestamp", moment.now)
     return [
         Emit(
-            topic=topic,
-            key=read.keys[rejected.message],
-            value=read.values[rejected.message],
-            partition=moment.partition,
-            headers=_headers(
-                read,
-                rejected.message,
-                DEAD,
-                {"reason": rejected.reason.value, "detail": rejected.detail},
-                moment,
+            topic,
+            read.keys[i],
+            read.values[i],
+            partition,
+            (
+                *_kept(read.headers[i], DEAD),
+                reasons[rejected.reason],
+                details[rejected.detail],
+                *place,
+                header("offset", read.offsets[i]),
+                at,
             ),
         )
         for rejected in read.decoded.rejected
+        for i in (rejected.message,)
     ]
 
 
@@ -66,8 +75,16 @@ def _headers(
         **facts,
         "topic": read.topic,
         "partition": moment.partition,
-        "offset": int(read.offsets[message]),
+        "offset": read.offsets[message],
         "timestamp": moment.now,
     }
-    kept = [each for each in read.headers[message] if not each[0].startswith(prefix)]
-    return (*kept, *((f"{prefix}{name}", str(fact).encode()) for name, fact in told.items()))
+    found = (_header(prefix, name, fact) for name, fact in told.items())
+    return (*_kept(read.headers[message], prefix), *found)
+
+
+def _header(prefix: str, name: str, fact: object) -> tuple[str, bytes]:
+    return f"{prefix}{name}", str(fact).encode()
+
+
+def _kept(headers: Headers, prefix: str) -> list[tuple[str, bytes]]:
+    return [each for each in headers if not each[0].startswith(prefix)]
