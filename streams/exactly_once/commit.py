@@ -11,22 +11,34 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from schemas.flow import Emit, Outcome
 from schemas.journal import JournalRecord, Position, Range
 from schemas.topics import changelog, journal
 from streams import metrics
-from streams.exactly_once.ahead import PATIENCE, moves, offsets
+from streams.exactly_once.ahead import PATIENCE
 from streams.exactly_once.changelog import POSITION, entry
 from streams.exactly_once.errors import Fenced, StepFailed
 from streams.exactly_once.journal import Record, digests, home, records
 from streams.exactly_once.lost import lost
+from streams.exactly_once.mark import mark
 from streams.exactly_once.relay import overruled, relays
 from streams.exactly_once.round import Work
 from streams.exactly_once.session import Session
 from streams.exactly_once.whole import WHOLE
 from streams.letters import REASON
+
+
+def begin(session: Session, works: Sequence[Work]) -> None:
+    """Let the offsets of *works* go ahead of what their steps leave, where that is worth a thread.
+
+    Raises:
+        KafkaException: The producer cannot begin a transaction.
+    """
+    told = offsets(session, [work for work in works if moves(work)])
+    if session.ahead is not None and told:
+        session.ahead.send(session.producer, told, session.consumer.consumer_group_metadata())
 
 
 def commit(session: Session, works: Sequence[Work]) -> None:
@@ -117,6 +129,25 @@ def _place(session: Session, works: Sequence[Work], sent: Future[None] | None) -
         session.producer.send_offsets_to_transaction(
             offsets(session, late), session.consumer.consumer_group_metadata(), PATIENCE
         )
+
+
+def moves(work: Work) -> bool:
+    """Whether a task stands somewhere else after its round."""
+    return work.ends != work.task.ends
+
+
+def offsets(session: Session, works: Sequence[Work]) -> list[TopicPartition]:
+    """Where the tasks of *works* will stand, each with the mark of its commit."""
+    return [
+        TopicPartition(
+            topic.name,
+            work.task.partition,
+            work.ends[topic.name],
+            mark(session.home.worker, work.task.epoch, work.task.sequence + 1),
+        )
+        for work in works
+        for topic in session.stage.reads
+    ]
 
 
 def withdrawn(session: Session) -> bool:

@@ -23,7 +23,7 @@ from schemas.codec import Codec
 from schemas.errors import RegistryUnavailable
 from schemas.flow import Moment, Outcome
 from streams import metrics
-from streams.exactly_once.commit import commit
+from streams.exactly_once.commit import begin, commit
 from streams.exactly_once.errors import NamedTwice, OutOfStep, Retake, StepFailed, Stuck
 from streams.exactly_once.lost import lost
 from streams.exactly_once.round import Work, prepare
@@ -191,7 +191,7 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
             works = await self.blocking(partial(prepare, session, messages))
             if works:
                 if session.ahead is not None:
-                    await self.blocking(partial(session.ahead.send, session, works))
+                    await self.blocking(partial(begin, session, works))
                 await self.hand_out(works)
                 await self.commit(session, works)
             metrics.PROGRESS.labels(self.stage.name).set(time.time())
