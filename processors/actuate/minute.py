@@ -112,7 +112,7 @@ def _look(
         evidence = observe(
             rollout.evidence,
             *(_arms(rollout, stable), _arms(rollout, candidate)),
-            drawn,
+            0 if rollout.kind == "rolling" else drawn,
             rollout.reference,
             murmur3(f"{turn.scope}:{start}".encode()),
         )
@@ -155,7 +155,8 @@ def _arms(rollout: Rollout, rows: Sequence[EnrichedWindow]) -> Sequence[Enriched
     """The rows as they can be compared.
 
     Between instances units go to and fro, so whom a unit's error belongs to says nothing: errors
-    are then compared by request, discounted for their bursts.
+    are then compared by request, discounted for their bursts. What part of the requests a share of
+    the instances is, nobody knows, so none is expected.
     """
     if rollout.kind != "rolling":
         return rows

@@ -11,6 +11,7 @@ from processors.actuate.command import obey
 from processors.actuate.decision import follow
 from processors.actuate.memory import remember
 from processors.actuate.minute import pass_minute
+from processors.actuate.overlap import beneath, unsettle
 from processors.actuate.policy import ActuatePolicy
 from processors.actuate.silence import hear, listen, pass_silence, silent
 from processors.actuate.state import (
@@ -89,6 +90,8 @@ def _turns(
             for scope in _concerned(scopes.keys() | {ALL}, command, moment):
                 over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
                 yield obey(begin(scope), command, over, full(policy, scopes))
+            for scope in list(beneath(scopes, command)):
+                yield unsettle(begin(scope), command)
         case Decision() as decision:
             yield follow(begin(decision.scope), scopes, decision)
         case EnrichedWindow() as row:

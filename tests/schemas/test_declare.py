@@ -257,7 +257,10 @@ def test_conditions_nest() -> None:
         ({"strategies": {"x": LADDER | {"min_quality": 101}}}, "write points from 0 to 100"),
         ({"strategies": {"x": LADDER | {"kind": "dark"}}}, "kind: 'dark' is unknown"),
         ({"strategies": {"x": LADDER | {"kind": "immediate"}}}, "immediate has one step"),
-        ({"strategies": {"x": LADDER | {"max_duration": "1h"}}}, "this is of kind ab; remove it"),
+        (
+            {"strategies": {"x": LADDER | {"max_duration": "5m"}}},
+            "have been held for 300 s; make it",
+        ),
         ({"strategies": {"x": strategy("canary", COPY)}}, "the last share is a shadow; end the"),
         ({"strategies": {"x": strategy("canary", HALF, COPY, ALL)}}, "a shadow step comes after"),
         (
@@ -272,7 +275,7 @@ def test_conditions_nest() -> None:
         ({"strategies": {"x": strategy("ab", HALF, ALL)}}, "ab has one step below 100 %"),
         (
             {"strategies": {"x": strategy("ab", HALF, max_duration="10m")}},
-            "600 s is over before the step has been held for 3600 s; make it longer",
+            "600 s is over before the steps have been held for 3600 s; make it longer",
         ),
         ({"strategies": {"x": {"steps": [{"share": 0.5, "hold": 0}]}}}, "end the ladder at 100%"),
         (

@@ -147,6 +147,29 @@ def test_an_ab_test_of_equals_ends_without_a_winner(world: ModuleType) -> None:
     assert play.last.reason.startswith("No winner within 3600 s: the stable config stays.")
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_any_rollout_may_have_a_longest_duration(world: ModuleType, *, held: bool) -> None:
+    play = world.Play(policy=changed(world, "balanced", max_duration_s=1_200, min_quality=80.0))
+    play.start()
+    play.minutes(8)
+    if held:
+        play.feed(world.command("pause"))
+    play.minutes(12)
+
+    assert (Phase.ROLLED_BACK, 1_200_000) == (play.last.phase, play.last.at - play.events[1].at)
+    assert play.last.reason.startswith("Not good enough within 1200 s: the stable config stays.")
+
+
+def test_what_everybody_is_served_already_is_not_taken_back_for_its_duration(
+    world: ModuleType,
+) -> None:
+    play = world.Play(policy=changed(world, "blue-green", max_duration_s=600))
+    play.start(strategy="blue-green")
+    play.minutes(20)
+
+    assert Phase.PROMOTED is play.last.phase
+
+
 @pytest.mark.parametrize("way", ["elsewhere", "hush"])
 def test_an_ab_test_in_silence_ends_in_time_too(world: ModuleType, way: str) -> None:
     play = world.Play(policy=changed(world, "ab", max_wait_s=86_400))
