@@ -20,7 +20,7 @@ from schemas.decision import Action, Decision
 from schemas.loop import LoopState
 from schemas.rollout import Verdict
 
-ANSWERED = 16  # decisions of a scope whose ids are remembered
+ANSWERED = 32  # decisions of a scope whose ids are remembered
 
 
 def follow(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision) -> Turn:

@@ -89,7 +89,9 @@ def _turns(
         case Command() as command:
             for scope in _concerned(scopes.keys() | {ALL}, command, moment):
                 over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
-                yield obey(begin(scope), command, over, full(policy, scopes))
+                turn = begin(scope)
+                starts = command.kind is CommandKind.APPROVE and turn.entry.rollout is not None
+                yield obey(turn, command, over, full(policy, scopes) if starts else None)
             for scope in list(beneath(scopes, command)):
                 yield unsettle(begin(scope), command)
         case Decision() as decision:
