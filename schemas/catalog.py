@@ -147,12 +147,12 @@ class Strategy:
     canary: a growing share of the units, promoted by its last step, of 100 %;
     blue_green: a check, then all units at once while the stable config is kept for its hold;
     rolling: as a canary, by instances of the application instead of units;
-    ab: a fixed share, until one is better or `max_duration_s` is over;
+    ab: a fixed share, until one is better;
     shadow: copies only; a candidate that passes is verified, and serves nobody.
 
     A rollout is promoted, and a shadow verified, when every required guardrail passes and the
     candidate keeps the criteria: those of `max_error_rate`, `max_p95_latency_ms` and `min_quality`
-    that are given.
+    that are given. It is taken back when `max_duration_s` is over before.
     """
 
     name: str

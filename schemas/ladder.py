@@ -37,28 +37,14 @@ def climbable(where: str, strategy: Strategy) -> None:
             f"{where}, steps",
             "a shadow of 100 % leaves nobody to compare with; copy 50% or less",
         )
-    _KINDS[strategy.kind](where, copies, serving, strategy)
-    _lasting(where, strategy)
+    _KINDS[strategy.kind](where, copies, serving)
+    _duration(where, strategy)
     if strategy.approval_expires_s <= 0:
         raise refuse(
             f"{where}, approval_expires",
             "nobody could answer in time; write a duration above 0, like 24h",
         )
     _required(f"{where}, required", strategy.required)
-
-
-def _lasting(where: str, strategy: Strategy) -> None:
-    """A longest duration is where it can be kept, and leaves time for the steps."""
-    longest, held = strategy.max_duration_s, sum(step.hold_s for step in strategy.steps)
-    if longest is None and strategy.kind == "ab":
-        said = "an ab needs it, for without a winner it would never end; add it, like 7d"
-    elif longest is not None and strategy.kind in ("immediate", "blue_green"):
-        said = f"one of kind {strategy.kind} is not compared to its end; remove it"
-    elif longest is not None and longest <= held:
-        said = f"{longest} s is over before the steps have been held for {held} s; make it longer"
-    else:
-        return
-    raise refuse(f"{where}, max_duration", said)
 
 
 def _rising(where: str, steps: Sequence[Step]) -> None:
@@ -71,7 +57,7 @@ def _rising(where: str, steps: Sequence[Step]) -> None:
         )
 
 
-def _ladder(where: str, copies: Sequence[Step], serving: Sequence[Step], _: Strategy) -> None:
+def _ladder(where: str, copies: Sequence[Step], serving: Sequence[Step]) -> None:
     """Canary and rolling: up to 100 %."""
     del copies
     if not serving or serving[-1].share != 1:
@@ -79,12 +65,12 @@ def _ladder(where: str, copies: Sequence[Step], serving: Sequence[Step], _: Stra
         raise refuse(f"{where}, steps", f"the last share is {last}; end the ladder at 100%")
 
 
-def _immediate(where: str, copies: Sequence[Step], serving: Sequence[Step], _: Strategy) -> None:
+def _immediate(where: str, copies: Sequence[Step], serving: Sequence[Step]) -> None:
     if copies or len(serving) != 1 or serving[0].share != 1:
         raise refuse(f"{where}, steps", "immediate has one step; write only {share: 100%, hold: 0}")
 
 
-def _blue_green(where: str, copies: Sequence[Step], serving: Sequence[Step], _: Strategy) -> None:
+def _blue_green(where: str, copies: Sequence[Step], serving: Sequence[Step]) -> None:
     checks, last = [*copies, *serving[:-1]], serving[-1:]
     if len(checks) != 1 or not last or last[0].share != 1:
         raise refuse(
@@ -99,7 +85,7 @@ def _blue_green(where: str, copies: Sequence[Step], serving: Sequence[Step], _: 
         )
 
 
-def _ab(where: str, copies: Sequence[Step], serving: Sequence[Step], _: Strategy) -> None:
+def _ab(where: str, copies: Sequence[Step], serving: Sequence[Step]) -> None:
     if copies or len(serving) != 1 or serving[0].share >= 1:
         raise refuse(
             f"{where}, steps",
@@ -107,7 +93,7 @@ def _ab(where: str, copies: Sequence[Step], serving: Sequence[Step], _: Strategy
         )
 
 
-def _shadow(where: str, copies: Sequence[Step], serving: Sequence[Step], _: Strategy) -> None:
+def _shadow(where: str, copies: Sequence[Step], serving: Sequence[Step]) -> None:
     if serving or not copies:
         raise refuse(
             f"{where}, steps",
@@ -115,7 +101,7 @@ def _shadow(where: str, copies: Sequence[Step], serving: Sequence[Step], _: Stra
         )
 
 
-_KINDS: Mapping[str, Callable[[str, Sequence[Step], Sequence[Step], Strategy], None]] = {
+_KINDS: Mapping[str, Callable[[str, Sequence[Step], Sequence[Step]], None]] = {
     "immediate": _immediate,
     "canary": _ladder,
     "blue_green": _blue_green,
@@ -123,6 +109,20 @@ _KINDS: Mapping[str, Callable[[str, Sequence[Step], Sequence[Step], Strategy], N
     "ab": _ab,
     "shadow": _shadow,
 }
+
+
+def _duration(where: str, strategy: Strategy) -> None:
+    longest, held = strategy.max_duration_s, sum(step.hold_s for step in strategy.steps)
+    if longest is None and strategy.kind == "ab":
+        raise refuse(
+            f"{where}, max_duration",
+            "an ab needs it, for without a winner it would never end; add it, like 7d",
+        )
+    if longest is not None and longest <= held:
+        raise refuse(
+            f"{where}, max_duration",
+            f"{longest} s is over before the steps have been held for {held} s; make it longer",
+        )
 
 
 def _required(where: str, names: tuple[str, ...]) -> None:

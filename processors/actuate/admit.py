@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from processors.actuate.breaker import open_circuit
 from processors.actuate.ledger import begun_by, changes_of_a_day, setbacks_on_end
+from processors.actuate.overlap import judged
 from processors.actuate.policy import ActuatePolicy
 from processors.actuate.rollout import by_hand
 from processors.actuate.state import Failure, ScopeState, at_work, hold_over, under_way
@@ -50,7 +51,8 @@ def refusal(
     if stable is None:
         return "Nobody knows what serves this scope now: set its config, or send metrics first."
     return (
-        open_circuit(policy, scopes, at)
+        judged(decision.scope)
+        or open_circuit(policy, scopes, at)
         or unusable(policy.catalog, decision.scope, chosen)
         or _unfit(policy.catalog, entry, decision, chosen, stable)
         or _too_often(policy, scopes, decision, at)

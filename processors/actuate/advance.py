@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from processors.actuate.judge import Judgement
 from processors.actuate.rollout import (
+    OVER,
     Advance,
     Rollout,
     percent,
@@ -15,7 +16,7 @@ from processors.actuate.rollout import (
     unanswered,
     verify,
 )
-from processors.actuate.wait import hold_ms, over_time, wait
+from processors.actuate.wait import hold_ms, out_of_time, wait
 from schemas.catalog import Strategy
 from schemas.rollout import Guardrail, Phase, Verdict
 from schemas.scope import BUCKETS
@@ -45,14 +46,11 @@ def advance(strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int)
         return roll_back(
             rollout, " ".join((f"Worse in {names}:", *(g.sentence for g in failed))), at
         )
-    given_up = unanswered(rollout, at)
-    if given_up is not None:
-        return given_up
-    if rollout.phase is Phase.PAUSED or at - rollout.entered_at < hold_ms(strategy, rollout):
-        return Advance(rollout)
-    if rollout.kind == "ab":
-        return _compare(strategy, rollout, judgement, at)
-    return _up(strategy, rollout, judgement, at)
+    held = rollout.phase is Phase.PAUSED or at - rollout.entered_at < hold_ms(strategy, rollout)
+    after = Advance(rollout) if held else _up(strategy, rollout, judgement, at)
+    if after.rollout.phase in OVER or after.rollout.step != rollout.step:
+        return after
+    return unanswered(rollout, at) or out_of_time(strategy, rollout, at) or after
 
 
 def climb(strategy: Strategy, rollout: Rollout, at: int) -> Advance:
@@ -127,31 +125,21 @@ def unmet(strategy: Strategy, guardrails: Iterable[Guardrail]) -> tuple[str, ...
 
 def _up(strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int) -> Advance:
     """Look at a rollout whose dwell is over, and that nothing speaks against."""
+    if rollout.kind == "ab":
+        return _compare(strategy, rollout, judgement)
     above = strategy.steps[rollout.step : rollout.step + 1]
     if above and above[0].share < 1.0:
         if judgement.sampled:
             return climb(strategy, rollout, at)
-        return _short_of(strategy, rollout, judgement, at)
+        return wait(strategy, rollout, judgement, at, enough=False)
     questions = unmet(strategy, judgement.guardrails)
     if not judgement.ready or questions:
-        return _short_of(strategy, rollout, judgement, at, questions)
+        return wait(strategy, rollout, judgement, at, enough=False, unmet=questions)
     return onward(strategy, rollout, at) or wait(strategy, rollout, judgement, at, enough=True)
 
 
-def _short_of(
-    strategy: Strategy,
-    rollout: Rollout,
-    judgement: Judgement,
-    at: int,
-    questions: tuple[str, ...] = (),
-) -> Advance:
-    """What becomes of a rollout that lacks evidence: it waits, unless its time is over."""
-    late = over_time(strategy, rollout, at)
-    return late or wait(strategy, rollout, judgement, at, enough=False, unmet=questions)
-
-
-def _compare(strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int) -> Advance:
-    """Look at an A/B test: it ends when one is better, or when it has lasted long enough.
+def _compare(strategy: Strategy, rollout: Rollout, judgement: Judgement) -> Advance:
+    """Look at an A/B test: it ends well when the candidate is better.
 
     The candidate wins when every required guardrail passes and one of them shows it to be better:
     the upper bound of its harm, which holds at every look, is below zero.
@@ -163,4 +151,4 @@ def _compare(strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int
     ]
     if judgement.ready and better and not unmet(strategy, judgement.guardrails):
         return promote(rollout, f"Won: better in {' and '.join(better)}, worse in nothing.")
-    return over_time(strategy, rollout, at) or Advance(rollout)
+    return Advance(rollout)

@@ -37,7 +37,7 @@ def obey(turn: Turn, command: Command, hold: Hold | None, busy: str | None = Non
         turn: The scope.
         command: For this scope or for `*`.
         hold: What holds the scope besides its own entry's hold, or None.
-        busy: Why no further rollout may start in the task, or None.
+        busy: With APPROVE, why no further rollout may start in the task, or None.
 
     Returns:
         The turn after it.

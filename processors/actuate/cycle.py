@@ -29,8 +29,6 @@ NEXT: Mapping[LoopState, tuple[LoopState, ...]] = {
     ERROR: (IDLE,),  # recovered
 }
 """State → the states that may follow."""
-LASTING = frozenset({IDLE, VALIDATING, DEPLOYING, MONITORING})
-"""What a scope may be in between two records; the others are passed through within one."""
 
 
 @cache
@@ -44,19 +42,10 @@ def route(start: LoopState, end: LoopState) -> tuple[LoopState, ...]:
     ['collecting', 'analyzing', 'deciding', 'validating']
     """
     ways: dict[LoopState, tuple[LoopState, ...]] = {start: ()}
-    for state in ways_from(start):
+    for state in _by_distance(start):
         for after in NEXT[state]:
             ways.setdefault(after, (*ways[state], after))
     return ways[end]
-
-
-@cache
-def ways_from(start: LoopState) -> tuple[LoopState, ...]:
-    """All states, the nearest to *start* first."""
-    found = [start]
-    for state in found:
-        found.extend(after for after in NEXT[state] if after not in found)
-    return tuple(found)
 
 
 def go(turn: Turn, end: LoopState, reason: str, cause: Cause, id_: str | None = None) -> Turn:
@@ -106,3 +95,12 @@ def insufficient(decision: Decision) -> bool:
     """Whether a decision to do nothing was one for want of data."""
     few = any(each.constraint == "min_minutes" for each in decision.violations)
     return decision.action is Action.NONE and (decision.current is None or few)
+
+
+@cache
+def _by_distance(start: LoopState) -> tuple[LoopState, ...]:
+    """All states, the nearest to *start* first."""
+    found = [start]
+    for state in found:
+        found.extend(after for after in NEXT[state] if after not in found)
+    return tuple(found)

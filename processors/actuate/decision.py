@@ -22,7 +22,7 @@ from schemas.rollout import Verdict
 
 __all__ = ["follow", "name"]
 
-ANSWERED = 16  # decisions of a scope whose ids are remembered
+ANSWERED = 32  # decisions of a scope whose ids are remembered
 
 
 def follow(turn: Turn, scopes: Mapping[str, ScopeState], decision: Decision) -> Turn:

@@ -121,7 +121,7 @@ def _look(
         evidence = observe(
             rollout.evidence,
             *(arms(rollout, stable), arms(rollout, candidate)),
-            drawn,
+            0 if rollout.kind == "rolling" else drawn,
             rollout.reference,
             murmur3(f"{turn.scope}:{start}".encode()),
             _progress(strategy, rollout, at),
@@ -176,7 +176,8 @@ def arms(rollout: Rollout, rows: Sequence[EnrichedWindow]) -> Sequence[EnrichedW
     """The rows as they can be compared.
 
     Between instances units go to and fro, so whom a unit's error belongs to says nothing: errors
-    are then compared by request, discounted for their bursts.
+    are then compared by request, discounted for their bursts. What part of the requests a share of
+    the instances is, nobody knows, so none is expected.
     """
     if rollout.kind != "rolling":
         return rows

@@ -13,6 +13,7 @@ from processors.actuate.decision import follow
 from processors.actuate.glimpse import keep, peek
 from processors.actuate.memory import remember
 from processors.actuate.minute import pass_minute
+from processors.actuate.overlap import beneath, unsettle
 from processors.actuate.policy import ActuatePolicy
 from processors.actuate.silence import hear, listen, pass_silence, silent
 from processors.actuate.state import (
@@ -124,7 +125,8 @@ def _commanded(
     """The turns that a command makes in each scope that it concerns; none when it comes again."""
     concerned = _concerned(scopes.keys() | {ALL}, command, moment)
     task = scopes.get(ALL, ScopeState())
-    if not concerned or command.id in task.commands:
+    below = list(beneath(scopes, command))
+    if not (concerned or below) or command.id in task.commands:
         return
     if command.kind is not CommandKind.TRIGGER:
         obeyed = (*task.commands, command.id)[-OBEYED:]
@@ -132,7 +134,10 @@ def _commanded(
     for scope in concerned:
         over = None if scope == ALL else scopes.get(ALL, ScopeState()).hold
         turn = Turn(policy, moment, scope, scopes.get(scope, ScopeState()))
-        yield obey(turn, command, over, full(policy, scopes))
+        starts = command.kind is CommandKind.APPROVE and turn.entry.rollout is not None
+        yield obey(turn, command, over, full(policy, scopes) if starts else None)
+    for scope in below:
+        yield unsettle(Turn(policy, moment, scope, scopes.get(scope, ScopeState())), command)
 
 
 def _silences(

@@ -16,6 +16,7 @@ from processors.actuate.rollout import (
 )
 from schemas.catalog import Strategy
 from schemas.rollout import Phase, Verdict
+from schemas.scope import BUCKETS
 
 
 def wait(
@@ -75,7 +76,7 @@ def rest(
     Returns:
         The rollout one look later.
     """
-    given_up = unanswered(rollout, at) or over_time(strategy, rollout, at)
+    given_up = unanswered(rollout, at) or out_of_time(strategy, rollout, at)
     if given_up is not None:
         return given_up
     longest = strategy.max_wait_s * 1000
@@ -96,13 +97,17 @@ def rest(
     return replace(after, rollout=replace(after.rollout, quiet=quiet))
 
 
-def over_time(strategy: Strategy, rollout: Rollout, at: int) -> Advance | None:
-    """The end of a rollout that has taken as long as it may, None while it may go on."""
+def out_of_time(strategy: Strategy, rollout: Rollout, at: int) -> Advance | None:
+    """The end of a rollout that has taken as long as it may, None while it may go on.
+
+    Where everybody is served the candidate already, only the time is waited for in which one can
+    go back.
+    """
     longest = strategy.max_duration_s
-    if longest is None or at - rollout.started_at < longest * 1000:
+    if longest is None or at - rollout.started_at < longest * 1000 or rollout.share == BUCKETS:
         return None
-    missed = "No winner" if rollout.kind == "ab" else "Not shown to be good enough"
-    return roll_back(rollout, f"{missed} within {longest} s: the stable config stays.", at)
+    what = "No winner" if rollout.kind == "ab" else "Not good enough"
+    return roll_back(rollout, f"{what} within {longest} s: the stable config stays.", at)
 
 
 def hold_ms(strategy: Strategy, rollout: Rollout) -> int:

@@ -28,12 +28,6 @@ def changed(world: ModuleType, name: str, **changes: Any) -> ActuatePolicy:
     return ActuatePolicy(catalog=replace(world.CATALOG, strategies=strategies))
 
 
-def better(world: ModuleType, play: Any, minutes: int) -> None:
-    """Let minutes pass in which the candidate answers in two thirds of the time."""
-    del world
-    play.minutes(minutes, latency=270.0)
-
-
 @pytest.mark.parametrize("strategy", KINDS)
 def test_a_failing_candidate_is_taken_back_whatever_the_strategy(
     world: ModuleType, strategy: str
@@ -128,7 +122,7 @@ def test_between_instances_a_unit_that_meets_both_is_not_held_against_the_candid
 def test_an_ab_test_runs_until_one_is_better(world: ModuleType) -> None:
     play = world.Play()
     play.start(strategy="ab")
-    better(world, play, 20)
+    play.minutes(20, latency=270.0)
 
     assert [(Phase.RAMPING, 5_000, 0), (Phase.PROMOTED, 10_000, 0)] == story(play)
     assert play.last.reason == "Won: better in latency, worse in nothing."
@@ -145,6 +139,29 @@ def test_an_ab_test_of_equals_ends_without_a_winner(world: ModuleType) -> None:
     assert Phase.RAMPING is before.phase
     assert Phase.ROLLED_BACK is play.last.phase
     assert play.last.reason.startswith("No winner within 3600 s: the stable config stays.")
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_any_rollout_may_have_a_longest_duration(world: ModuleType, *, held: bool) -> None:
+    play = world.Play(policy=changed(world, "balanced", max_duration_s=1_200, min_quality=80.0))
+    play.start()
+    play.minutes(8)
+    if held:
+        play.feed(world.command("pause"))
+    play.minutes(12)
+
+    assert (Phase.ROLLED_BACK, 1_200_000) == (play.last.phase, play.last.at - play.events[1].at)
+    assert play.last.reason.startswith("Not good enough within 1200 s: the stable config stays.")
+
+
+def test_what_everybody_is_served_already_is_not_taken_back_for_its_duration(
+    world: ModuleType,
+) -> None:
+    play = world.Play(policy=changed(world, "blue-green", max_duration_s=600))
+    play.start(strategy="blue-green")
+    play.minutes(20)
+
+    assert Phase.PROMOTED is play.last.phase
 
 
 @pytest.mark.parametrize("way", ["elsewhere", "hush"])
@@ -182,7 +199,7 @@ def test_copies_say_nothing_of_who_serves_a_scope_and_are_no_past(world: ModuleT
     play.minutes(3)
     play.feed(world.row(play.clock - 15 * MINUTE, 9_000, config=None, window="15m"))
 
-    assert past is play.entry.past or past == play.entry.past
+    assert past == play.entry.past
     assert {"large"} == {seen.model for seen in play.entry.serving}
 
 

@@ -12,6 +12,7 @@ from processors.decide.policy import DecidePolicy
 from processors.decide.predict import predict, wilson
 from processors.decide.state import ScopeState
 from schemas.decision import Action
+from schemas.rollout import Phase
 from tests.processors.decide.world import (
     BIG,
     MID,
@@ -19,6 +20,7 @@ from tests.processors.decide.world import (
     SCOPE,
     SMALL,
     World,
+    deployment,
     hour,
     minutes,
     model,
@@ -43,15 +45,24 @@ def test_the_model_that_serves_now_is_that_of_most_of_the_last_minutes() -> None
     assert SMALL == mix.name
 
 
-def test_the_candidate_of_a_rollout_is_not_what_serves() -> None:
+@pytest.mark.parametrize("cohort", ["candidate", "shadow"])
+def test_the_candidate_of_a_rollout_is_not_what_serves(cohort: str) -> None:
     world = World(policy())
     world.feed(
-        window(0, name=SMALL, cohort="candidate", requests=900),
+        window(0, name=SMALL, cohort=cohort, requests=900),
         window(0, name=BIG, cohort="stable", requests=100),
         window(0, requests=1000),
     )
 
     assert BIG == mix_of(world.state.scopes[SCOPE]).name
+
+
+def test_a_shadow_that_was_verified_is_over_and_changed_nothing() -> None:
+    world = World(policy())
+    world.feed(deployment(0, Phase.RAMPING), deployment(5, Phase.VERIFIED, sequence=2))
+    state = world.state.scopes[SCOPE]
+
+    assert (None, None, BIG) == (state.active, state.promoted_at, state.stable_model)
 
 
 def forecast(p: DecidePolicy, *rows: object, name: str = SMALL) -> tuple[Any, Any]:
