@@ -11,6 +11,7 @@ import numpy as np
 from processors.actuate.guardrails import arms
 from processors.actuate.guardrails.arms import Arm
 from processors.sketch import buckets
+from processors.stats.contrast import Moments
 from schemas.trigger import Trigger
 from schemas.window import EnrichedWindow, Histogram
 
@@ -45,8 +46,8 @@ def sample(trigger: Trigger, rows: Sequence[EnrichedWindow]) -> Sample:
             return Sample(n=total, bad=_above(arm.latency, trigger.limit))
         case "quality":
             moments = arm.quality_moments
-        case "cost_per_request_usd":
-            moments = arm.cost_moments
+        case _:
+            moments = arm.cost_moments if arm.cost_moments.n else _priced(rows)
     return Sample(n=moments.n, mean=moments.mean, squares=moments.squares)
 
 
@@ -91,6 +92,18 @@ def limit_of(trigger: Trigger, other: Sample) -> float | None:
     if trigger.relative_to is None:
         return trigger.limit
     return trigger.limit * other.mean if other.n else None
+
+
+def _priced(rows: Sequence[EnrichedWindow]) -> Moments:
+    """The mean alone, where a pool's cost was priced from its tokens; nothing where it is unknown.
+
+    It scatters as nobody knows: squares of 0 say so.
+    """
+    requests = sum(row.window.requests for row in rows)
+    costs = [row.cost_usd for row in rows]
+    if not requests or any(cost is None for cost in costs):
+        return Moments()
+    return Moments(requests, math.fsum(cost or 0.0 for cost in costs) / requests, 0.0)
 
 
 def _above(histogram: Histogram, limit_ms: float) -> int:

@@ -50,6 +50,6 @@ def sentence(finding: Finding, rollout_id: str | None) -> str:
             )
         case "quality":
             what = f"quality of {whose} was {value} in {n} scores {over}, limit {limit}"
-        case "cost_per_request_usd":
+        case _:
             what = f"a request of {whose} cost {value} {over} ({n} requests), limit {limit}"
     return f"Trigger {trigger.id} ({trigger.severity}): {what}{known}."

@@ -83,6 +83,17 @@ def test_what_was_promoted_goes_back_to_where_the_question_said(world: ModuleTyp
     assert [Answer.ASKED, Answer.APPROVED] == [alarm.answer for alarm in alarms(play)]
 
 
+def test_a_question_about_the_stable_config_ends_when_a_rollout_begins(world: ModuleType) -> None:
+    play = promoted(world, ASKS)
+    play.minutes(3)
+    failing(play)
+    play.feed(world.deploy("next", world.OTHER, at=play.clock))
+    play.minutes(1)
+
+    assert [Answer.ASKED, Answer.EXPIRED] == [alarm.answer for alarm in alarms(play)]
+    assert play.entry.rollout.id == play.entry.vigil.subject
+
+
 def test_an_answer_that_comes_too_late_is_refused(world: ModuleType) -> None:
     play = promoted(world, ASKS)
     play.minutes(3)

@@ -10,7 +10,7 @@ from schemas.decision import Action
 from schemas.report import RollbackReport
 from schemas.rollout import Phase, Verdict
 from schemas.window import MINUTE
-from tests.processors.actuate.triggering import ERRORS, having, promoted, reports
+from tests.processors.actuate.triggering import ERRORS, SLOW, having, promoted, reports
 
 
 def only(play: Any) -> RollbackReport:
@@ -31,6 +31,19 @@ def test_a_trigger_reports_from_its_first_bad_minute_on(world: ModuleType) -> No
     assert (world.NEW.version, world.OLD.version) == (report.left_version, report.restored_version)
     assert (500, play.config.revision) == (report.share, report.revision)
     assert (play.moment.now, False) == (report.written_at, report.simulated)
+
+
+def test_a_longer_window_reports_from_the_first_of_its_bad_minutes_on(world: ModuleType) -> None:
+    play = having(world, SLOW)
+    play.start()
+    play.minutes(4)
+    good = play.clock
+    while play.entry.rollout is not None:
+        play.minutes(1, latency=4000.0)
+    report = only(play)
+
+    assert ("slow", good) == (report.trigger, report.first_bad_at)
+    assert (play.clock - good) // MINUTE * 200 == report.affected
 
 
 def test_a_guardrail_reports_from_where_its_evidence_stood_lowest(world: ModuleType) -> None:

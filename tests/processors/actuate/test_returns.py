@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from types import ModuleType
 
+import pytest
+
 from schemas.alarm import Answer
 from schemas.rollout import Phase, Verdict
 from schemas.window import MINUTE
 from tests.processors.actuate.triggering import (
+    DEAR,
     ERRORS,
     alarms,
     failing,
     having,
+    judged,
     promoted,
 )
 
@@ -28,6 +32,20 @@ def test_what_was_promoted_is_taken_back_when_it_fails(world: ModuleType) -> Non
     assert (Phase.ROLLED_BACK, Verdict.FAIL) == (play.last.phase, play.last.verdict)
     assert "of the stable config failed within 1 min" in play.last.reason
     assert "0.0% before the change" in play.last.reason
+
+
+@pytest.mark.parametrize(("cost", "told"), [(50.0, [0.01]), (None, [])])
+def test_a_cost_is_compared_with_what_the_past_was_priced_at(
+    world: ModuleType, cost: float | None, told: list[float]
+) -> None:
+    play = having(world, DEAR)
+    play.past()
+    past = world.row(play.clock - 15 * MINUTE, 5000, config=None, window="15m")
+    play.feed(replace(past, cost_usd=cost), world.deploy(at=play.clock, strategy="at once"))
+    play.minutes(1)
+    judged(play, 5, quality=90.0, cost=0.03, served=world.NEW.version)
+
+    assert told == [alarm.baseline for alarm in alarms(play)]
 
 
 def test_a_scope_that_failed_before_the_change_blames_no_change(world: ModuleType) -> None:
