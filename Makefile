@@ -7,7 +7,7 @@ SHELL := /bin/sh
 # What was measured is kept, and told in the README, also when it misses its bar.
 BENCH = ended=0; $(BIN)/python -m bench $* || ended=$$?; PYTHONPATH=. $(BIN)/python docs/generate.py && exit $$ended
 
-.PHONY: help setup demo test chaos check coverage docs up down bench clean
+.PHONY: help setup demo test chaos check coverage docs vectors up down bench clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+%?:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,10 @@ coverage: setup ## the branches of processors/ that no test takes; fails when th
 
 docs: setup ## fill in the tables that documents take from the program
 	@PYTHONPATH=. $(BIN)/python docs/generate.py
+
+vectors: setup ## write the test vectors for cohorts again, which other languages check
+	@$(BIN)/python clients/vectors/generate.py
+	@$(BIN)/python clients/vectors/million.py
 
 up: setup ## Kafka, registry, Postgres and topics, kept running for hands-on use
 	@$(BIN)/llmopt dev up
