@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from schemas.command import CommandKind
+from schemas.decision import Decision
 from schemas.rollout import Deployment, Phase
-from schemas.topics import DEPLOYMENTS
+from schemas.topics import DECISIONS, DEPLOYMENTS
 from streams.cli import give, home, show
+from streams.cli.evidence import COLUMNS, over_time
 from streams.cli.failure import Failure, not_found
 from streams.cli.give import because, someone
 from streams.cli.help import example
+from streams.cli.story import GOING, Story, story
 from streams.reading import records
 from streams.settings import Settings
 
@@ -21,7 +26,6 @@ def deployments() -> None:
     """See rollouts, step by step; approve, promote or abort them."""
 
 
-GOING = (Phase.PENDING, Phase.RAMPING, Phase.PAUSED)
 one = click.argument("which", metavar="SCOPE_OR_ID")
 
 
@@ -67,59 +71,118 @@ def list_(scope: str | None, *, active: bool, limit: int, machine: bool) -> None
 
 @deployments.command("show")
 @click.argument("id_", metavar="ID")
+@click.option(
+    "--plot",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Draw it as a picture, a PNG.",
+)
 @show.as_json
-@example("llmopt deployments show r-1f0c…")
-def show_(id_: str, *, machine: bool) -> None:
-    """Tell one rollout from its beginning, with the guardrails of its newest look."""
-    found = [each for each in _all(home.reached()) if each.id == id_]
-    if not found:
+@example("llmopt deployments show r-1f0c…", "llmopt deployments show r-1f0c… --plot rollout.png")
+def show_(id_: str, *, plot: Path | None, machine: bool) -> None:
+    """Tell one rollout from its beginning: steps, evidence over time, verdict and reasons.
+
+    The evidence is the e-value of "the candidate is worse", which may be looked at every minute:
+    at its limit the candidate is taken back. Where the harm is at most the margin, it passes.
+    """
+    if plot is not None:
+        _drawable(plot)
+    settings = home.reached()
+    found = story(id_, _told(settings))
+    if found is None:
         raise not_found(f"There is no deployment {id_}: see `llmopt deployments list`.")
+    if plot is not None:
+        _draw(found, plot)
     if machine:
-        show.document(found)
+        show.document(
+            {
+                "id": id_,
+                "scope": found.last.scope,
+                "in_words": found.in_words(),
+                "steps": found.rungs(),
+                "events": found.events,
+                "looks": found.looks,
+                "plot": None if plot is None else str(plot),
+            }
+        )
         return
-    last = found[-1]
+    _tell(found, _decision(settings, found.last.decision_id))
+    if plot is not None:
+        click.echo(f"\nDrawn in {plot}.")
+
+
+def _tell(found: Story, decision: Decision | None) -> None:
+    """Print a rollout for people."""
+    last = found.last
+    click.echo(found.in_words())
+    if found.last.reason not in found.in_words():
+        click.echo(last.reason)
+    click.echo()
     show.facts(
         [
             ("scope", last.scope),
-            ("decision", last.decision_id),
             ("stable", f"{last.stable_model} ({last.stable_version})"),
             ("candidate", f"{last.candidate_model} ({last.candidate_version})"),
+            ("decision", last.decision_id),
+            ("because", None if decision is None else " ".join(decision.reasons)),
         ]
     )
-    click.echo()
-    show.table(
-        ("at", "phase", "share", "verdict", "by", "what happened"),
-        [
-            (
-                show.moment(each.at),
-                each.phase.value,
-                show.share(each.share),
-                each.verdict.name.lower(),
-                each.by,
-                each.reason,
-            )
-            for each in found
-        ],
-        empty="",
-    )
-    judged = next((each for each in reversed(found) if each.guardrails), None)
-    if judged is not None:
+    if rungs := found.rungs():
         click.echo()
         show.table(
-            ("guardrail", "verdict", "stable", "candidate", "requests", "in words"),
+            ("step", "share", "since", "took", "looks", "verdict"),
             [
                 (
-                    rail.metric,
-                    rail.verdict.name.lower(),
-                    rail.stable_value,
-                    rail.candidate_value,
-                    f"{rail.stable_n} / {rail.candidate_n}",
-                    rail.sentence,
+                    f"{each.step} of {last.steps}" if each.step else "waits",
+                    show.share(each.share),
+                    show.moment(each.entered),
+                    show.lasted((each.left or found.until) - each.entered)
+                    + (" so far" if each.left is None else ""),
+                    each.looks,
+                    None if each.verdict is None else each.verdict.name.lower(),
                 )
-                for rail in judged.guardrails
+                for each in rungs
             ],
             empty="",
         )
+    if found.guardrails:
+        click.echo()
+        show.table(COLUMNS, over_time(found), empty="")
+        click.echo()
+        for rail in found.guardrails:
+            click.echo(f"{rail.metric}: {rail.sentence}")
+    click.echo()
+    show.table(
+        ("at", "phase", "share", "by", "what happened"),
+        [
+            (show.moment(e.at), e.phase.value, show.share(e.share), e.by, e.reason)
+            for e in found.events
+        ],
+        empty="",
+    )
+
+
+def _drawable(file: Path) -> None:
+    """Refuse a file that no picture can be written to, before anything is read."""
+    if file.suffix.lower() != ".png":
+        raise click.BadParameter(f"{str(file)!r} does not end in .png.", param_hint="--plot")
+    if not file.absolute().parent.is_dir():
+        raise click.BadParameter(f"There is no folder {file.parent}.", param_hint="--plot")
+
+
+def _draw(found: Story, file: Path) -> None:
+    from streams.cli import plot  # noqa: PLC0415  # only a picture is worth the import of matplotlib
+
+    plot.write(found, file)
+
+
+def _decision(settings: Settings, id_: str | None) -> Decision | None:
+    """The decision that began a rollout; None when there was none, or it is kept no more."""
+    if id_ is None:
+        return None
+    with home.codec(settings) as codec:
+        found = [seen.value for seen in records(settings, codec, DECISIONS)]
+    return next((e for e in reversed(found) if isinstance(e, Decision) and e.id == id_), None)
 
 
 @deployments.command()
@@ -212,8 +275,13 @@ def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine:
 def _all(settings: Settings) -> list[Deployment]:
     """Every event, in the order of writing; of two with one name the last counts."""
     events: dict[tuple[str, int], Deployment] = {}
-    with home.codec(settings) as codec:
-        for seen in records(settings, codec, DEPLOYMENTS):
-            if isinstance(seen.value, Deployment):
-                events[seen.value.id, seen.value.sequence] = seen.value
+    for each in _told(settings):
+        if isinstance(each, Deployment):
+            events[each.id, each.sequence] = each
     return list(events.values())
+
+
+def _told(settings: Settings) -> list[object]:
+    """Every record of the topic, in the order of writing."""
+    with home.codec(settings) as codec:
+        return [seen.value for seen in records(settings, codec, DEPLOYMENTS)]

@@ -89,6 +89,20 @@ def share(hundredths: int) -> str:
     return f"{hundredths / 100:g} %"
 
 
+def lasted(milliseconds: int) -> str:
+    """A time span as people say it, rounded down to two units.
+
+    >>> lasted(45_000), lasted(840_000), lasted(7_500_000), lasted(183_600_000)
+    ('45 s', '14 min', '2 h 5 min', '2 d 3 h')
+    """
+    seconds = max(0, milliseconds) // 1_000
+    if seconds < 60:
+        return f"{seconds} s"
+    spans = [("d", seconds // 86_400), ("h", seconds // 3_600 % 24), ("min", seconds // 60 % 60)]
+    first = next(i for i, (_, count) in enumerate(spans) if count)
+    return " ".join(f"{count} {unit}" for unit, count in spans[first : first + 2] if count)
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "–"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from processors.actuate.version import versioned
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig, ScopeConfig
 from schemas.decision import Action, Decision
-from schemas.rollout import Deployment, Guardrail, Phase, Verdict
+from schemas.rollout import Deployment, Guardrail, Look, Phase, Verdict
 from schemas.topics import COMMANDS, CONFIG, DECISIONS, DEPLOYMENTS
 from streams.reading import Watch
 
@@ -202,7 +203,7 @@ def test_a_scope_without_a_config_is_not_found(llmopt: Any, scope: str) -> None:
     assert "no decision" in llmopt("decisions", "show", scope, expect=3).stderr
 
 
-def test_a_rollout_is_told_from_its_beginning(llmopt: Any, scope: str) -> None:
+def test_a_rollout_is_told_from_its_beginning(llmopt: Any, scope: str, tmp_path: Path) -> None:
     rail = Guardrail(
         metric="errors",
         verdict=Verdict.FAIL,
@@ -235,12 +236,36 @@ def test_a_rollout_is_told_from_its_beginning(llmopt: Any, scope: str) -> None:
     assert [id_] == [
         e["id"] for e in llmopt.json("deployments", "list", "--active", "--scope", scope)
     ]
-    llmopt.produce(DEPLOYMENTS.name, scope, end)
+    for minute, log_e in enumerate((0.0, 2.0, 5.0), 1):
+        look = Look(
+            id=id_,
+            scope=scope,
+            at=start.at + minute * 60_000,
+            share=500,
+            phase=Phase.RAMPING,
+            verdict=Verdict.INCONCLUSIVE,
+            guardrails=(replace(rail, log_e=log_e),),
+            stable_requests=300 * minute,
+            candidate_requests=33 * minute,
+        )
+        llmopt.produce(DEPLOYMENTS.name, scope, look)
+    llmopt.produce(DEPLOYMENTS.name, scope, replace(end, at=start.at + 3 * 60_000))
 
     assert [] == llmopt.json("deployments", "list", "--active", "--scope", scope)
-    told = llmopt("deployments", "show", id_).stdout
+    told = llmopt("deployments", "show", id_, "--plot", str(tmp_path / "it.png")).stdout
+    assert told.startswith("Rolled back after 3 min: worse in errors.")
     assert told.index("ramping") < told.index("rolled_back")
-    assert "Errors rose by 19 points." in told
+    assert "errors: Errors rose by 19 points." in told
+    assert "▁▄█" in told
+    assert f"Drawn in {tmp_path / 'it.png'}." in told
+    assert (tmp_path / "it.png").read_bytes().startswith(b"\x89PNG")
+    whole = llmopt.json("deployments", "show", id_)
+    assert [0.0, 2.0, 5.0] == [each["guardrails"][0]["log_e"] for each in whole["looks"]]
+    assert (["ramping", "rolled_back"], [500], None) == (
+        [each["phase"] for each in whole["events"]],
+        [each["share"] for each in whole["steps"]],
+        whole["plot"],
+    )
     change = llmopt.json("config", "history", scope)[0]
     assert ("openai/gpt-4o", "v-1") == tuple(change["serves"].values())
 

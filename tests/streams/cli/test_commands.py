@@ -114,6 +114,8 @@ def test_a_broken_setting_is_wrong_usage() -> None:
         ("worker", "--metrics-port", "0"),
         ("decisions", "list", "--limit", "0"),
         ("deployments", "list", "--limit", "-1"),
+        ("deployments", "show", "r-1", "--plot", "rollout.jpg"),
+        ("deployments", "show", "r-1", "--plot", "no/such/folder/rollout.png"),
         ("config", "history", "a/b", "--limit", "0"),
         ("dlq", "show", "llmopt.metrics.v1", "--limit", "-1"),
         ("stop", "search/"),

@@ -1,0 +1,168 @@
+"""A rollout as it was: its events, its looks, and what can be said of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from schemas.rollout import GUARDRAILS, Deployment, Guardrail, Look, Phase, Verdict
+from streams.cli import show
+
+GOING = (Phase.PENDING, Phase.RAMPING, Phase.PAUSED)
+ENDS = {Phase.PROMOTED: "promoted", Phase.ROLLED_BACK: "rolled back", Phase.REJECTED: "rejected"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """A share and how long it was held; times are ms of event time, `left` None while it is."""
+
+    step: int  # from 1; 0: no traffic yet
+    share: int  # hundredths of a percent
+    entered: int
+    left: int | None
+    looks: int
+    verdict: Verdict | None  # of the last look; None when there was none
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One rollout: its events by sequence, at least one, and its looks by time."""
+
+    events: tuple[Deployment, ...]
+    looks: tuple[Look, ...]
+
+    @property
+    def last(self) -> Deployment:
+        """Its newest event."""
+        return self.events[-1]
+
+    @property
+    def began(self) -> int:
+        """When its candidate got traffic, ms of event time; if never, when it was accepted."""
+        return next((each.at for each in self.events if each.share), self.events[0].at)
+
+    @property
+    def until(self) -> int:
+        """Up to when anything is known of it, ms of event time."""
+        ats = [*(each.at for each in self.events), *(each.at for each in self.looks)]
+        return max(ats)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can happen to it any more."""
+        return self.last.phase not in GOING
+
+    @property
+    def held(self) -> bool:
+        """Whether it waits on its step for evidence, and has said so."""
+        if len(self.events) < 2 or self.last.phase is not Phase.RAMPING:
+            return False
+        before = self.events[-2]
+        return before.phase is Phase.RAMPING and before.share == self.last.share
+
+    @property
+    def guardrails(self) -> tuple[Guardrail, ...]:
+        """As they were judged last; none before the first look."""
+        told: list[Deployment | Look] = [*self.looks, *self.events]
+        told.sort(key=lambda each: each.at)  # of one time, the event after the look
+        return next((each.guardrails for each in reversed(told) if each.guardrails), ())
+
+    def rungs(self) -> list[Rung]:
+        """What was held how long, in order; what ended it is no rung."""
+        entered: list[Deployment] = []
+        for each in self.events:
+            if each.phase in GOING and (not entered or each.share != entered[-1].share):
+                entered.append(each)
+        lefts = [*(each.at for each in entered), self.last.at if self.over else None][1:]
+        return [
+            self._rung(event, left)
+            for event, left in zip(entered, lefts, strict=True)
+            if event.share or left != event.at  # most wait for their first traffic no time at all
+        ]
+
+    def _rung(self, event: Deployment, left: int | None) -> Rung:
+        looks = [
+            each
+            for each in self.looks
+            if event.share and event.at < each.at and (left is None or each.at <= left)
+        ]
+        return Rung(
+            step=event.step,
+            share=event.share,
+            entered=event.at,
+            left=left,
+            looks=len(looks),
+            verdict=looks[-1].verdict if looks else None,
+        )
+
+    def in_words(self) -> str:
+        """How it stands, in a sentence."""
+        last, took = self.last, show.lasted(self.until - self.began)
+        passed, unsure, worse = (_named(self.guardrails, verdict) for verdict in Verdict)
+        if last.phase is Phase.PENDING:
+            return "Pending: the candidate has no traffic yet."
+        if self.over and not last.steps:
+            return f"{ENDS[last.phase].capitalize()}."
+        if self.over:
+            why = f": passed in {passed}" if last.phase is Phase.PROMOTED and passed else ""
+            why = f": worse in {worse}" if worse else why
+            return f"{ENDS[last.phase].capitalize()} after {took}{why}."
+        doing = "Paused" if last.phase is Phase.PAUSED else "Held" if self.held else "Ramping"
+        found = (
+            (worse, f"worse in {worse}"),
+            (unsure, f"inconclusive in {unsure}"),
+            (passed, "passed so far"),
+            (True, "nothing has been compared yet"),
+        )
+        why = next(words for known, words in found if known)
+        return f"{doing} at {show.share(last.share)}, {took} after its start: {why}."
+
+
+def story(id_: str, told: Iterable[object]) -> Story | None:
+    """The rollout *id_* out of the records of the deployments topic.
+
+    Args:
+        id_: Of the rollout.
+        told: Records in the order of writing; of two of one name the last counts.
+
+    Returns:
+        None when it has no event.
+    """
+    events: dict[int, Deployment] = {}
+    looks: dict[int, Look] = {}
+    for each in told:
+        if isinstance(each, Deployment) and each.id == id_:
+            events[each.sequence] = each
+        elif isinstance(each, Look) and each.id == id_:
+            looks[each.at] = each
+    if not events:
+        return None
+    return Story(
+        tuple(events[sequence] for sequence in sorted(events)),
+        tuple(looks[at] for at in sorted(looks)),
+    )
+
+
+def rail(look: Look, metric: str) -> Guardrail | None:
+    """The guardrail of *metric* at a look; None when it was not judged."""
+    return next((each for each in look.guardrails if each.metric == metric), None)
+
+
+def metrics(story: Story) -> list[str]:
+    """The guardrails that were ever judged, in their usual order, others after them."""
+    seen = {each.metric for look in story.looks for each in look.guardrails}
+    seen |= {each.metric for each in story.guardrails}
+    return [*(m for m in GUARDRAILS if m in seen), *sorted(seen - set(GUARDRAILS))]
+
+
+def shares(story: Story) -> list[tuple[int, int]]:
+    """Since when which share was served: ms of event time and hundredths of a percent."""
+    found = [(each.at, each.share) for each in story.events]
+    changes = [after for before, after in pairwise([(0, 0), *found]) if before[1] != after[1]]
+    return [(story.began, 0), *changes]
+
+
+def _named(guardrails: Iterable[Guardrail], verdict: Verdict) -> str:
+    names = [each.metric for each in guardrails if each.verdict is verdict]
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
