@@ -8,14 +8,14 @@ import click
 
 from schemas.command import CommandKind
 from schemas.decision import Decision
-from schemas.rollout import Deployment, Phase
+from schemas.rollout import Phase
 from schemas.topics import DECISIONS, DEPLOYMENTS
 from streams.cli import give, home, show
 from streams.cli.evidence import COLUMNS, over_time
 from streams.cli.failure import Failure, not_found
 from streams.cli.give import because, someone
 from streams.cli.help import example
-from streams.cli.story import GOING, Story, story
+from streams.cli.story import ENDS, Story, stories
 from streams.reading import records
 from streams.settings import Settings
 
@@ -37,33 +37,30 @@ one = click.argument("which", metavar="SCOPE_OR_ID")
 @example("llmopt deployments list --scope search/answer")
 def list_(scope: str | None, *, active: bool, limit: int, machine: bool) -> None:
     """List rollouts and manual changes, each as it stands, newest first."""
-    newest: dict[str, Deployment] = {}
-    for each in _all(home.reached()):
-        newest.pop(each.id, None)  # so that the order is that of the last event
-        newest[each.id] = each
     found = [
         each
-        for each in reversed(newest.values())
-        if scope in (None, each.scope) and (not active or each.phase in GOING)
+        for each in reversed(stories(_told(home.reached())).values())
+        if scope in (None, each.last.scope) and not (active and each.over)
     ][:limit]
     if machine:
-        show.document(found)
+        show.document([each.last for each in found])
         return
     show.table(
         ("id", "at", "scope", "phase", "share", "step", "stable", "candidate", "why"),
         [
             (
-                each.id,
-                show.moment(each.at),
-                each.scope,
-                each.phase.value,
-                show.share(each.share),
-                f"{each.step + 1} of {each.steps}" if each.steps else None,
-                each.stable_model,
-                each.candidate_model,
-                each.reason,
+                last.id,
+                show.moment(last.at),
+                last.scope,
+                each.standing,
+                show.share(last.share),
+                f"{last.step} of {last.steps}" if last.steps else None,
+                last.stable_model,
+                last.candidate_model,
+                last.reason,
             )
             for each in found
+            for last in (each.last,)
         ],
         empty="Nothing is being rolled out." if active else "Nothing has been rolled out yet.",
     )
@@ -88,7 +85,7 @@ def show_(id_: str, *, plot: Path | None, machine: bool) -> None:
     if plot is not None:
         _drawable(plot)
     settings = home.reached()
-    found = story(id_, _told(settings))
+    found = stories(_told(settings)).get(id_)
     if found is None:
         raise not_found(f"There is no deployment {id_}: see `llmopt deployments list`.")
     if plot is not None:
@@ -102,6 +99,7 @@ def show_(id_: str, *, plot: Path | None, machine: bool) -> None:
                 "steps": found.rungs(),
                 "events": found.events,
                 "looks": found.looks,
+                "moves": found.moves,
                 "plot": None if plot is None else str(plot),
             }
         )
@@ -245,8 +243,8 @@ def reject(which: str, *, reason: str, by: str | None, machine: bool) -> None:
 def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine: bool) -> None:
     """Send the word of a person about a rollout that is not over, and say what became of it."""
     settings = home.reached()
-    newest = {each.id: each for each in _all(settings)}
-    going = {each.scope: each for each in newest.values() if each.phase in GOING}
+    newest = {id_: each.last for id_, each in stories(_told(settings)).items()}
+    going = {each.scope: each for each in newest.values() if each.phase not in ENDS}
     meant = newest[which].scope if which in newest else which
     rollout = going.get(meant)
     if rollout is None or (which in newest and rollout.id != which):
@@ -270,15 +268,6 @@ def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine:
     click.echo(
         f"{event.scope} is served {serves} {version} (revision {event.revision}). {event.reason}"
     )
-
-
-def _all(settings: Settings) -> list[Deployment]:
-    """Every event, in the order of writing; of two with one name the last counts."""
-    events: dict[tuple[str, int], Deployment] = {}
-    for each in _told(settings):
-        if isinstance(each, Deployment):
-            events[each.id, each.sequence] = each
-    return list(events.values())
 
 
 def _told(settings: Settings) -> list[object]:

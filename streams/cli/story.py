@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
+from schemas.loop import Transition
 from schemas.rollout import GUARDRAILS, Deployment, Guardrail, Look, Phase, Verdict
 from streams.cli import show
 
-GOING = (Phase.PENDING, Phase.RAMPING, Phase.PAUSED)
+T = TypeVar("T")
 ENDS = {Phase.PROMOTED: "promoted", Phase.ROLLED_BACK: "rolled back", Phase.REJECTED: "rejected"}
 
 
@@ -27,10 +29,14 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One rollout: its events by sequence, at least one, and its looks by time."""
+    """One rollout, or a manual change: its events by sequence, at least one; its looks by time.
+
+    `moves` are those of its scope through the control loop that it made.
+    """
 
     events: tuple[Deployment, ...]
     looks: tuple[Look, ...]
+    moves: tuple[Transition, ...] = ()
 
     @property
     def last(self) -> Deployment:
@@ -51,7 +57,7 @@ class Story:
     @property
     def over(self) -> bool:
         """Whether nothing can happen to it any more."""
-        return self.last.phase not in GOING
+        return self.last.phase in ENDS
 
     @property
     def held(self) -> bool:
@@ -60,6 +66,11 @@ class Story:
             return False
         before = self.events[-2]
         return before.phase is Phase.RAMPING and before.share == self.last.share
+
+    @property
+    def standing(self) -> str:
+        """Its phase in a word, or that it is held."""
+        return "held" if self.held else ENDS.get(self.last.phase, self.last.phase.value)
 
     @property
     def guardrails(self) -> tuple[Guardrail, ...]:
@@ -72,7 +83,7 @@ class Story:
         """What was held how long, in order; what ended it is no rung."""
         entered: list[Deployment] = []
         for each in self.events:
-            if each.phase in GOING and (not entered or each.share != entered[-1].share):
+            if each.phase not in ENDS and (not entered or each.share != entered[-1].share):
                 entered.append(each)
         lefts = [*(each.at for each in entered), self.last.at if self.over else None][1:]
         return [
@@ -108,7 +119,7 @@ class Story:
             why = f": passed in {passed}" if last.phase is Phase.PROMOTED and passed else ""
             why = f": worse in {worse}" if worse else why
             return f"{ENDS[last.phase].capitalize()} after {took}{why}."
-        doing = "Paused" if last.phase is Phase.PAUSED else "Held" if self.held else "Ramping"
+        doing = self.standing.capitalize()
         found = (
             (worse, f"worse in {worse}"),
             (unsure, f"inconclusive in {unsure}"),
@@ -119,29 +130,42 @@ class Story:
         return f"{doing} at {show.share(last.share)}, {took} after its start: {why}."
 
 
-def story(id_: str, told: Iterable[object]) -> Story | None:
-    """The rollout *id_* out of the records of the deployments topic.
+@dataclass(slots=True)
+class _Found:
+    events: dict[int, Deployment] = field(default_factory=dict)
+    looks: dict[int, Look] = field(default_factory=dict)
+    moves: dict[int, Transition] = field(default_factory=dict)
+
+
+def stories(told: Iterable[object]) -> dict[str, Story]:
+    """Every rollout and manual change, by id, in the order of their last events.
 
     Args:
-        id_: Of the rollout.
-        told: Records in the order of writing; of two of one name the last counts.
-
-    Returns:
-        None when it has no event.
+        told: The records of the deployments topic in the order of writing; of two of one name the
+            last counts, and what has no event is left out.
     """
-    events: dict[int, Deployment] = {}
-    looks: dict[int, Look] = {}
+    found: dict[str, _Found] = {}
     for each in told:
-        if isinstance(each, Deployment) and each.id == id_:
-            events[each.sequence] = each
-        elif isinstance(each, Look) and each.id == id_:
-            looks[each.at] = each
-    if not events:
-        return None
-    return Story(
-        tuple(events[sequence] for sequence in sorted(events)),
-        tuple(looks[at] for at in sorted(looks)),
-    )
+        match each:
+            case Deployment():
+                of = found.pop(each.id, None) or _Found()
+                of.events[each.sequence] = each
+                found[each.id] = of  # behind all others
+            case Look():
+                found.setdefault(each.id, _Found()).looks[each.at] = each
+            case Transition(rollout_id=str(id_)):
+                found.setdefault(id_, _Found()).moves[each.sequence] = each
+            case _:
+                pass  # no record of a rollout
+    return {
+        id_: Story(_sorted(of.events), _sorted(of.looks), _sorted(of.moves))
+        for id_, of in found.items()
+        if of.events
+    }
+
+
+def _sorted(numbered: dict[int, T]) -> tuple[T, ...]:
+    return tuple(numbered[number] for number in sorted(numbered))
 
 
 def rail(look: Look, metric: str) -> Guardrail | None:

@@ -1,6 +1,7 @@
 # `llmopt` is a fixture whose type lies in a conftest
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import time
@@ -219,11 +220,11 @@ def test_a_rollout_is_told_from_its_beginning(llmopt: Any, scope: str, tmp_path:
     )
     id_ = f"r-{scope}"
     start = replace(
-        EVENT, id=id_, scope=scope, phase=Phase.RAMPING, share=500, steps=4, reason="cheaper"
+        EVENT, id=id_, scope=scope, phase=Phase.RAMPING, share=500, step=1, steps=4, reason="new"
     )
     end = replace(
         start,
-        sequence=2,
+        sequence=3,
         phase=Phase.ROLLED_BACK,
         share=0,
         guardrails=(rail,),
@@ -236,6 +237,9 @@ def test_a_rollout_is_told_from_its_beginning(llmopt: Any, scope: str, tmp_path:
     assert [id_] == [
         e["id"] for e in llmopt.json("deployments", "list", "--active", "--scope", scope)
     ]
+    llmopt.produce(DEPLOYMENTS.name, scope, replace(start, sequence=2, reason="too early"))
+    listed = llmopt("deployments", "list", "--scope", scope).stdout
+    assert re.search(r" held +5 % +1 of 4 .* too early", listed)
     for minute, log_e in enumerate((0.0, 2.0, 5.0), 1):
         look = Look(
             id=id_,
@@ -261,7 +265,7 @@ def test_a_rollout_is_told_from_its_beginning(llmopt: Any, scope: str, tmp_path:
     assert (tmp_path / "it.png").read_bytes().startswith(b"\x89PNG")
     whole = llmopt.json("deployments", "show", id_)
     assert [0.0, 2.0, 5.0] == [each["guardrails"][0]["log_e"] for each in whole["looks"]]
-    assert (["ramping", "rolled_back"], [500], None) == (
+    assert (["ramping", "ramping", "rolled_back"], [500], None) == (
         [each["phase"] for each in whole["events"]],
         [each["share"] for each in whole["steps"]],
         whole["plot"],

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from schemas.rollout import Deployment, Guardrail, Look, Phase, Verdict
-from streams.cli.story import Story, story
+from streams.cli.story import Story
+from streams.cli.story import stories as found_in
 
 T0, MINUTE = 1_760_000_040_000, 60_000
 LIMIT = math.log(80.0)
@@ -104,9 +105,7 @@ def worse(minute: int) -> list[Guardrail]:
 
 
 def _told(*records: Deployment | Look) -> Story:
-    found = story("r-1", records)
-    assert found is not None
-    return found
+    return found_in(records)["r-1"]
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from schemas.loop import LoopState, Transition
 from schemas.rollout import Verdict
 from streams.cli.evidence import CELLS, over_time
-from streams.cli.story import Story, metrics, shares, story
+from streams.cli.story import Story, metrics, shares
+from streams.cli.story import stories as found_in
 
 Stories = Mapping[str, Story]
 
@@ -68,16 +70,41 @@ def test_shares_change_when_events_say_so(stories: Stories) -> None:
 def test_of_two_records_of_one_name_the_last_counts(stories: Stories) -> None:
     found = stories["rolled back"]
     corrected = replace(found.last, reason="Told again.")
-    again = story("r-1", [*found.looks[::-1], *found.events[::-1], found.looks[0], corrected])
+    again = found_in([*found.looks[::-1], *found.events[::-1], found.looks[0], corrected])["r-1"]
 
-    assert again is not None
     assert (found.looks, "Told again.") == (again.looks, again.last.reason)
     assert found.events[:-1] == again.events[:-1]
 
 
-def test_a_rollout_that_has_no_event_is_no_story(stories: Stories) -> None:
-    assert story("r-2", stories["held"].events) is None
-    assert story("r-1", stories["held"].looks) is None
+def test_rollouts_come_in_the_order_of_their_last_events(stories: Stories) -> None:
+    start, second, end = stories["rolled back"].events
+    other = replace(start, id="r-2")
+    told = [start, other, second, *stories["rolled back"].looks, end, stories["rejected"]]
+
+    assert ["r-2", "r-1"] == list(found_in(told))
+    assert [other] == list(found_in(told)["r-2"].events)
+
+
+def test_what_has_no_event_is_no_rollout(stories: Stories) -> None:
+    assert {} == found_in(stories["held"].looks)
+
+
+def test_the_moves_that_a_rollout_made_belong_to_it(stories: Stories) -> None:
+    move = Transition(
+        scope="search/answer",
+        sequence=5,
+        at=stories["held"].began,
+        source=LoopState.DEPLOYING,
+        target=LoopState.MONITORING,
+        reason="It has traffic.",
+        by="optimizer",
+        decision_id=None,
+        rollout_id="r-1",
+    )
+    others = replace(move, sequence=6, rollout_id="r-2"), replace(move, rollout_id=None)
+    told = [move, *others, replace(move, sequence=4), *stories["held"].events]
+
+    assert [4, 5] == [each.sequence for each in found_in(told)["r-1"].moves]
 
 
 def test_guardrails_stand_in_their_usual_order_and_unknown_ones_behind(stories: Stories) -> None:
