@@ -24,8 +24,9 @@ MARKS = {
     Verdict.INCONCLUSIVE: ("D", ORANGE, "inconclusive"),
     Verdict.FAIL: ("X", RED, "worse"),
 }
-MINUTE = 60_000
-LEAST = math.log(0.01)  # what lies below is drawn there: it says no more than that all is well
+SPANS = ((2, "days", 86_400_000), (3, "hours", 3_600_000), (0, "minutes", 60_000))  # from how many
+LEAST, MOST = math.log(0.01), math.log(1e4)  # what lies beyond is drawn there, and said in figures
+DECADES = tuple(decade * math.log(10.0) for decade in (-2, 0, 2, 4))
 NAMES = {"errors": "error rate", "latency": "p95 latency"}
 
 
@@ -51,12 +52,12 @@ def draw(story: Story) -> Figure:
         1 + len(rows),
         2,
         height_ratios=[1.35, *[1.0] * len(rows)],
-        left=0.07,
+        left=0.08,
         right=0.985,
         top=1.0 - 0.95 / height,
         bottom=0.55 / height,
         hspace=0.42,
-        wspace=0.13,
+        wspace=0.16,
     )
     _headline(figure, story, height)
     first = figure.add_subplot(grid[0, 0])
@@ -112,8 +113,8 @@ def _words(axes: Axes, story: Story) -> None:
 
 def _shares(axes: Axes, story: Story) -> None:
     """The candidate's share as steps, with marks where it was paused and how it ended."""
-    steps = [(_minutes(story, at), share / 100) for at, share in shares(story)]
-    end = _minutes(story, story.until)
+    steps = [(_x(story, at), share / 100) for at, share in shares(story)]
+    end = _x(story, story.until)
     xs, ys = [x for x, _ in steps] + [end], [y for _, y in steps] + [steps[-1][1]]
     axes.fill_between(xs, ys, step="post", color=BLUE, alpha=0.14, linewidth=0)
     axes.step(xs, ys, where="post", color=BLUE, linewidth=1.8)
@@ -123,13 +124,13 @@ def _shares(axes: Axes, story: Story) -> None:
     axes.set_title("share of the units that the candidate serves", loc="left", fontsize=10)
     for rung in story.rungs():
         if rung.share:
-            at = (_minutes(story, rung.entered), rung.share / 100)
+            at = (_x(story, rung.entered), rung.share / 100)
             _note(axes, at, show.share(rung.share), BLUE, (4, 8))
     for each in story.events:
         if each.phase is Phase.PAUSED:
-            at = (_minutes(story, each.at), each.share / 100)
+            at = (_x(story, each.at), each.share / 100)
             axes.plot(*at, marker="s", color=ORANGE, markersize=7, clip_on=False)
-            _note(axes, at, f"paused by {each.by}", INK, (2, -11))
+            _note(axes, at, f"paused by {each.by}", INK, (6, 9))
     if story.over:
         promoted = story.last.phase is Phase.PROMOTED
         verdict = Verdict.PASS if promoted else Verdict.FAIL
@@ -141,14 +142,14 @@ def _evidence(axes: Axes, story: Story, metric: str) -> None:
     """The e-value over time, and its limit."""
     seen = _points(story, metric)
     now = seen[-1][1]
-    values = [max(each.log_e, LEAST) for _, each in seen]
+    most = max(MOST, now.limit + 2.0)
+    values = [min(max(each.log_e, LEAST), most) for _, each in seen]
     top = max(now.limit, *values) + 1.8
     axes.axhspan(now.limit, top, color=RED, alpha=0.08, linewidth=0)
     axes.axhline(now.limit, color=RED, linewidth=1.2, linestyle=(0, (5, 3)))
     axes.plot([x for x, _ in seen], values, color=BLUE, linewidth=1.8)
     axes.set_ylim(LEAST - 0.6, top)
-    far = 2 if top < math.log(1e4) else 4
-    axes.set_yticks([k * math.log(10) for k in range(-2, 300, far) if k * math.log(10) < top])
+    axes.set_yticks([each for each in DECADES if each < top])
     axes.yaxis.set_major_formatter(FuncFormatter(_odds_tick))
     _titles(axes, f"{_name(metric)}: evidence that it is worse", f"limit {odds(now.limit)}")
     _mark(axes, (seen[-1][0], values[-1]), now.verdict, odds(now.log_e))
@@ -178,7 +179,8 @@ def _harm(axes: Axes, story: Story, metric: str) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _percent(metric, y)))
     if now.upper_harm is not None and math.isfinite(now.upper_harm):
-        at = (seen[-1][0], min(now.upper_harm, top))
+        highest = top - 0.06 * (top - low)  # below the title
+        at = (seen[-1][0], min(now.upper_harm, highest))
         _mark(axes, at, now.verdict, amount(metric, now.upper_harm))
         return
     told = f"not known yet from {now.stable_n:,} stable and {now.candidate_n:,} candidate values"
@@ -186,16 +188,17 @@ def _harm(axes: Axes, story: Story, metric: str) -> None:
 
 
 def _frame(axes: Axes, story: Story, *, bottom: bool) -> None:
-    """What all panels share: time, in minutes, and thin lines where the share changed."""
-    axes.set_xlim(0.0, max(_minutes(story, story.until), 1.0) * 1.2)
+    """What all panels share: time, and thin lines where the share changed."""
+    axes.set_xlim(0.0, max(_x(story, story.until), 1.0) * 1.24)
     for at, _ in shares(story):
-        axes.axvline(_minutes(story, at), color=PALE, linewidth=0.9, zorder=0)
+        axes.axvline(_x(story, at), color=PALE, linewidth=0.9, zorder=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(PALE)
     axes.tick_params(labelsize=8.5, color=PALE, labelbottom=bottom)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     if bottom:
-        axes.set_xlabel("minutes since the candidate's first share", fontsize=9, color=GREY)
+        unit, _ = _unit(story)
+        axes.set_xlabel(f"{unit} since the candidate's first share", fontsize=9, color=GREY)
 
 
 def _mark(
@@ -217,7 +220,7 @@ def _note(
         xytext=away,
         textcoords="offset points",
         va="center",
-        fontsize=9,
+        fontsize=8.5,
         color=color,
         annotation_clip=False,
     )
@@ -229,13 +232,19 @@ def _titles(axes: Axes, left: str, right: str) -> None:
 
 
 def _points(story: Story, metric: str) -> list[tuple[float, Guardrail]]:
-    """Minutes and the guardrail at each look that judged it."""
-    found = ((_minutes(story, each.at), rail(each, metric)) for each in story.looks)
+    """Where each look that judged it lies on the axis of time, and the guardrail there."""
+    found = ((_x(story, each.at), rail(each, metric)) for each in story.looks)
     return [(x, each) for x, each in found if each is not None]
 
 
-def _minutes(story: Story, at: int) -> float:
-    return (at - story.began) / MINUTE
+def _unit(story: Story) -> tuple[str, int]:
+    """What the picture counts time in, and how many ms that is."""
+    took = story.until - story.began
+    return next((unit, span) for least, unit, span in SPANS if took >= least * span)
+
+
+def _x(story: Story, at: int) -> float:
+    return (at - story.began) / _unit(story)[1]
 
 
 def _name(metric: str) -> str:
@@ -243,7 +252,8 @@ def _name(metric: str) -> str:
 
 
 def _odds_tick(log_e: float, _: int | None) -> str:
-    return f"≤ {odds(log_e)}" if log_e <= LEAST else odds(log_e)
+    sign = "≤ " if log_e <= LEAST else "≥ " if log_e >= MOST else ""
+    return f"{sign}{odds(log_e)}"
 
 
 def _percent(metric: str, harm: float) -> str:

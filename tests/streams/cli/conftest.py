@@ -122,6 +122,10 @@ def stories() -> Mapping[str, Story]:
     back = event(3, 8, Phase.ROLLED_BACK, 0, step=2, rails=worse(8), reason="It cost $5 and $6.")
     held = event(2, 5, Phase.RAMPING, 500, reason="Held at 5 %: 5 of 100 requests so far.")
     paused = event(2, 3, Phase.PAUSED, 500, by="ada", reason="Lunch.")
+    hours = [
+        look(60 * hour, 500, [rail("cost", 3.0 * hour, None), rail("latency", -hour, 9.0)])
+        for hour in range(1, 50)
+    ]
     return {
         "promoted": _told(START, SECOND, end, *fine),
         "rolled back": _told(START, SECOND, back, *bad),
@@ -130,6 +134,8 @@ def stories() -> Mapping[str, Story]:
         "ramping": _told(START, SECOND, *fine[:7]),
         "worse, not ended": _told(START, *bad),
         "started": _told(START),
+        "slow": _told(START, *hours[:30]),
+        "very slow": _told(START, *hours),
         "pending": _told(event(1, 0, Phase.PENDING, 0, step=0, steps=0)),
         "rejected": _told(event(1, 0, Phase.REJECTED, 0, step=0, steps=0)),
         "manual": _told(event(1, 0, Phase.PROMOTED, 10_000, step=0, steps=0, by="ada")),

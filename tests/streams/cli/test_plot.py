@@ -13,7 +13,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from streams.cli.plot import BLUE, GREEN, RED, draw, write
+from streams.cli.plot import BLUE, GREEN, MOST, RED, draw, write
 from streams.cli.story import Story, rail
 
 Stories = Mapping[str, Story]
@@ -60,6 +60,20 @@ def test_shares_are_steps_that_end_in_the_last_share(stories: Stories) -> None:
     assert ["5 %", "25 %", "promoted"] == words(axes)
 
 
+@pytest.mark.parametrize(
+    ("name", "unit", "last"),
+    [("held", "minutes", 40), ("slow", "hours", 30), ("very slow", "days", 49 / 24)],
+)
+def test_time_is_counted_in_a_unit_that_fits(
+    stories: Stories, name: str, unit: str, last: float
+) -> None:
+    figure = draw(stories[name])
+    xs, _ = line(panel(stories[name], "cost: evidence"), BLUE)
+
+    assert f"{unit} since the candidate's first share" == figure.axes[-1].get_xlabel()
+    assert last == pytest.approx(xs[-1])
+
+
 def test_an_e_value_is_drawn_against_its_limit_and_marked_where_it_ended(stories: Stories) -> None:
     story = stories["rolled back"]
     axes = panel(story, "quality: evidence")
@@ -71,6 +85,17 @@ def test_an_e_value_is_drawn_against_its_limit_and_marked_where_it_ended(stories
     assert (RED, [8.0], [expected[-1]]) == (mark.get_color(), *map(list, mark.get_data()))
     assert axes.get_ylim()[1] > math.log(80.0)
     assert "80 : 1" in words(axes)
+
+
+def test_an_e_value_beyond_all_doubt_does_not_flatten_the_others(stories: Stories) -> None:
+    axes = panel(stories["very slow"], "cost: evidence")
+    _, values = line(axes, BLUE)
+
+    assert [3.0, 6.0, 9.0, MOST, MOST] == values[:5]
+    assert "> 1,000,000 : 1" in words(axes)
+    assert ["≤ 1 : 100", "1 : 1", "100 : 1", "≥ 10,000 : 1"] == [
+        axes.yaxis.get_major_formatter()(at, None) for at in axes.get_yticks()
+    ]
 
 
 def test_a_bound_of_the_harm_is_drawn_against_its_margin(stories: Stories) -> None:
@@ -110,18 +135,24 @@ def test_a_pause_is_marked_with_who_paused(stories: Stories) -> None:
     assert "paused by ada" in words(panel(stories["paused"], "share"))
 
 
-def test_nothing_that_is_drawn_leaves_the_picture(stories: Stories) -> None:
+def test_no_word_leaves_the_picture_or_its_column(stories: Stories) -> None:
     for name, story in stories.items():
         figure = draw(story)
         canvas = FigureCanvasAgg(figure)
         width, height = canvas.get_width_height()
         renderer = canvas.get_renderer()
+        found = [axes.yaxis.get_tightbbox(renderer) for axes in figure.axes]
+        edges = [box.x0 for box in found if box is not None]
+        middle = min((edge for edge in edges if edge > width / 2), default=width)
+
+        assert 0 <= min(edges), name
         for axes in figure.axes:
+            on_the_left = axes.get_position().x0 < 0.5
             for text in axes.texts:
                 box = text.get_window_extent(renderer)
 
                 assert box.x0 >= 0 <= box.y0, (name, text)
-                assert box.x1 <= width, (name, text)
+                assert box.x1 <= (middle if on_the_left else width), (name, text)
                 assert box.y1 <= height, (name, text)
 
 

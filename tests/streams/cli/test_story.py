@@ -23,6 +23,7 @@ Stories = Mapping[str, Story]
         ("paused", "Paused at 5 %, 6 min after its start: inconclusive in errors."),
         ("ramping", "Ramping at 25 %, 7 min after its start: inconclusive in errors."),
         ("worse, not ended", "Ramping at 5 %, 8 min after its start: worse in quality."),
+        ("very slow", "Ramping at 5 %, 2 d 1 h after its start: worse in cost."),
         ("started", "Ramping at 5 %, 0 s after its start: nothing has been compared yet."),
         ("pending", "Pending: the candidate has no traffic yet."),
         ("rejected", "Rejected."),
