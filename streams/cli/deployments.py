@@ -53,7 +53,7 @@ def list_(scope: str | None, *, active: bool, limit: int, machine: bool) -> None
                 show.moment(last.at),
                 last.scope,
                 each.standing,
-                show.share(last.share),
+                _share(last.share, last.shadow),
                 f"{last.step} of {last.steps}" if last.steps else None,
                 last.stable_model,
                 last.candidate_model,
@@ -121,6 +121,8 @@ def _tell(found: Story, decision: Decision | None) -> None:
             ("scope", last.scope),
             ("stable", f"{last.stable_model} ({last.stable_version})"),
             ("candidate", f"{last.candidate_model} ({last.candidate_version})"),
+            ("strategy", last.strategy or None),
+            ("asks until", show.moment(last.asks_until)),
             ("decision", last.decision_id),
             ("because", None if decision is None else " ".join(decision.reasons)),
         ]
@@ -132,7 +134,7 @@ def _tell(found: Story, decision: Decision | None) -> None:
             [
                 (
                     f"{each.step} of {last.steps}" if each.step else "waits",
-                    show.share(each.share),
+                    _share(each.share, each.shadow),
                     show.moment(each.entered),
                     show.lasted((each.left or found.until) - each.entered)
                     + (" so far" if each.left is None else ""),
@@ -153,11 +155,15 @@ def _tell(found: Story, decision: Decision | None) -> None:
     show.table(
         ("at", "phase", "share", "by", "what happened"),
         [
-            (show.moment(e.at), e.phase.value, show.share(e.share), e.by, e.reason)
+            (show.moment(e.at), e.phase.value, _share(e.share, e.shadow), e.by, e.reason)
             for e in found.events
         ],
         empty="",
     )
+
+
+def _share(share: int, shadow: int) -> str:
+    return f"copies of {show.share(shadow)}" if shadow else show.share(share)
 
 
 def _drawable(file: Path) -> None:

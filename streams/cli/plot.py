@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from schemas.rollout import Guardrail, Phase, Verdict
 from streams.cli import show
 from streams.cli.evidence import amount, measured, odds
-from streams.cli.story import ENDS, Story, metrics, rail, shares
+from streams.cli.story import ENDS, Story, metrics, rail, reach, shares
 
 WIDTH, DPI = 12.0, 100  # inches, dots an inch
 # Okabe & Ito's colours, which people tell apart however they see them; marks differ in form, too.
@@ -121,20 +121,21 @@ def _shares(axes: Axes, story: Story) -> None:
     axes.set_ylim(0, 110)
     axes.set_yticks([0, 25, 50, 100])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g} %"))
-    axes.set_title("share of the units that the candidate serves", loc="left", fontsize=10)
+    axes.set_title("share that the candidate serves", loc="left", fontsize=10)
     for rung in story.rungs():
-        if rung.share:
-            at = (_x(story, rung.entered), rung.share / 100)
-            _note(axes, at, show.share(rung.share), BLUE, (4, 8))
+        height = rung.share or rung.shadow
+        if height:
+            told = f"{show.share(height)}{', copies' if rung.shadow else ''}"
+            _note(axes, (_x(story, rung.entered), height / 100), told, BLUE, (4, 8))
     for each in story.events:
         if each.phase is Phase.PAUSED:
-            at = (_x(story, each.at), each.share / 100)
+            at = (_x(story, each.at), reach(each) / 100)
             axes.plot(*at, marker="s", color=ORANGE, markersize=7, clip_on=False)
             _note(axes, at, f"paused by {each.by}", INK, (6, 9))
     if story.over:
-        promoted = story.last.phase is Phase.PROMOTED
-        verdict = Verdict.PASS if promoted else Verdict.FAIL
-        raised = 0 if promoted else 8  # above the axis
+        good = story.last.phase in {Phase.PROMOTED, Phase.VERIFIED}
+        verdict = Verdict.PASS if good else Verdict.FAIL
+        raised = 0 if ys[-1] else 8  # above the axis
         _mark(axes, (end, ys[-1]), verdict, ENDS[story.last.phase], raised)
 
 

@@ -12,15 +12,25 @@ from schemas.rollout import GUARDRAILS, Deployment, Guardrail, Look, Phase, Verd
 from streams.cli import show
 
 T = TypeVar("T")
-ENDS = {Phase.PROMOTED: "promoted", Phase.ROLLED_BACK: "rolled back", Phase.REJECTED: "rejected"}
+ENDS = {
+    Phase.PROMOTED: "promoted",
+    Phase.VERIFIED: "verified",
+    Phase.ROLLED_BACK: "rolled back",
+    Phase.REJECTED: "rejected",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
-    """A share and how long it was held; times are ms of event time, `left` None while it is."""
+    """A share and how long it was held; times are ms of event time, `left` None while it is.
+
+    Shares are hundredths of a percent of the units: that the candidate serves, and that it gets
+    copies of while the stable config serves them.
+    """
 
     step: int  # from 1; 0: no traffic yet
-    share: int  # hundredths of a percent
+    share: int
+    shadow: int
     entered: int
     left: int | None
     looks: int
@@ -46,7 +56,7 @@ class Story:
     @property
     def began(self) -> int:
         """When its candidate got traffic, ms of event time; if never, when it was accepted."""
-        return next((each.at for each in self.events if each.share), self.events[0].at)
+        return next((each.at for each in self.events if reach(each)), self.events[0].at)
 
     @property
     def until(self) -> int:
@@ -65,12 +75,16 @@ class Story:
         if len(self.events) < 2 or self.last.phase is not Phase.RAMPING:
             return False
         before = self.events[-2]
-        return before.phase is Phase.RAMPING and before.share == self.last.share
+        return before.phase is Phase.RAMPING and split(before) == split(self.last)
 
     @property
     def standing(self) -> str:
-        """Its phase in a word, or that it is held."""
-        return "held" if self.held else ENDS.get(self.last.phase, self.last.phase.value)
+        """Its phase in a word, or that it is held, or asks a person."""
+        if self.over:
+            return ENDS[self.last.phase]
+        if self.last.asks_until is not None:
+            return "asking"
+        return "held" if self.held else self.last.phase.value
 
     @property
     def guardrails(self) -> tuple[Guardrail, ...]:
@@ -83,24 +97,25 @@ class Story:
         """What was held how long, in order; what ended it is no rung."""
         entered: list[Deployment] = []
         for each in self.events:
-            if each.phase not in ENDS and (not entered or each.share != entered[-1].share):
+            if each.phase not in ENDS and (not entered or split(each) != split(entered[-1])):
                 entered.append(each)
         lefts = [*(each.at for each in entered), self.last.at if self.over else None][1:]
         return [
             self._rung(event, left)
             for event, left in zip(entered, lefts, strict=True)
-            if event.share or left != event.at  # most wait for their first traffic no time at all
+            if reach(event) or left != event.at  # most wait for their first traffic no time at all
         ]
 
     def _rung(self, event: Deployment, left: int | None) -> Rung:
         looks = [
             each
             for each in self.looks
-            if event.share and event.at < each.at and (left is None or each.at <= left)
+            if reach(event) and event.at < each.at and (left is None or each.at <= left)
         ]
         return Rung(
             step=event.step,
             share=event.share,
+            shadow=event.shadow,
             entered=event.at,
             left=left,
             looks=len(looks),
@@ -112,14 +127,14 @@ class Story:
         last, took = self.last, show.lasted(self.until - self.began)
         passed, unsure, worse = (_named(self.guardrails, verdict) for verdict in Verdict)
         if last.phase is Phase.PENDING:
-            return "Pending: the candidate has no traffic yet."
+            lacks = "the candidate has no traffic yet" if last.asks_until is None else "not started"
+            return f"{self.standing.capitalize()}: {lacks}."
         if self.over and not last.steps:
-            return f"{ENDS[last.phase].capitalize()}."
+            return f"{self.standing.capitalize()}."
         if self.over:
-            why = f": passed in {passed}" if last.phase is Phase.PROMOTED and passed else ""
-            why = f": worse in {worse}" if worse else why
-            return f"{ENDS[last.phase].capitalize()} after {took}{why}."
-        doing = self.standing.capitalize()
+            why = f": worse in {worse}" if worse else f": passed in {passed}" if passed else ""
+            good = last.phase in {Phase.PROMOTED, Phase.VERIFIED}
+            return f"{self.standing.capitalize()} after {took}{why if good or worse else ''}."
         found = (
             (worse, f"worse in {worse}"),
             (unsure, f"inconclusive in {unsure}"),
@@ -127,7 +142,8 @@ class Story:
             (True, "nothing has been compared yet"),
         )
         why = next(words for known, words in found if known)
-        return f"{doing} at {show.share(last.share)}, {took} after its start: {why}."
+        where = f"{self.standing.capitalize()} at {show.share(reach(last))}"
+        return f"{where}, {took} after its start: {why}."
 
 
 @dataclass(slots=True)
@@ -180,9 +196,19 @@ def metrics(story: Story) -> list[str]:
     return [*(m for m in GUARDRAILS if m in seen), *sorted(seen - set(GUARDRAILS))]
 
 
+def split(event: Deployment) -> tuple[int, int]:
+    """The shares of the units that the candidate serves, and gets copies of."""
+    return event.share, event.shadow
+
+
+def reach(event: Deployment) -> int:
+    """The share of the units that the candidate hears of; a shadow hears before it serves."""
+    return event.share or event.shadow
+
+
 def shares(story: Story) -> list[tuple[int, int]]:
-    """Since when which share was served: ms of event time and hundredths of a percent."""
-    found = [(each.at, each.share) for each in story.events]
+    """Since when the candidate heard of which share: ms of event time, hundredths of a percent."""
+    found = [(each.at, reach(each)) for each in story.events]
     changes = [after for before, after in pairwise([(0, 0), *found]) if before[1] != after[1]]
     return [(story.began, 0), *changes]
 

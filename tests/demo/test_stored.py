@@ -27,7 +27,7 @@ ROW = {
     "stable_version": "v1",
     "candidate_version": "v2",
     "share": 500,
-    "split": {"rollout_id": "r1", "salt": "s", "share": 500},
+    "split": {"rollout_id": "r1", "salt": "s", "share": 500, "by": "unit", "shadow": 0},
     "reason": "cheaper",
     "decision_id": "d1",
 }

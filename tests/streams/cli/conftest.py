@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -140,6 +141,16 @@ def stories() -> Mapping[str, Story]:
         "rejected": _told(event(1, 0, Phase.REJECTED, 0, step=0, steps=0)),
         "manual": _told(event(1, 0, Phase.PROMOTED, 10_000, step=0, steps=0, by="ada")),
         "aborted": _told(START, event(2, 2, Phase.ROLLED_BACK, 0, by="ada", reason="Wrong.")),
+        "asked first": _told(
+            replace(event(1, 0, Phase.PENDING, 0, step=0, steps=0), asks_until=T0 + MINUTE)
+        ),
+        "asked later": _told(START, replace(held, asks_until=T0 + 90 * MINUTE), *thin),
+        "shadow": _told(
+            replace(START, share=0, shadow=500),
+            replace(SECOND, at=T0 + 2 * MINUTE, share=0, shadow=2_500),
+            event(3, 6, Phase.VERIFIED, 0, step=2, rails=even(6)),
+            *(look(m, 0, even(m)) for m in range(1, 7)),
+        ),
         "waited": _told(
             event(1, 0, Phase.PENDING, 0, step=0, steps=0),
             event(2, 3, Phase.RAMPING, 500),

@@ -124,6 +124,13 @@ def test_the_verdict_and_the_reason_stand_in_the_picture_in_words(stories: Stori
     assert "by optimizer, step 2 of 4; compared 7,200 and 800 requests" in told
 
 
+def test_copies_are_told_from_shares(stories: Stories) -> None:
+    axes = panel(stories["shadow"], "share")
+
+    assert ([0, 0, 2, 6, 6], [0, 5, 25, 0, 0]) == line(axes, BLUE)
+    assert ["5 %, copies", "25 %, copies", "verified"] == words(axes)
+
+
 def test_a_long_reason_is_cut_where_the_room_ends(stories: Stories) -> None:
     story = stories["rolled back"]
     long = replace(story, events=(*story.events[:-1], replace(story.last, reason="word " * 200)))

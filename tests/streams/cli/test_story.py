@@ -27,6 +27,9 @@ Stories = Mapping[str, Story]
         ("started", "Ramping at 5 %, 0 s after its start: nothing has been compared yet."),
         ("pending", "Pending: the candidate has no traffic yet."),
         ("rejected", "Rejected."),
+        ("asked first", "Asking: not started."),
+        ("asked later", "Asking at 5 %, 40 min after its start: inconclusive in errors and cost."),
+        ("shadow", "Verified after 6 min: passed in quality."),
         ("manual", "Promoted."),
         ("aborted", "Rolled back after 2 min."),
         ("waited", "Promoted after 1 min."),
@@ -58,6 +61,12 @@ def test_waiting_for_a_first_share_is_a_step_when_it_took_time(stories: Stories)
     assert [(0, 0), (1, 500)] == [(e.step, e.share) for e in stories["waited"].rungs()]
     assert [] == stories["manual"].rungs()
     assert [0] == [each.share for each in stories["pending"].rungs()]
+
+
+def test_copies_are_a_step_of_their_own(stories: Stories) -> None:
+    assert [(1, 0, 500, 2), (2, 0, 2_500, 4)] == [
+        (each.step, each.share, each.shadow, each.looks) for each in stories["shadow"].rungs()
+    ]
 
 
 def test_shares_change_when_events_say_so(stories: Stories) -> None:
