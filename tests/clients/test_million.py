@@ -10,12 +10,14 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import stats
 
 from llmopt_client import bucket_of
 from llmopt_client.scope import parse
 from llmopt_client.table import Plan
+from schemas import hashing
 
 VECTORS = Path(__file__).parents[2] / "clients" / "vectors"
 READERS = {"java": ("javac", "java", "Check.java"), "node": ("node", "node", "check.mjs")}
@@ -62,6 +64,13 @@ def test_the_client_gives_every_bucket_of_the_million() -> None:
 
     assert 1_000_000 == len(found)
     assert BUCKETS.ravel().tolist() == found
+
+
+def test_the_pipeline_gives_every_bucket_of_the_million() -> None:
+    units = pa.array([MILLION.name(i) for i in range(MILLION.UNITS)])
+    found = [hashing.buckets(units, salt) for salt in MILLION.SALTS]
+
+    assert np.array_equal(BUCKETS, found)
 
 
 def test_a_unit_that_got_the_candidate_keeps_it_while_the_share_grows() -> None:
