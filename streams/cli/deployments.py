@@ -177,7 +177,10 @@ def _drawable(file: Path) -> None:
 def _draw(found: Story, file: Path) -> None:
     from streams.cli import plot  # noqa: PLC0415  # only a picture is worth the import of matplotlib
 
-    plot.write(found, file)
+    try:
+        plot.write(found, file)
+    except OSError as error:
+        raise Failure(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def _decision(settings: Settings, id_: str | None) -> Decision | None:

@@ -13,6 +13,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from streams.cli.deployments import _draw
+from streams.cli.failure import Failure
 from streams.cli.plot import BLUE, GREEN, MOST, RED, draw, write
 from streams.cli.story import Story, rail
 
@@ -161,6 +163,11 @@ def test_no_word_leaves_the_picture_or_its_column(stories: Stories) -> None:
                 assert box.x0 >= 0 <= box.y0, (name, text)
                 assert box.x1 <= (middle if on_the_left else width), (name, text)
                 assert box.y1 <= height, (name, text)
+
+
+def test_a_picture_that_cannot_be_written_is_a_sentence(stories: Stories) -> None:
+    with pytest.raises(Failure, match=r"^/dev/full cannot be written: No space left on device\.$"):
+        _draw(stories["promoted"], Path("/dev/full"))
 
 
 def test_nothing_is_loaded_to_draw_with_until_a_picture_is_asked_for() -> None:
