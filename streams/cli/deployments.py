@@ -268,7 +268,7 @@ def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine:
     if machine:
         show.document({"command": command, "event": event})
         return
-    if event.phase in GOING:
+    if event.phase not in ENDS:
         click.echo(f"{event.scope}: {event.reason} See `llmopt deployments show {event.id}`.")
         return
     promoted = event.phase is Phase.PROMOTED
