@@ -66,12 +66,12 @@ def expected(topics: Mapping[str, Iterable[Any]]) -> dict[str, dict[Key, dict[st
 
 
 def newest(shape: Shape, records: Iterable[Any]) -> dict[Key, dict[str, Any]]:
-    """The rows that the newest of *records* make, by key."""
+    """The rows that the newest of *records* make, by key; of equals the first, as in the store."""
     found: dict[Key, dict[str, Any]] = {}
     for record in records:
         row = shape.row(record)
         key = tuple(row[name] for name in shape.key)
-        if key not in found or found[key][shape.newer] <= row[shape.newer]:
+        if key not in found or found[key][shape.newer] < row[shape.newer]:
             found[key] = row
     return found
 

@@ -19,6 +19,7 @@ from streams.settings import Settings
 from streams.spool import Spool
 
 HURRY = 0.8  # seconds for a broker to take a command before the workers of this machine are told
+PATIENCE = 10.0  # seconds for a broker to take a command for which there is no other way
 KEPT = (CommandKind.STOP, CommandKind.RESUME)  # what workers of this machine are told then
 WHAT = {
     CommandKind.PAUSE: "Paused",
@@ -77,7 +78,7 @@ def _command(kind: CommandKind, scope: str, reason: str, by: str | None, *, mach
     if kind is CommandKind.RESUME:
         Spool(settings.state_folder, settings.bootstrap_servers).withdraw(command)
     try:
-        offset = send(settings.bootstrap_servers, command, HURRY)
+        offset = send(settings.bootstrap_servers, command, HURRY if kind in KEPT else PATIENCE)
     except KafkaException as error:
         if kind not in KEPT:
             raise

@@ -47,6 +47,7 @@ def test_a_duration_is_its_number_times_its_unit(number: int, unit: tuple[str, i
         ("LLMOPT_COMMIT_INTERVAL", "0"),
         ("LLMOPT_WINDOW_GRACE", "-1s"),
         ("LLMOPT_WINDOW_DELAY", "1 fortnight"),
+        ("LLMOPT_STATE_DIR", "state"),
         ("LLMOPT_WORKER_NAME", "worker 1"),
         ("LLMOPT_LOG_LEVEL", "loud"),
     ],
