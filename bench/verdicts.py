@@ -33,6 +33,7 @@ from bench import rules
 from bench.line import Figure, report
 from bench.minutes import Minute, rows
 from bench.traffic import DATA, Ints, Requests, World, simulate, sources
+from processors.actuate.assignment import BROKEN
 from processors.actuate.evidence import fresh_evidence, observe, reference
 from processors.actuate.judge import Judgement, judge
 from schemas.catalog import Step, Strategy
@@ -129,7 +130,7 @@ def rolled_out(job: Job) -> Hits:
     bad = np.cumsum(seen.failed[:, 1]).astype(int).tolist()
     found: dict[str, Hit | None] = {OURS: None, SPLIT: None}
     for minute, _, judgement in judged(rows(requests), rows(earlier), shares, STRATEGY):
-        if judgement.doubt and found[SPLIT] is None:
+        if BROKEN in judgement.doubt and found[SPLIT] is None:
             found[SPLIT] = Hit(minute, served[minute], bad[minute])
         names = tuple(g.metric for g in judgement.guardrails if g.verdict is Verdict.FAIL)
         if names and job.metric in ("", *names):
@@ -183,7 +184,14 @@ def plan(rollouts: int, scenario_rollouts: int, harmful: int, minutes: int, data
     for metric, (harm, _, _) in HARMS.items():
         add(metric, harmful, np.full(HARMFUL, 5_000), metric, **PLAIN, **harm)
         sessions = {**PLAIN, "session": 4.0, "bursts": 1.0}
-        add(f"{metric}, sessions", harmful, np.full(HARMFUL, 5_000), metric, **sessions, **harm)
+        add(
+            f"{metric}, sessions",
+            -(-harmful // 3),
+            np.full(HARMFUL, 5_000),
+            metric,
+            **sessions,
+            **harm,
+        )
     late = {**PLAIN, **HARMS["quality"][0], "late": 0.1}
     add("quality, a tenth late", harmful, np.full(HARMFUL, 5_000), "quality", **late)
     add(SICK, harmful, np.full(HARMFUL, 100), per_hour=12_000.0, candidate_errors=0.3)
@@ -291,7 +299,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rollouts", type=int, default=200, help="at each rate of traffic")
     parser.add_argument("--scenarios", type=int, default=40, help="rollouts of each scenario")
-    parser.add_argument("--harmful", type=int, default=101, help="rollouts of each harm")
+    parser.add_argument("--harmful", type=int, default=301, help="rollouts of each harm")
     parser.add_argument("--minutes", type=int, default=1_440, help="looks at a rollout")
     parser.add_argument("--data", type=Path, default=DATA)
     options = parser.parse_args()

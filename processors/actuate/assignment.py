@@ -11,6 +11,7 @@ from schemas.scope import BUCKETS
 
 LEVEL = 0.005  # of rollouts with a right assignment, at most so many are ever called mismatched
 TOLERANCE = 1.25  # factor of the odds: slow answers and retries change how many requests come
+BROKEN = "the assignment is broken, so the cohorts cannot be compared"
 INFLATED = 12.0  # requests of one unit are in one arm: what φ starts from
 
 
@@ -62,6 +63,6 @@ def mismatch(assignment: Assignment) -> str:
     )
     return (
         f"The candidate served {served / n:.2%} of {n:,} requests and should have served "
-        f"{due / n:.2%}: the assignment is broken, so the cohorts cannot be compared. See that "
+        f"{due / n:.2%}: {BROKEN}. See that "
         "every instance of the application applies the split and reports the cohort it served."
     )

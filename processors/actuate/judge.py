@@ -10,10 +10,11 @@ from processors.actuate.assignment import mismatch
 from processors.actuate.evidence import Evidence
 from processors.actuate.guardrails import cost, errors, latency, quality
 from processors.actuate.guardrails.reading import Levels, Reading
+from processors.actuate.wording import sentence
 from schemas.catalog import Strategy
-from schemas.rollout import Guardrail, Verdict
+from schemas.rollout import GUARDRAILS, Guardrail, Verdict
 
-WEIGHTS = {"errors": 0.5, "latency": 0.15, "quality": 0.15, "cost": 0.2}  # parts of α
+WEIGHTS = {"errors": 0.6, "latency": 0.1, "quality": 0.15, "cost": 0.15}  # parts of α
 SILENCE = 20.0  # requests that the candidate should have had; e^-20 by chance
 
 
@@ -24,8 +25,8 @@ class Judgement:
     `sampled`: every required guardrail has compared `min_samples` of the candidate's requests,
     none fails, and nothing is in doubt: enough for a larger share. `ready`: every required
     guardrail passes, that is, the candidate is shown to be worse by less than its margin: enough
-    to promote. `doubt` says why the cohorts cannot be compared whatever the guardrails say: the
-    candidate is not served, or the assignment is broken; "" if they can.
+    to promote. `doubt` says why nothing can be concluded whatever the guardrails say: a required
+    check is missing, the candidate is not served, or the assignment is broken; "" if it can.
     """
 
     verdict: Verdict
@@ -43,9 +44,10 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
     1936 with weights), and, where the strategy tolerates a part of the margin, when the lower bound
     of the harm is above that part. It PASSes when the upper bound of the harm is within the margin,
     each at the whole level α: all required ones must pass, so that a candidate beyond one margin is
-    promoted with a probability of at most α (intersection-union test, Berger 1982). Else it is
-    INCONCLUSIVE and says why. The verdict is the worst of all required guardrails, and of any that
-    fails.
+    promoted with a probability of at most α (intersection-union test, Berger 1982). Where the
+    strategy has a longest duration, that bound is the group-sequential one of its interim analyses,
+    which shows a small harm sooner than one that must hold at all times. Else it is INCONCLUSIVE
+    and says why. The verdict is the worst of all required guardrails, and of any that fails.
     """
     readings = (
         ("errors", errors.read(evidence.errors, _levels(strategy, "errors"))),
@@ -64,14 +66,14 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
     )
     required = [g for g in guardrails if g.metric in strategy.required]
     failing = any(g.verdict is Verdict.FAIL for g in guardrails)
-    doubt = _silence(evidence) or mismatch(evidence.assignment)
+    doubt = _missing(strategy) or _silence(evidence) or mismatch(evidence.assignment)
     worst = max((g.verdict for g in required), default=Verdict.INCONCLUSIVE)
     if failing:
         worst = Verdict.FAIL
     elif doubt:
         worst = max(worst, Verdict.INCONCLUSIVE)
     enough = evidence.candidate_requests >= strategy.min_samples
-    compared = bool(required) and all(g.stable_n and g.candidate_n for g in required)
+    compared = all(g.stable_n and g.candidate_n for g in required)
     return Judgement(
         verdict=worst,
         guardrails=guardrails,
@@ -79,6 +81,23 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
         sampled=enough and compared and not doubt and not failing,
         doubt=doubt,
     )
+
+
+def _missing(strategy: Strategy) -> str:
+    """The sentence that a check which must pass is not there; "" if all are."""
+    known = ", ".join(GUARDRAILS)
+    missing = [metric for metric in strategy.required if metric not in GUARDRAILS]
+    if missing:
+        return (
+            f"Strategy {strategy.name!r} requires {missing[0]!r}, which no guardrail measures: let "
+            f"it require some of {known}."
+        )
+    if not strategy.required:
+        return (
+            f"Strategy {strategy.name!r} requires no guardrail, so that nothing can pass: let it "
+            f"require some of {known}."
+        )
+    return ""
 
 
 def _silence(evidence: Evidence) -> str:
@@ -152,56 +171,5 @@ def _guardrail(strategy: Strategy, metric: str, reading: Reading, analyses: int 
         candidate_value=reading.candidate_value,
         upper_harm=reading.upper_harm,
         margin=margin,
-        sentence=_sentence(metric, verdict, reading, margin, strategy.min_samples) + plan,
+        sentence=sentence(metric, verdict, reading, margin, strategy.min_samples) + plan,
     )
-
-
-NAMES = {"errors": "error rate", "latency": "p95 latency", "quality": "quality", "cost": "cost"}
-MOST_ODDS = math.log(1e6)  # beyond, a number says no more
-DATA = {
-    "errors": "requests",
-    "latency": "latencies",
-    "quality": "quality scores",
-    "cost": "costs",
-}
-
-
-def _sentence(
-    metric: str, verdict: Verdict, reading: Reading, margin: float, min_samples: int
-) -> str:
-    """What is known, for a person."""
-    data, known = DATA[metric], reading.candidate_n
-    if not known:
-        return f"No {data} from the candidate yet."
-    if not reading.stable_n:
-        return f"No {data} from the stable config to compare with."
-    seen = (
-        f"The candidate's {NAMES[metric]} is {_show(metric, reading.candidate_value)} against "
-        f"{_show(metric, reading.stable_value)}"
-    )
-    unit = "percentage points" if metric == "errors" else "%"
-    allowed = f"{margin * 100:g} {unit}"
-    if verdict is Verdict.FAIL:
-        odds = math.exp(min(reading.log_e, MOST_ODDS))
-        why = f"worse, with evidence of at least {odds:,.0f} to 1"
-    elif verdict is Verdict.PASS:
-        why = f"not worse by more than {allowed}"
-    elif known < min_samples:
-        why = f"{known} of {min_samples} {data} so far"
-    elif reading.upper_harm is None:
-        why = f"too few {data} to say how much worse it may be"
-    else:
-        why = (
-            f"it may be worse by up to {reading.upper_harm * 100:.3g} {unit}, {allowed} is allowed"
-        )
-    return f"{seen}: {why}."
-
-
-def _show(metric: str, value: float | None) -> str:
-    if value is None:
-        return "unknown"
-    if metric == "errors":
-        return f"{value:.2%}"
-    if metric == "latency":
-        return f"{value:,.0f} ms"
-    return f"${value:.3g}" if metric == "cost" else f"{value:.1f}"

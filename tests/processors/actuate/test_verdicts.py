@@ -199,11 +199,21 @@ def test_a_candidate_that_goes_silent_is_held() -> None:
     assert judge(STRATEGY, silent).doubt.startswith("The candidate has not been heard of for 3 min")
 
 
-@pytest.mark.parametrize("required", [(), ("foo",)])
-def test_where_nothing_required_is_compared_nothing_climbs(required: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("required", "said"),
+    [
+        ((), "Strategy 'balanced' requires no guardrail, so that nothing can pass"),
+        (("foo",), "Strategy 'balanced' requires 'foo', which no guardrail measures"),
+        (("errors", "foo"), "Strategy 'balanced' requires 'foo', which no guardrail measures"),
+    ],
+)
+def test_a_missing_check_is_inconclusive_and_nothing_climbs(
+    required: tuple[str, ...], said: str
+) -> None:
     strategy = replace(STRATEGY, required=required)
     judgement = last(HALF, strategy, **PLAIN, dearer=0.5, slower=0.9)
 
+    assert judgement.doubt.startswith(said)
     assert Verdict.INCONCLUSIVE is judgement.verdict
     assert not judgement.sampled
     assert not judgement.ready
@@ -337,5 +347,5 @@ def test_the_limit_shares_the_level_among_the_guardrails() -> None:
     judgement = judge(replace(STRATEGY, alpha=0.08), fresh_evidence())
     levels = [math.exp(-g.limit) for g in judgement.guardrails]
 
-    assert pytest.approx([0.04, 0.012, 0.012, 0.016]) == levels
+    assert pytest.approx([0.048, 0.008, 0.012, 0.012]) == levels
     assert pytest.approx(0.08) == sum(levels)
