@@ -33,7 +33,6 @@ from schemas.window import (
 )
 from streams import kafka
 from streams.app import STUCK
-from streams.commanding import GROUP
 from streams.declared import declared
 from streams.stages import make
 
@@ -181,16 +180,6 @@ class Killed:
             self.pipeline.workers.kill(name)
             self.start(name if self.chance.random() < 0.5 else None)
 
-    def seated(self) -> bool:
-        """Whether all that run have partitions, so that there is something to lose by a kill."""
-        members = kafka.group(kafka.admin(self.pipeline.cluster.bootstrap_servers), GROUP).members
-        owners = {
-            member.client_id.rpartition(kafka.BORN)[0].removeprefix("actuate-")
-            for member in members
-            if member.assignment.topic_partitions
-        }
-        return owners == set(self.pipeline.workers.running)
-
     def supervise(self) -> None:
         """Start a worker again that ended by itself."""
         for name, worker in list(self.pipeline.workers.running.items()):
@@ -224,9 +213,6 @@ def killed(pipeline: Any) -> tuple[Any, Story]:
         np.array_split(np.arange(len(canary)), len(KILLS)), whom, strict=True
     ):
         records = [canary[i] for i in part]
-        # A worker that is still starting, as it may be for long on a busy machine, has nothing that
-        # its death could disturb.
-        pipeline.until(workers.seated, 90, "all have partitions", workers.supervise)
         point = chance.randrange(len(records) * 3 // 4)
         send(pipeline, records[:point], pause=0.012)
         workers.kill(how_many)
