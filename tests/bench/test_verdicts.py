@@ -7,7 +7,7 @@ import pytest
 
 from bench import verdicts
 from bench.minutes import rows
-from bench.rules import RULES, minutes
+from bench.rules import RULES, Before, minutes
 from bench.traffic import DAY, World, simulate, sources
 from bench.verdicts import AA, HARMS, OURS, RATES, SICK, SPLIT, Job, ladder, rolled_out, upper
 
@@ -73,6 +73,12 @@ def test_the_rules_count_the_requests_that_our_verdicts_count() -> None:
     assert [
         [sum(row.window.requests for row in arm) for arm in minute] for minute in rows(requests)
     ] == seen.requests.astype(int).tolist()
+
+
+def test_rules_say_nothing_where_no_request_was_served() -> None:
+    seen = minutes(simulate(World(per_hour=0.0), np.full(61, 5_000), 1))
+
+    assert {None} == {rule(seen, Before(0.01, 900.0)) for rule in RULES.values()}
 
 
 def test_the_upper_bound_is_the_rate_that_would_give_so_few_in_one_of_forty_cases() -> None:
