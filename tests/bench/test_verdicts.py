@@ -9,7 +9,20 @@ from bench import verdicts
 from bench.minutes import rows
 from bench.rules import RULES, Before, minutes
 from bench.traffic import DAY, World, simulate, sources
-from bench.verdicts import AA, HARMS, OURS, RATES, SICK, SPLIT, Job, ladder, rolled_out, upper
+from bench.verdicts import (
+    AA,
+    HARMS,
+    OURS,
+    OUTAGE,
+    OUTAGE_MINUTES,
+    RATES,
+    SICK,
+    SPLIT,
+    Job,
+    ladder,
+    rolled_out,
+    upper,
+)
 
 NOWHERE = Path("nowhere")
 
@@ -64,6 +77,13 @@ def test_what_goes_wrong_everywhere_is_seen_by_all_rules_on_the_same_minutes() -
     assert {OURS, SPLIT, *RULES} == found.keys()
     assert found[SPLIT] is None
     assert all((hit := found[rule]) and 0 < hit.bad < hit.requests for rule in (OURS, *RULES))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_outages_of_both_take_no_identical_candidate_back(seed: int) -> None:
+    shares = (500,) * OUTAGE_MINUTES
+
+    assert rolled_out(Job(tuple(OUTAGE.items()), shares, seed, NOWHERE))[OURS] is None
 
 
 def test_the_rules_count_the_requests_that_our_verdicts_count() -> None:
