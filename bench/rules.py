@@ -194,7 +194,9 @@ def _lately(values: Floats) -> Floats:
 
 
 def _quantile(counts: Floats, bucket: Ints, q: float) -> Floats:
-    """The q-quantile of histograms [.., k], ms; of nothing it is that of the lowest bucket."""
+    """The q-quantile of histograms [.., k], ms; of nothing the lowest bucket's, or NaN."""
+    if not bucket.size:
+        return np.full(counts.shape[:-1], math.nan)
     below = np.cumsum(counts, axis=-1)
     at = (below >= q * below[..., -1:]).argmax(axis=-1)
     found: Floats = ESTIMATES[bucket[at] + 1] / MICRO

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.line import ROOT
+from schemas.scope import BUCKETS
 from simulator.trace import azure
 
 Floats = npt.NDArray[np.float64]
@@ -41,6 +42,8 @@ class World:
     scored: float = 1.0  # part of the answers that get a quality score
     late: float = 0.0  # part of the scores that come after their minute was judged
     trouble: bool = True  # outages of everything, and unlucky units
+    outages: float = 0.003  # part of the minutes that are one
+    outage_errors: float = 0.3  # error rate in them, of both cohorts
     errors: float = 0.01
     candidate_errors: float = 0.01
     slower: float = 1.0
@@ -131,9 +134,12 @@ def simulate(world: World, shares: Ints, seed: int) -> Requests:
     size = np.minimum(rng.geometric(1.0 / mean, n), 20)
     identity = rng.integers(0, world.users, n) if world.users else np.arange(n)
     people = world.users or n
+    # Errors are known by another hash of the unit than the one that decides its cohort.
+    buckets = np.random.default_rng((seed, 1)).integers(0, BUCKETS, people)
     clustered = float(mean > 1.0)
     unit = _Units(
-        home=rng.integers(0, 10_000, people)[identity],
+        home=rng.integers(0, BUCKETS, people)[identity],
+        bucket=buckets[identity],
         slow=(clustered * rng.normal(0, 0.15, people))[identity],
         able=(clustered * rng.normal(0, 4.0, people))[identity],
         big=(clustered * rng.normal(0, 0.3, people))[identity],
@@ -151,7 +157,8 @@ def simulate(world: World, shares: Ints, seed: int) -> Requests:
 
 @dataclass(frozen=True)
 class _Units:
-    home: Ints  # bucket
+    home: Ints  # bucket of the rollout's salt: in which cohort it is
+    bucket: Ints  # that its errors are told by
     slow: Floats  # log
     able: Floats  # points
     big: Floats  # log
@@ -169,7 +176,7 @@ def _answers(
     n, minutes = minute.size, len(season)
     load = world.loaded * (season - 1.0)
     spell = 0.3 * (rng.random(minutes) < 0.05) + rng.normal(0, 0.05, minutes) + load
-    outage = rng.random(minutes) < 0.003 * world.trouble
+    outage = rng.random(minutes) < world.outages * world.trouble
     drawn = world.latencies[rng.integers(0, len(world.latencies), n)]
     noise = rng.normal(0, JITTER, n) + unit.slow[who] + spell[minute]
     used = world.tokens[rng.integers(0, len(world.tokens), n)]
@@ -177,12 +184,13 @@ def _answers(
     score = np.clip(100 - rng.gamma(2.0, 6.0, n) + unit.able[who], 0, 100)
     worse = arm == 1
     risk = np.where(worse, world.candidate_errors, world.errors) * np.exp(load)[minute]
-    risk = np.where(unit.unlucky[who] | outage[minute], np.maximum(risk, 0.3), risk)
+    risk = np.where(unit.unlucky[who], np.maximum(risk, 0.3), risk)
+    risk = np.where(outage[minute], np.maximum(risk, world.outage_errors), risk)
     return Requests(
         minutes=minutes,
         minute=minute,
         arm=arm,
-        bucket=unit.home[who],
+        bucket=unit.bucket[who],
         failed=rng.random(n) < risk,
         latency_ms=drawn * np.exp(noise) * np.where(worse, world.slower, 1.0),
         cost_usd=cost * np.where(worse, world.dearer, 1.0),

@@ -71,6 +71,16 @@ SCENARIOS: Mapping[str, dict[str, Any]] = {  # at 5,000 requests per hour
     "no errors at all": {"errors": 0.0, "candidate_errors": 0.0, "trouble": False},
     "a tenth of the scores late": {"late": 0.1},
 }
+OUTAGES = "outages at 10,000 a minute"
+OUTAGE: Mapping[str, Any] = {  # each fifth minute everything fails in both cohorts
+    "per_hour": 600_000.0,
+    "session": 1.0,
+    "bursts": 0.1,
+    "season": np.ones(1),
+    "outages": 0.2,
+    "outage_errors": 1.0,
+}
+OUTAGE_MINUTES = 10  # that a rollout at 5 % is followed there
 
 
 @dataclass(frozen=True)
@@ -181,6 +191,8 @@ def plan(rollouts: int, scenario_rollouts: int, harmful: int, minutes: int, data
     for name, changes in SCENARIOS.items():
         shares = np.full(minutes, 500) if name == "5:95" else ladder(minutes)
         add(f"{AA}{name}", scenario_rollouts, shares, per_hour=5_000.0, **changes)
+    short = np.full(min(minutes, OUTAGE_MINUTES), 500)
+    add(f"{AA}{OUTAGES}", scenario_rollouts, short, **OUTAGE)
     for metric, (harm, _, _) in HARMS.items():
         add(metric, harmful, np.full(HARMFUL, 5_000), metric, **PLAIN, **harm)
         sessions = {**PLAIN, "session": 4.0, "bursts": 1.0}

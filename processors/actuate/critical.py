@@ -24,11 +24,12 @@ def critical(
 
     Fires when, in this minute, the candidate had at least `critical_requests` requests, more than
     `critical_error_rate` of them failed, and chance does not explain that the failures fell on it:
-    given K units with an error in both cohorts, were the candidate no worse, the number that are
-    its own would be binomial (K, its part of the requests). A unit counts once, so that one broken
-    session is one error. An outage of both cohorts, or a scope that fails in 5 % of its requests
-    anyway, so costs no good candidate its rollout. The share does not enter, so every minute may
-    be looked at.
+    given K buckets of units with an error, were the candidate no worse, the number in which its
+    units alone failed would at most be binomial (K, its part of the requests). A bucket counts
+    once, so that one broken session is one error, and where units of both failed it is the stable
+    config's. An outage of both cohorts, or a scope that fails in 5 % of its requests anyway, so
+    costs no good candidate its rollout, however many buckets its units fill. The share does not
+    enter, so every minute may be looked at.
 
     Where the stable config had no request there is nothing to compare with: the lower Wilson bound
     of the candidate's own rate must be above the limit.
@@ -56,12 +57,11 @@ def critical(
         f"({errors / requests:.1%}, limit {limit:.1%})"
     )
     served, failed = _counts(stable)
-    units = min(errors, _failed_units(candidate))
+    units, theirs = _failed_units(candidate), _failed_units(stable)
     if not served:
-        return f"{seen}." if lower(units, requests) > limit else None
-    others = min(failed, _failed_units(stable))
-    # the incomplete beta function is the upper tail of the binomial
-    if special.betainc(units, others + 1, requests / (requests + served)) > chance:
+        return f"{seen}." if lower(alone(errors, units), requests) > limit else None
+    mine, others = alone(errors, units, theirs), alone(failed, theirs)
+    if not more(mine, others, requests / (requests + served), chance):
         return None
     return f"{seen}, {failed / served:.1%} of the stable config's."
 
@@ -71,10 +71,22 @@ def _counts(rows: Sequence[EnrichedWindow]) -> tuple[int, int]:
     return sum(row.window.requests for row in rows), sum(row.window.errors for row in rows)
 
 
-def _failed_units(rows: Sequence[EnrichedWindow]) -> int:
-    """Units that saw an error; the errors themselves where requests carry no unit."""
-    units = {unit for row in rows for unit in row.window.error_units}
-    return len(units) or sum(row.window.errors for row in rows)
+def _failed_units(rows: Sequence[EnrichedWindow]) -> frozenset[int]:
+    """Buckets of units that saw an error."""
+    return frozenset(unit for row in rows for unit in row.window.error_units)
+
+
+def alone(errors: int, units: frozenset[int], others: frozenset[int] = frozenset()) -> int:
+    """Buckets that failed in one arm and not in the *others*; the errors where none is named."""
+    return min(errors, len(units - others)) if units else errors
+
+
+def more(mine: float, theirs: float, part: float, chance: float) -> bool:
+    """Whether *mine* of all bad ones are more than a *part* of them is but for *chance*.
+
+    The upper tail of the binomial is an incomplete beta function.
+    """
+    return mine > 0.0 and bool(special.betainc(mine, theirs + 1.0, part) <= chance)
 
 
 def lower(errors: int, n: int) -> float:

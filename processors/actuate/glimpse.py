@@ -36,10 +36,11 @@ def peek(turn: Turn, pooled: EnrichedWindow) -> Turn:
 
     Only a failure is acted upon, and nothing of the minute is kept: at its end it is judged whole.
     Of the guardrails only that of the errors is looked at, and only where requests name their
-    unit. Its e-value is a function of how many units have failed in each arm, whichever was first,
-    so that it is a test martingale from one failing unit to the next, and stopping between two
-    minutes' ends is stopping at a stopping time. Scores and costs are paired within the whole
-    minute; pairs of half of it would be others.
+    unit. Its e-value is never above that of the buckets by whose unit failed first in each, which
+    is a test martingale from one failing bucket to the next, so that stopping between two minutes'
+    ends is stopping at a stopping time; a bucket that a look counts for the candidate, and in which
+    the stable arm fails later, is the stable arm's at the minute's end. Scores and costs are paired
+    within the whole minute; pairs of half of it would be others.
 
     Args:
         turn: The scope, with the open rows of the look kept.

@@ -7,9 +7,22 @@ import pytest
 
 from bench import verdicts
 from bench.minutes import rows
-from bench.rules import RULES, minutes
+from bench.rules import RULES, Before, minutes
 from bench.traffic import DAY, World, simulate, sources
-from bench.verdicts import AA, HARMS, OURS, RATES, SICK, SPLIT, Job, ladder, rolled_out, upper
+from bench.verdicts import (
+    AA,
+    HARMS,
+    OURS,
+    OUTAGE,
+    OUTAGE_MINUTES,
+    RATES,
+    SICK,
+    SPLIT,
+    Job,
+    ladder,
+    rolled_out,
+    upper,
+)
 
 NOWHERE = Path("nowhere")
 
@@ -66,6 +79,13 @@ def test_what_goes_wrong_everywhere_is_seen_by_all_rules_on_the_same_minutes() -
     assert all((hit := found[rule]) and 0 < hit.bad < hit.requests for rule in (OURS, *RULES))
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_outages_of_both_take_no_identical_candidate_back(seed: int) -> None:
+    shares = (500,) * OUTAGE_MINUTES
+
+    assert rolled_out(Job(tuple(OUTAGE.items()), shares, seed, NOWHERE))[OURS] is None
+
+
 def test_the_rules_count_the_requests_that_our_verdicts_count() -> None:
     requests = simulate(World(per_hour=3_000.0), np.full(40, 5_000), 3)
     seen = minutes(requests)
@@ -73,6 +93,12 @@ def test_the_rules_count_the_requests_that_our_verdicts_count() -> None:
     assert [
         [sum(row.window.requests for row in arm) for arm in minute] for minute in rows(requests)
     ] == seen.requests.astype(int).tolist()
+
+
+def test_rules_say_nothing_where_no_request_was_served() -> None:
+    seen = minutes(simulate(World(per_hour=0.0), np.full(61, 5_000), 1))
+
+    assert {None} == {rule(seen, Before(0.01, 900.0)) for rule in RULES.values()}
 
 
 def test_the_upper_bound_is_the_rate_that_would_give_so_few_in_one_of_forty_cases() -> None:

@@ -1,4 +1,4 @@
-"""Errors: each unit counted once, tested against the candidate's share of the units."""
+"""Errors: each bucket of units counted once, tested against the candidate's share of the units."""
 
 from __future__ import annotations
 
@@ -28,11 +28,19 @@ BURN_IN = 50  # requests of the candidate before its error rate is bounded
 class Errors:
     """Evidence on errors.
 
-    A unit that fails again and again is one event: the share in force decides by hash in which
-    arm it is, once. It counts again after an hour, lest one outage of everything blind the test.
+    Units are known by bucket, and a bucket holds units of both arms, for another hash decides in
+    which arm a unit is. A bucket that fails again and again is one event, and the candidate's only
+    when in its minute no unit of the stable arm failed in it. It counts again after an hour, lest
+    one outage of everything blind the test.
+
+    Were the candidate no worse, each of a bucket's m failing units would be the candidate's with a
+    probability of at most the share ρ, so that all of them are with at most ρᵐ ≤ ρ: at every load
+    and share. Whose the first of them was has the probability ρ itself, whatever came before, so
+    that the e-value of the firsts is a test martingale; ours has as many events and no more of the
+    candidate's, and so is never above it, not within a minute either.
     """
 
-    tallies: tuple[tuple[int, int, int], ...] = ()  # (share, candidate's units, stable's units)
+    tallies: tuple[tuple[int, int, int], ...] = ()  # (share, candidate's buckets, stable's)
     seen: bytes = b""  # bit set of the unit buckets counted lately
     age: int = 0  # minutes since it was empty
     logs: tuple[float, ...] = ()  # log e-values of errors that came without a unit, per ODDS
@@ -66,10 +74,10 @@ def _by_unit(errors: Errors, stable: Arm, candidate: Arm, share: int) -> Errors:
         else np.unpackbits(np.frombuffer(errors.seen, dtype=np.uint8))
     )
     fresh = []
-    for arm in (candidate, stable):
-        units = np.array(sorted(arm.units), dtype=np.int64)
-        fresh.append(int((1 - seen[units]).sum()))
-        seen[units] = 1
+    for units in (candidate.units - stable.units, stable.units):
+        at = np.array(sorted(units), dtype=np.int64)
+        fresh.append(int((1 - seen[at]).sum()))
+        seen[at] = 1
     tallies = {tally[0]: tally for tally in errors.tallies}
     _, k_candidate, k_stable = tallies.get(share, (share, 0, 0))
     tallies[share] = (share, k_candidate + fresh[0], k_stable + fresh[1])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from math import inf, sqrt
 
-from scipy import special
-
-from processors.actuate.critical import CHANCE, SIGMAS, lower
+from processors.actuate.critical import CHANCE, SIGMAS, alone, lower, more
 from processors.actuate.triggers.sample import Sample
 from processors.stats.dispersion import Dispersion
 from schemas.trigger import Trigger
@@ -20,9 +18,10 @@ def worse(trigger: Trigger, suspect: Sample, other: Sample, spread: Dispersion) 
     So far beyond, that a trigger may look every minute: 1,440 looks make half a percent. A share:
     given the bad ones of both, were the suspect no worse, the number that are its own would be
     binomial with its part of all requests (Przyborowski & Wilenski 1940). A mean: Welch's z. Both
-    are discounted for requests that share their fate: errors by counting a unit once, all else by
-    the dispersion of the minutes before the window (see processors.stats.dispersion), which is at
-    least `START`, since sessions decide whether their requests are slow, dear or poor.
+    are discounted for requests that share their fate: errors by counting a bucket of units once,
+    for the suspect only where no unit of the other failed in it, all else by the dispersion of the
+    minutes before the window (see processors.stats.dispersion), which is at least `START`, since
+    sessions decide whether their requests are slow, dear or poor.
 
     Nothing to compare with is no evidence; only an error rate speaks for itself, when its lower
     Wilson bound is above the limit.
@@ -44,21 +43,17 @@ def worse(trigger: Trigger, suspect: Sample, other: Sample, spread: Dispersion) 
         return False
     inflation = max(START, spread.inflation())
     if trigger.metric == "p95_latency_ms":
-        return _more(suspect.bad / inflation, other.bad / inflation, suspect.n, other.n)
+        part = suspect.n / (suspect.n + other.n)
+        return more(suspect.bad / inflation, other.bad / inflation, part, CHANCE)
     return _z(trigger, suspect, other) >= SIGMAS * sqrt(inflation)
 
 
 def _more_errors(suspect: Sample, other: Sample, limit: float) -> bool:
-    mine = min(suspect.bad, len(suspect.units) or suspect.bad)
+    units, theirs = frozenset(suspect.units), frozenset(other.units)
     if not other.n:
-        return lower(mine, suspect.n) > limit
-    theirs = min(other.bad, len(other.units) or other.bad)
-    return _more(mine, theirs, suspect.n, other.n)
-
-
-def _more(mine: float, theirs: float, n: int, others: int) -> bool:
-    """The upper tail of the binomial is an incomplete beta function."""
-    return mine > 0.0 and bool(special.betainc(mine, theirs + 1.0, n / (n + others)) <= CHANCE)
+        return lower(alone(suspect.bad, units), suspect.n) > limit
+    part = suspect.n / (suspect.n + other.n)
+    return more(alone(suspect.bad, units, theirs), alone(other.bad, theirs), part, CHANCE)
 
 
 def _z(trigger: Trigger, suspect: Sample, other: Sample) -> float:

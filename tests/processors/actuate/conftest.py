@@ -100,13 +100,15 @@ def row(
     version: str = "",
     cohort: str = "",
     errors: int = 0,
+    units: tuple[int, ...] | None = None,
     latency: float = 400.0,
     window: str = "1m",
     revision: int = 1,
     closed: bool = True,
 ) -> EnrichedWindow:
-    """A window of one key, or with `config=None` the pooled one."""
+    """A window of one key, or with `config=None` the pooled one; each cohort has its own units."""
     service, endpoint = scope.split("/")
+    tried = int(cohort in ("candidate", "shadow"))
     spread = np.exp(np.linspace(-1.0, 1.0, max(requests, 1)))
     aggregate = WindowAggregate(
         service=service,
@@ -126,7 +128,7 @@ def row(
         errors=errors,
         timeouts=0,
         retries=0,
-        error_units=tuple(range(0, 7 * errors, 7)),
+        error_units=tuple(range(tried, 7 * errors, 7)) if units is None else units,
         metrics={"latency_ms": summary(spread * latency, 1_000)} if requests else {},
     )
     return EnrichedWindow(window=aggregate, cost_usd=None, cost_per_request_usd=None)

@@ -77,7 +77,7 @@ def test_the_tail_of_the_counts_is_that_of_a_binomial() -> None:
     for mine, theirs, n, others in ((14, 3, 50, 950), (15, 40, 60, 900), (30, 60, 300, 700)):
         units = tuple(range(mine))
         suspect = Sample(n=n, bad=mine, units=units)
-        other = Sample(n=others, bad=theirs, units=tuple(range(theirs)))
+        other = Sample(n=others, bad=theirs, units=tuple(range(mine, mine + theirs)))
         tail = float(stats.binom.sf(mine - 1, mine + theirs, n / (n + others)))
 
         assert (tail <= 3.4e-6) == worse(ERRORS, suspect, other, Dispersion())

@@ -271,7 +271,8 @@ def test_the_critical_trigger_tells_a_bad_candidate_from_a_bad_minute(
     world: ModuleType, n: int, errors: int, stable_n: int, stable_errors: int, *, fires: bool
 ) -> None:
     stable = [world.row(world.T0, stable_n, errors=stable_errors)]
-    sentence = critical(ActuatePolicy(), stable, [world.row(world.T0, n, errors=errors)])
+    candidate = [world.row(world.T0, n, errors=errors, cohort="candidate")]
+    sentence = critical(ActuatePolicy(), stable, candidate)
 
     assert fires == (sentence is not None)
 
