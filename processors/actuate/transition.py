@@ -55,6 +55,7 @@ def move(turn: Turn, advance: Advance, cause: Cause) -> Turn:
         strategy=after.strategy,
         shadow=after.shadow,
         asks_until=after.asks_until,
+        blamed=after.phase is Phase.ROLLED_BACK and cause.blame is not None,
     )
     turn = turn.tell(_named(event, stable=after.stable, candidate=after.candidate))
     if after.phase is Phase.ROLLED_BACK and any(split):
@@ -100,6 +101,7 @@ def return_to(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause
     turn = turn.become(count_change(entry, cause.at))
     turn = go(turn, LoopState.ROLLING_BACK, reason, cause, id_).write(reason, cause)
     event = _event(turn, id_, Phase.ROLLED_BACK, reason, cause)
+    event = replace(event, blamed=cause.blame is not None)
     turn = turn.tell(_named(event, stable=config, candidate=left))
     turn = turn.tell(report(turn, id_, reason, cause, share=BUCKETS, sides=(left, config)))
     return go(settle(turn, cause.by), LoopState.IDLE, reason, cause, id_)
