@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from processors.actuate.admit import failure
@@ -16,8 +16,6 @@ from processors.actuate.triggers.say import sentence
 from processors.actuate.triggers.vigil import Vigil, count, note, vigil_over
 from processors.actuate.turn import OPTIMIZER, Cause, Turn, name
 from schemas.config import LlmConfig
-from schemas.flow import Emit
-from schemas.report import RollbackReport
 from schemas.rollout import Guardrail
 from schemas.scope import ALL, BUCKETS
 from schemas.trigger import Trigger
@@ -118,17 +116,16 @@ def give_back(turn: Turn, id_: str, target: LlmConfig, said: str, cause: Cause) 
         turn = move(turn, ended, Cause(at=cause.at))
         turn = turn.become(replace(turn.entry, vigil=entry.vigil))
     blame = failure(turn.policy.catalog, turn.scope, "", target, entry.stable)
-    turn = turn.become(noted(turn.entry, cause.at))
+    turn = replace(turn.become(noted(turn.entry, cause.at)), returned_at=cause.at)
     return return_to(turn, id_, target, said, replace(cause, blame=blame))
 
 
-def count_returns(task: ScopeState, emits: Iterable[Emit]) -> ScopeState:
-    """Note in the task's own entry when triggers took a stable config back."""
-    for emit in emits:
-        told: object = emit.value
-        if isinstance(told, RollbackReport) and (told.cause, told.share) == ("trigger", BUCKETS):
-            task = task if told.simulated else noted(task, told.at)
-    return task
+def count_return(task: ScopeState, turn: Turn) -> ScopeState:
+    """Note in the task's own entry when a trigger took the stable config of a *turn* back.
+
+    A candidate that was served to everybody is none: it goes back at any time, without a limit.
+    """
+    return task if turn.returned_at is None else noted(task, turn.returned_at)
 
 
 def noted(entry: ScopeState, at: int) -> ScopeState:

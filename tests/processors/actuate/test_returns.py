@@ -9,6 +9,7 @@ import pytest
 
 from schemas.alarm import Answer
 from schemas.rollout import Phase, Verdict
+from schemas.scope import BUCKETS
 from schemas.window import MINUTE
 from tests.processors.actuate.triggering import (
     DEAR,
@@ -18,6 +19,7 @@ from tests.processors.actuate.triggering import (
     having,
     judged,
     promoted,
+    reports,
 )
 
 
@@ -170,3 +172,21 @@ def test_so_many_scopes_are_returned_at_once_and_the_next_one_waits(world: Modul
 
     assert world.OLD == play.entry.stable
     assert 4 == len(play.state.scopes["*"].returned_at)
+
+
+def test_a_candidate_that_everybody_was_served_uses_up_no_return(world: ModuleType) -> None:
+    play = having(world, ERRORS)
+    strategies = {**play.policy.catalog.strategies, "blue-green": world.BLUE_GREEN}
+    play.policy = replace(play.policy, catalog=replace(play.policy.catalog, strategies=strategies))
+    play.start(strategy="blue-green")
+    while play.entry.rollout.share < BUCKETS:
+        play.minutes(1)
+    play.minutes(2)
+    play.minutes(1, error_rate=0.3)
+
+    assert ("trigger", "errors", BUCKETS) == (
+        reports(play)[0].cause,
+        reports(play)[0].trigger,
+        reports(play)[0].share,
+    )
+    assert () == play.state.scopes["*"].returned_at
