@@ -55,7 +55,8 @@ def look(
             there is one, or where nobody knows.
 
     Returns:
-        The watch with the minute, and what was found: only when it has held for `confirm_s`.
+        The watch with the minute, and what was found: only when it has held for `confirm_s`, and
+        where that is to be waited for, only in a minute that is itself beyond the limit.
     """
     checksum = hashlib.blake2b(repr(trigger).encode(), digest_size=8).hexdigest()
     watch = vigil.watches.get(trigger.id, Watch())
@@ -73,6 +74,8 @@ def look(
     )
     if watch.since is None or start - watch.since < trigger.confirm_s * 1000:
         return watch, None
+    if trigger.confirm_s and not beyond(trigger, pair.suspect, theirs):
+        return watch, None  # the window's bad minutes are old ones, and confirm nothing
     return watch, _finding(trigger, vigil, watch.pairs, mine, theirs)
 
 
