@@ -85,7 +85,9 @@ def watch_stable(
     entry = turn.entry
     stable, since, before = entry.stable, entry.promoted_at, entry.before
     triggers = [t for t in _declared(turn) if t.extent == "whole" and _within(turn, t)]
-    if stable is None or since is None or before is None or not triggers:
+    asked = entry.vigil is not None and entry.vigil.question is not None
+    watched = bool(triggers) or asked  # a question outlives the time in which it was asked
+    if stable is None or since is None or before is None or not watched:
         return settle(turn, OPTIMIZER)
     mine = [row for row in rows if row.window.config_version == stable.version]
     if start < since + turn.policy.settle_s * 1000:
