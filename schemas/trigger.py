@@ -51,7 +51,7 @@ class Trigger:
     target: str = "previous"
     min_requests: int = 50
     expires_s: int = 3600
-    quiet_s: int = 900  # between two alarms that took nothing back
+    quiet_s: int = 900  # between two alarms that took nothing back, unless one was held and is not
     scopes: tuple[str, ...] = (ALL,)
 
 
