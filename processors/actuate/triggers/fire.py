@@ -65,6 +65,7 @@ def respond(
                 cause_of(finding, at, suspect),
                 share=suspect.share,
                 sides=(suspect.config, suspect.target),
+                subject=vigil.subject,
                 simulated=True,
             )
             turn = turn.tell(said)

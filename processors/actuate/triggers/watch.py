@@ -44,10 +44,8 @@ def watch_candidate(
     Returns:
         The turn, and the finding by which the caller takes the candidate back, or None.
     """
-    if turn.entry.vigil is not None and turn.entry.vigil.subject != rollout.id:
-        turn = settle(turn, OPTIMIZER)
     candidate, stable = cohorts
-    vigil = count(vigil_over(turn.entry.vigil, rollout.id, rollout.started_at), candidate)
+    turn, vigil = observed(turn, rollout, candidate)
     vigil = note(vigil, guardrails, turn.entry.at)
     triggers = _declared(turn)
     turn, vigil = lapse(turn, vigil)
@@ -62,6 +60,16 @@ def watch_candidate(
     )
     turn, vigil, finding = respond(turn, vigil, findings, suspect, None)
     return turn.become(replace(turn.entry, vigil=vigil)), finding
+
+
+def observed(
+    turn: Turn, rollout: Rollout, candidate: Sequence[EnrichedWindow]
+) -> tuple[Turn, Vigil]:
+    """The vigil over the *candidate*, with its rows counted; one over another config ends."""
+    if turn.entry.vigil is not None and turn.entry.vigil.subject != rollout.id:
+        turn = settle(turn, OPTIMIZER)
+    vigil = vigil_over(turn.entry.vigil, rollout.id, rollout.started_at)
+    return turn, count(vigil, candidate)
 
 
 def watch_stable(
