@@ -94,6 +94,7 @@ class Deployment:
     strategy: str = ""  # of the catalog; "" for what a person did by hand
     shadow: int = 0  # hundredths of a percent of the units that are copied to the candidate
     asks_until: int | None = None  # ms, event time: up to when it waits for a person's word
+    blamed: bool = False  # taken back, and remembered for it: not to be tried again as it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,8 @@ class Trigger:
     minutes while a rollout has traffic, else the scope as it was before the change. With
     `relative_to = "baseline"` the limit is `limit` times the value of that.
 
-    `confirm_s`: it must hold at every look for so long. `mode`: automatic takes the config back,
+    `confirm_s`: it must hold at every look for so long, and the minute that confirms it be beyond
+    the limit by itself. `mode`: automatic takes the config back,
     semi_automatic asks a person and waits for `expires_s`, manual only tells. `extent`: candidate
     watches rollouts only, whole also the stable config that a rollout ended with, during the regret
     period (`within = "regret"`) or for as long as it serves ("changed"). `target`: where the stable
@@ -50,7 +51,7 @@ class Trigger:
     target: str = "previous"
     min_requests: int = 50
     expires_s: int = 3600
-    quiet_s: int = 900  # between two alarms that took nothing back
+    quiet_s: int = 900  # between two alarms that took nothing back, unless one was held and is not
     scopes: tuple[str, ...] = (ALL,)
 
 

@@ -18,7 +18,7 @@ from processors.actuate.turn import Cause, Turn, name
 from processors.actuate.version import over, versioned
 from schemas.decision import Action, Decision
 from schemas.loop import LoopState
-from schemas.rollout import Verdict
+from schemas.rollout import Phase, Verdict
 
 __all__ = ["follow", "name"]
 
@@ -111,6 +111,9 @@ def _take_back(turn: Turn, decision: Decision, cause: Cause) -> Turn:
     if rollout is not None and decision.at < rollout.started_at:
         said = f"It was decided before rollout {rollout.id} began, and is not about it. {reason}"
         return refuse(turn, name("r", turn.scope, decision.id), None, said, cause)
+    if rollout is not None and rollout.phase is Phase.PENDING:  # it served nobody
+        ended = replace(cause, origin="rule", trigger=decision.rule)
+        return move(turn, roll_back(rollout, reason, cause.at), ended)
     if rollout is not None:
         blame = failure(catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate)
         failed = replace(cause, verdict=Verdict.FAIL, blame=blame, origin="rule")

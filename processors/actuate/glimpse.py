@@ -12,6 +12,8 @@ from processors.actuate.minute import arms, served, strategy_of
 from processors.actuate.rollout import Advance, Rollout, roll_back
 from processors.actuate.state import ScopeState
 from processors.actuate.transition import move
+from processors.actuate.triggers.vigil import note
+from processors.actuate.triggers.watch import observed
 from processors.actuate.turn import Cause, Turn
 from schemas.catalog import Strategy
 from schemas.rollout import Guardrail, Phase, Verdict
@@ -67,7 +69,7 @@ def peek(turn: Turn, pooled: EnrichedWindow) -> Turn:
     settled = pooled.window.start >= rollout.entered_at + turn.policy.settle_s * 1000
     compared = (tuple(arms(rollout, stable)), tuple(arms(rollout, candidate)))
     failed = _failed(turn, strategy, rollout, *compared) if settled else None
-    alarm = critical(turn.policy, stable, candidate, RARELY)
+    alarm = net = critical(turn.policy, stable, candidate, RARELY)
     if alarm is None and failed is not None:
         alarm = f"Worse in {failed.metric}, within the minute: {failed.sentence}"
     if alarm is None:
@@ -75,15 +77,22 @@ def peek(turn: Turn, pooled: EnrichedWindow) -> Turn:
     at = pooled.window.watermark
     requests = sum(row.window.requests for row in candidate)
     advance: Advance = roll_back(replace(rollout, requests=rollout.requests + requests), alarm, at)
+    guardrails = () if failed is None else (failed,)
     cause = Cause(
         at=at,
         verdict=Verdict.FAIL,
-        guardrails=() if failed is None else (failed,),
+        guardrails=guardrails,
         blame=failure(
             turn.policy.catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate
         ),
     )
-    return move(turn, advance, cause)
+    if net is not None:
+        start = pooled.window.start
+        cause = replace(cause, origin="trigger", trigger="critical")
+        cause = replace(cause, first_bad_at=start, affected=requests)
+    turn, vigil = observed(turn, rollout, candidate)
+    vigil = note(vigil, guardrails, at)
+    return move(turn.become(replace(turn.entry, vigil=vigil)), advance, cause)
 
 
 def _failed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from processors.actuate.triggers.vigil import Vigil
 from processors.actuate.turn import OPTIMIZER, Cause, Turn
 from processors.actuate.version import model_key
 from schemas.config import LlmConfig
@@ -17,6 +18,7 @@ def report(
     *,
     share: int,
     sides: tuple[LlmConfig | None, LlmConfig | None],
+    subject: str | None,
     simulated: bool = False,
 ) -> RollbackReport:
     """The report of one rollback.
@@ -28,11 +30,14 @@ def report(
         cause: When, by whom, on what evidence.
         share: That was served until then, hundredths of a percent.
         sides: What was taken back, and what serves again.
+        subject: Of the vigil over what was taken back; one over anything else is not counted.
         simulated: Nothing was done.
     """
     left, restored = sides
-    first, affected = _first_bad(turn, cause)
     vigil = turn.entry.vigil
+    if vigil is not None and vigil.subject != subject:
+        vigil = None
+    first, affected = _first_bad(vigil, cause)
     return RollbackReport(
         id=id_,
         scope=turn.scope,
@@ -69,11 +74,10 @@ def _kind(cause: Cause) -> str:
     return "guardrail" if cause.verdict is Verdict.FAIL else "wait"
 
 
-def _first_bad(turn: Turn, cause: Cause) -> tuple[int | None, int]:
+def _first_bad(vigil: Vigil | None, cause: Cause) -> tuple[int | None, int]:
     """Where the evidence that decided begins, and the requests since then."""
     if cause.first_bad_at is not None:
         return cause.first_bad_at, cause.affected
-    vigil = turn.entry.vigil
     failing = [each.metric for each in cause.guardrails if each.verdict is Verdict.FAIL]
     if vigil is None or _kind(cause) != "guardrail":
         return None, 0

@@ -24,7 +24,7 @@ from processors.actuate.state import (
     hold_over,
     restore,
 )
-from processors.actuate.triggers.watch import count_returns, under_return
+from processors.actuate.triggers.watch import count_return, under_return
 from processors.actuate.turn import Turn
 from schemas.alarm import Alarm
 from schemas.command import Command, CommandKind
@@ -160,7 +160,7 @@ def _keep(scopes: dict[str, ScopeState], turn: Turn) -> None:
     if turn.scope in scopes or turn.entry != ScopeState():
         scopes[turn.scope] = turn.entry
     task = scopes.get(ALL, ScopeState())
-    counted = count_returns(count_failures(task, turn.emits), turn.emits)
+    counted = count_return(count_failures(task, turn.emits), turn)
     if counted is not task:
         scopes[ALL] = counted
 

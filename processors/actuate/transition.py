@@ -55,12 +55,22 @@ def move(turn: Turn, advance: Advance, cause: Cause) -> Turn:
         strategy=after.strategy,
         shadow=after.shadow,
         asks_until=after.asks_until,
+        blamed=after.phase is Phase.ROLLED_BACK and cause.blame is not None,
     )
     turn = turn.tell(_named(event, stable=after.stable, candidate=after.candidate))
     if after.phase is Phase.ROLLED_BACK and any(split):
         sides = after.candidate, after.stable
-        told = report(turn, after.id, advance.reason, cause, share=split[0], sides=sides)
-        turn = turn.tell(told)
+        turn = turn.tell(
+            report(
+                turn,
+                after.id,
+                advance.reason,
+                cause,
+                share=split[0],
+                sides=sides,
+                subject=after.id,
+            )
+        )
     if after.phase in OVER:
         turn = settle(turn, by)
         if after.phase is Phase.PROMOTED:
@@ -100,8 +110,11 @@ def return_to(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause
     turn = turn.become(count_change(entry, cause.at))
     turn = go(turn, LoopState.ROLLING_BACK, reason, cause, id_).write(reason, cause)
     event = _event(turn, id_, Phase.ROLLED_BACK, reason, cause)
+    event = replace(event, blamed=cause.blame is not None)
     turn = turn.tell(_named(event, stable=config, candidate=left))
-    turn = turn.tell(report(turn, id_, reason, cause, share=BUCKETS, sides=(left, config)))
+    subject = None if left is None else left.version
+    sides = left, config
+    turn = turn.tell(report(turn, id_, reason, cause, share=BUCKETS, sides=sides, subject=subject))
     return go(settle(turn, cause.by), LoopState.IDLE, reason, cause, id_)
 
 

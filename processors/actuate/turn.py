@@ -45,6 +45,7 @@ class Turn:
     scope: str
     entry: ScopeState
     emits: tuple[Emit, ...] = ()
+    returned_at: int | None = None  # ms, a trigger took the stable config back
 
     def become(self, entry: ScopeState) -> Turn:
         """The same turn with another state."""

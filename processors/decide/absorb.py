@@ -21,7 +21,7 @@ from processors.reading import read
 from schemas.anomaly import Anomaly
 from schemas.command import Command, CommandKind
 from schemas.decision import Action
-from schemas.rollout import Deployment, Phase
+from schemas.rollout import Deployment, Phase, Verdict
 from schemas.window import EnrichedWindow, WindowAggregate
 
 DAY_MS = 86_400_000
@@ -168,7 +168,9 @@ def follow(state: ScopeState, event: Deployment) -> ScopeState:
     taken_back = event.candidate_model
     if event.phase is Phase.ROLLED_BACK:
         state = replace(state, promoted_at=None)
-        if taken_back is not None and taken_back not in (*state.rolled_back, stable):
+        # Nobody is to blame for a stop, a past that never came, a question without an answer.
+        guilty = event.blamed or event.verdict is Verdict.FAIL
+        if guilty and taken_back is not None and taken_back not in (*state.rolled_back, stable):
             state = replace(state, rolled_back=(*state.rolled_back, taken_back)[-KEPT_MODELS:])
     return state
 

@@ -133,7 +133,7 @@ class ScopeState:
     asked: Asked | None = None
     promoted_at: int | None = None
     stable_model: str | None = None  # as the actuator tells it
-    rolled_back: tuple[str, ...] = ()  # models taken back since the stable one changed
+    rolled_back: tuple[str, ...] = ()  # blamed and taken back since the stable one changed
     changes: tuple[Change, ...] = ()
     changed_at: int | None = None
     hour: Spend | None = None  # the newest one with traffic

@@ -49,9 +49,10 @@ def respond(
         trigger = finding.trigger
         watch = vigil.watches[trigger.id]
         open_ = vigil.question is not None and vigil.question.trigger == trigger.id
-        if at < watch.quiet_until or open_:
-            continue
         answer = _answer(trigger, suspect, barred)
+        freed = watch.held and answer is not Answer.HELD  # it need not wait any longer
+        if (at < watch.quiet_until and not freed) or open_:
+            continue
         alarm = _alarm(turn, finding, suspect, answer, barred)
         turn = turn.tell(alarm)
         if answer is Answer.TAKEN_BACK:
@@ -64,12 +65,14 @@ def respond(
                 cause_of(finding, at, suspect),
                 share=suspect.share,
                 sides=(suspect.config, suspect.target),
+                subject=vigil.subject,
                 simulated=True,
             )
             turn = turn.tell(said)
         if answer is Answer.ASKED:
             vigil = replace(vigil, question=alarm)
-        quiet = replace(watch, quiet_until=at + trigger.quiet_s * 1000)
+        until = at + trigger.quiet_s * 1000
+        quiet = replace(watch, quiet_until=until, held=answer is Answer.HELD)
         vigil = replace(vigil, watches={**vigil.watches, trigger.id: quiet})
     return turn, vigil, None
 

@@ -55,7 +55,8 @@ def look(
             there is one, or where nobody knows.
 
     Returns:
-        The watch with the minute, and what was found: only when it has held for `confirm_s`.
+        The watch with the minute, and what was found: only when it has held for `confirm_s`, and
+        where that is to be waited for, only in a minute that is itself beyond the limit.
     """
     checksum = hashlib.blake2b(repr(trigger).encode(), digest_size=8).hexdigest()
     watch = vigil.watches.get(trigger.id, Watch())
@@ -73,6 +74,8 @@ def look(
     )
     if watch.since is None or start - watch.since < trigger.confirm_s * 1000:
         return watch, None
+    if trigger.confirm_s and not beyond(trigger, pair.suspect, theirs):
+        return watch, None  # the window's bad minutes are old ones, and confirm nothing
     return watch, _finding(trigger, vigil, watch.pairs, mine, theirs)
 
 
@@ -94,7 +97,7 @@ def weigh(
     oldest = pair.start + MINUTE - trigger.window_s * 1000
     spread = watch.spread
     for each in watch.pairs:
-        spread = _spread(trigger, spread, each) if each.start < oldest else spread
+        spread = _spread(trigger, spread, each, before) if each.start < oldest else spread
     pairs = (*(each for each in watch.pairs if each.start >= oldest), pair)
     mine = together(each.suspect for each in pairs)
     theirs = together(each.other for each in pairs) if before is None else before
@@ -129,11 +132,18 @@ def _finding(
     )
 
 
-def _spread(trigger: Trigger, spread: Dispersion, pair: Pair) -> Dispersion:
-    """The dispersion with a minute that has left the window, where both had values in it."""
-    mine, theirs = pair.suspect, pair.other
+def _spread(trigger: Trigger, spread: Dispersion, pair: Pair, before: Sample | None) -> Dispersion:
+    """The dispersion with a minute that has left the window, where both had values in it.
+
+    What was *before* is the same in every minute and scatters none of the differences, so that a
+    minute weighs what its own values do.
+    """
+    mine, theirs = pair.suspect, pair.other if before is None else before
     if not mine.n or not theirs.n:
         return spread
+    if before is not None:
+        lift = mine.n * (value(trigger, mine) - value(trigger, theirs))
+        return spread.count(mine.n, mine.n - 1, (lift,), (_squares(trigger, mine),))
     squares = (_squares(trigger, mine) + _squares(trigger, theirs),)
     difference = value(trigger, mine) - value(trigger, theirs)
     return spread.add((theirs.n, mine.n), (difference,), squares)

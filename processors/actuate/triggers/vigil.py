@@ -31,6 +31,7 @@ class Watch:
     spread: Dispersion = field(default_factory=Dispersion)  # of the minutes before these
     since: int | None = None  # ms, it has held at every look since that one
     quiet_until: int = 0  # ms, an alarm that took nothing back is not repeated before
+    held: bool = False  # what that alarm would have done was held back
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from processors.actuate.admit import failure
@@ -16,8 +16,6 @@ from processors.actuate.triggers.say import sentence
 from processors.actuate.triggers.vigil import Vigil, count, note, vigil_over
 from processors.actuate.turn import OPTIMIZER, Cause, Turn, name
 from schemas.config import LlmConfig
-from schemas.flow import Emit
-from schemas.report import RollbackReport
 from schemas.rollout import Guardrail
 from schemas.scope import ALL, BUCKETS
 from schemas.trigger import Trigger
@@ -46,10 +44,8 @@ def watch_candidate(
     Returns:
         The turn, and the finding by which the caller takes the candidate back, or None.
     """
-    if turn.entry.vigil is not None and turn.entry.vigil.subject != rollout.id:
-        turn = settle(turn, OPTIMIZER)
     candidate, stable = cohorts
-    vigil = count(vigil_over(turn.entry.vigil, rollout.id, rollout.started_at), candidate)
+    turn, vigil = observed(turn, rollout, candidate)
     vigil = note(vigil, guardrails, turn.entry.at)
     triggers = _declared(turn)
     turn, vigil = lapse(turn, vigil)
@@ -64,6 +60,16 @@ def watch_candidate(
     )
     turn, vigil, finding = respond(turn, vigil, findings, suspect, None)
     return turn.become(replace(turn.entry, vigil=vigil)), finding
+
+
+def observed(
+    turn: Turn, rollout: Rollout, candidate: Sequence[EnrichedWindow]
+) -> tuple[Turn, Vigil]:
+    """The vigil over the *candidate*, with its rows counted; one over another config ends."""
+    if turn.entry.vigil is not None and turn.entry.vigil.subject != rollout.id:
+        turn = settle(turn, OPTIMIZER)
+    vigil = vigil_over(turn.entry.vigil, rollout.id, rollout.started_at)
+    return turn, count(vigil, candidate)
 
 
 def watch_stable(
@@ -87,7 +93,9 @@ def watch_stable(
     entry = turn.entry
     stable, since, before = entry.stable, entry.promoted_at, entry.before
     triggers = [t for t in _declared(turn) if t.extent == "whole" and _within(turn, t)]
-    if stable is None or since is None or before is None or not triggers:
+    asked = entry.vigil is not None and entry.vigil.question is not None
+    watched = bool(triggers) or asked  # a question outlives the time in which it was asked
+    if stable is None or since is None or before is None or not watched:
         return settle(turn, OPTIMIZER)
     mine = [row for row in rows if row.window.config_version == stable.version]
     if start < since + turn.policy.settle_s * 1000:
@@ -118,17 +126,16 @@ def give_back(turn: Turn, id_: str, target: LlmConfig, said: str, cause: Cause) 
         turn = move(turn, ended, Cause(at=cause.at))
         turn = turn.become(replace(turn.entry, vigil=entry.vigil))
     blame = failure(turn.policy.catalog, turn.scope, "", target, entry.stable)
-    turn = turn.become(noted(turn.entry, cause.at))
+    turn = replace(turn.become(noted(turn.entry, cause.at)), returned_at=cause.at)
     return return_to(turn, id_, target, said, replace(cause, blame=blame))
 
 
-def count_returns(task: ScopeState, emits: Iterable[Emit]) -> ScopeState:
-    """Note in the task's own entry when triggers took a stable config back."""
-    for emit in emits:
-        told: object = emit.value
-        if isinstance(told, RollbackReport) and (told.cause, told.share) == ("trigger", BUCKETS):
-            task = task if told.simulated else noted(task, told.at)
-    return task
+def count_return(task: ScopeState, turn: Turn) -> ScopeState:
+    """Note in the task's own entry when a trigger took the stable config of a *turn* back.
+
+    A candidate that was served to everybody is none: it goes back at any time, without a limit.
+    """
+    return task if turn.returned_at is None else noted(task, turn.returned_at)
 
 
 def noted(entry: ScopeState, at: int) -> ScopeState:

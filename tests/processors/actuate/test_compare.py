@@ -122,3 +122,19 @@ def test_minutes_add_up_to_the_sample_of_all_of_them() -> None:
     assert (1, 2, 3) == together(
         [Sample(n=5, units=(1, 2)), Sample(n=5, units=(2, 3)), Sample()]
     ).units
+
+
+@pytest.mark.parametrize(("alike", "blamed"), [(0.0, False), (1.0, True)])
+def test_after_a_change_its_own_minutes_show_how_they_scatter(
+    alike: float, *, blamed: bool
+) -> None:
+    """Requests of a minute that share their fate: seen without a concurrent control, too."""
+    chance = np.random.default_rng(10)
+    past, watch = means(chance.normal(1.0, 1.0, 5_000)), Watch()
+    for n in range(120):
+        shared = alike * chance.normal()
+        minute = means(1.0 + shared + chance.normal(0.0, 1.0, 100))
+        pair = Pair(start=60_000 * n, before=0, suspect=minute, other=Sample())
+        watch, _, _ = weigh(DEAR, watch, pair, past)
+
+    assert blamed is (watch.spread.inflation() > START)

@@ -9,7 +9,7 @@ from processors.actuate.policy import ActuatePolicy
 from schemas.catalog import Constraints, Model, PriceEntry
 from schemas.config import Split
 from schemas.decision import Action
-from schemas.rollout import Phase
+from schemas.rollout import Phase, Verdict
 
 MINUTE = 60_000
 
@@ -319,3 +319,32 @@ def test_other_decisions_are_told_as_cycles_without_effect(
 
     assert ([], []) == (play.configs, play.events)
     assert ["collecting", "analyzing", "deciding", "idle"] == [m.target for m in play.transitions]
+
+
+def test_a_candidate_that_served_nobody_is_not_to_blame_for_a_rule(world: ModuleType) -> None:
+    play = world.Play()
+    play.past()
+    play.feed(world.deploy(at=play.clock, strategy="asks"))
+    play.minutes(1)
+    play.feed(world.deploy("back", None, at=play.clock, action=Action.ROLLBACK))
+
+    assert (Phase.PENDING, Phase.ROLLED_BACK) == (play.last.previous, play.last.phase)
+    assert (Verdict.INCONCLUSIVE, False) == (play.last.verdict, play.last.blamed)
+    assert ((), (), 0) == (
+        play.entry.failed,
+        play.entry.setbacks,
+        play.state.scopes["*"].failures,
+    )
+
+
+@pytest.mark.parametrize(("word", "blamed"), [("stop", False), ("abort", True)])
+def test_the_event_says_whether_the_candidate_is_to_blame(
+    world: ModuleType, word: str, *, blamed: bool
+) -> None:
+    play = world.Play()
+    play.start()
+    play.minutes(2)
+    play.feed(world.command(word))
+
+    assert (Phase.ROLLED_BACK, blamed) == (play.last.phase, play.last.blamed)
+    assert blamed is bool(play.entry.failed)

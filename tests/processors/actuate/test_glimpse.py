@@ -17,6 +17,7 @@ from processors.actuate.policy import ActuatePolicy
 from schemas.catalog import Strategy
 from schemas.rollout import Phase, Verdict
 from schemas.scope import BUCKETS
+from tests.processors.actuate.triggering import reports
 
 MINUTE = 60_000
 LOOKS = 6  # of a minute, its end the last one
@@ -65,6 +66,28 @@ def test_one_that_fails_outright_goes_without_waiting_for_the_share_to_settle(
 
     assert Phase.ROLLED_BACK is play.last.phase
     assert play.last.reason.startswith("Critical: 60 of 100 requests")
+
+
+def test_a_rollback_in_the_first_minute_reports_what_the_minute_has_so_far(
+    world: ModuleType,
+) -> None:
+    play = world.Play()
+    play.start()
+    play.feed(*opened(play, 30, error_rate=0.6))
+    (report,) = reports(play)
+
+    assert ("trigger", "critical") == (report.cause, report.trigger)
+    assert (100, 60, 100) == (report.requests, report.failed, report.affected)
+    assert (play.clock, 30.0) == (report.first_bad_at, report.seconds)
+
+
+def test_a_guardrail_that_fails_within_a_minute_reports_from_its_evidence_on(play: Any) -> None:
+    play.feed(*opened(play, 20, error_rate=0.3))
+    (report,) = reports(play)
+
+    assert ("guardrail", None) == (report.cause, report.trigger)
+    assert (866, 20, 66) == (report.requests, report.failed, report.affected)
+    assert (play.clock, 20.0) == (report.first_bad_at, report.seconds)
 
 
 def test_a_share_that_has_not_settled_is_not_judged_by_its_errors(world: ModuleType) -> None:

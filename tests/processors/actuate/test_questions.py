@@ -94,6 +94,23 @@ def test_a_question_about_the_stable_config_ends_when_a_rollout_begins(world: Mo
     assert play.entry.rollout.id == play.entry.vigil.subject
 
 
+def test_a_question_stands_until_its_time_though_the_regret_period_is_over(
+    world: ModuleType,
+) -> None:
+    brief = promoted(world, replace(ASKS, within="regret"), regret_s=300)
+    brief.minutes(3)
+    failing(brief)
+    brief.minutes(9)
+
+    assert [Answer.ASKED] == [alarm.answer for alarm in alarms(brief)]
+
+    brief.minutes(2)
+
+    assert [600_000] == [alarm.at - alarms(brief)[0].at for alarm in alarms(brief)[1:]]
+    assert "Nobody answered in time." == alarms(brief)[1].sentence
+    assert brief.entry.vigil is None
+
+
 def test_an_answer_that_comes_too_late_is_refused(world: ModuleType) -> None:
     play = promoted(world, ASKS)
     play.minutes(3)

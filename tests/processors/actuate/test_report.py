@@ -91,6 +91,17 @@ def test_a_persons_word_has_no_evidence_before_it(world: ModuleType) -> None:
     )
 
 
+def test_a_report_counts_no_requests_of_another_config(world: ModuleType) -> None:
+    play = promoted(world, ERRORS)
+    play.minutes(5)
+    play.feed(world.row(play.clock - 15 * MINUTE, 5000, config=None, window="15m"))
+    play.feed(world.deploy("next", world.OTHER, at=play.clock), world.command("abort"))
+    report = only(play)
+
+    assert (world.OTHER.version, 500) == (report.left_version, report.share)
+    assert (0, 0) == (report.requests, report.failed)
+
+
 def test_a_rule_is_named(world: ModuleType) -> None:
     play = world.Play()
     play.start()

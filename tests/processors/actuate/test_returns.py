@@ -9,6 +9,7 @@ import pytest
 
 from schemas.alarm import Answer
 from schemas.rollout import Phase, Verdict
+from schemas.scope import BUCKETS
 from schemas.window import MINUTE
 from tests.processors.actuate.triggering import (
     DEAR,
@@ -18,6 +19,7 @@ from tests.processors.actuate.triggering import (
     having,
     judged,
     promoted,
+    reports,
 )
 
 
@@ -124,6 +126,19 @@ def test_a_stopped_scope_is_only_observed(world: ModuleType) -> None:
     assert "stopped by alice" in alarms(play)[0].sentence
 
 
+def test_what_a_stop_held_back_is_done_in_the_first_minute_after_it(world: ModuleType) -> None:
+    play = promoted(world, ERRORS)
+    play.minutes(3)
+    play.feed(world.command("stop", "*"))
+    failing(play)
+    failing(play)
+    play.feed(world.command("resume", "*"))
+    failing(play)
+
+    assert [Answer.HELD, Answer.TAKEN_BACK] == [alarm.answer for alarm in alarms(play)]
+    assert world.OLD == play.entry.stable
+
+
 def test_a_pending_rollout_ends_with_the_config_that_it_was_to_follow(world: ModuleType) -> None:
     play = promoted(world, ERRORS)
     play.minutes(3)
@@ -156,7 +171,7 @@ def test_triggers_return_a_scope_so_often_in_an_hour_and_then_only_tell(
 
 
 def test_so_many_scopes_are_returned_at_once_and_the_next_one_waits(world: ModuleType) -> None:
-    play = promoted(world, replace(ERRORS, quiet_s=60))
+    play = promoted(world, ERRORS)
     play.minutes(3)
     busy = replace(play.state.scopes["*"], returned_at=(play.clock + 1,) * 3)
     play.state = replace(play.state, scopes={**play.state.scopes, "*": busy})
@@ -170,3 +185,21 @@ def test_so_many_scopes_are_returned_at_once_and_the_next_one_waits(world: Modul
 
     assert world.OLD == play.entry.stable
     assert 4 == len(play.state.scopes["*"].returned_at)
+
+
+def test_a_candidate_that_everybody_was_served_uses_up_no_return(world: ModuleType) -> None:
+    play = having(world, ERRORS)
+    strategies = {**play.policy.catalog.strategies, "blue-green": world.BLUE_GREEN}
+    play.policy = replace(play.policy, catalog=replace(play.policy.catalog, strategies=strategies))
+    play.start(strategy="blue-green")
+    while play.entry.rollout.share < BUCKETS:
+        play.minutes(1)
+    play.minutes(2)
+    play.minutes(1, error_rate=0.3)
+
+    assert ("trigger", "errors", BUCKETS) == (
+        reports(play)[0].cause,
+        reports(play)[0].trigger,
+        reports(play)[0].share,
+    )
+    assert () == play.state.scopes["*"].returned_at

@@ -84,6 +84,22 @@ def test_a_minute_without_evidence_begins_the_confirmation_anew(world: ModuleTyp
     assert [] == alarms(play)
 
 
+@pytest.mark.parametrize("requests", [0, 4000])
+def test_only_a_bad_minute_confirms_a_bad_minute(world: ModuleType, requests: int) -> None:
+    play = having(world, SLOW)
+    play.start()
+    play.minutes(1, latency=5000.0)
+    rows = play.rows(play.clock, requests or 4000)
+    play.feed(*(row for row in rows if requests or row.window.cohort != "candidate"))
+    play.clock += MINUTE
+
+    assert ([], Phase.RAMPING) == (alarms(play), play.entry.rollout.phase)
+
+    play.minutes(1, latency=5000.0)
+
+    assert Phase.ROLLED_BACK is play.last.phase
+
+
 @pytest.mark.parametrize("known", [0, 49])
 def test_no_evidence_is_no_trigger(world: ModuleType, known: int) -> None:
     play = having(world, ERRORS, replace(SLOW, min_requests=250), POOR, DEAR)

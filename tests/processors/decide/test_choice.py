@@ -14,7 +14,7 @@ from schemas.command import CommandKind
 from schemas.config import LlmConfig
 from schemas.decision import Action, Decision
 from schemas.declare import declare, gather
-from schemas.rollout import Phase
+from schemas.rollout import Phase, Verdict
 from tests.processors.decide.world import (
     BIG,
     CHEAPER,
@@ -204,7 +204,8 @@ def test_disabled_and_foreign_models_are_not_weighed() -> None:
 
 def test_a_model_that_was_rolled_back_is_not_tried_again() -> None:
     world = World(policy())
-    world.feed(deployment(0, Phase.RAMPING), deployment(5, Phase.ROLLED_BACK, sequence=2))
+    taken_back = deployment(5, Phase.ROLLED_BACK, sequence=2, blamed=True)
+    world.feed(deployment(0, Phase.RAMPING), taken_back)
     decision = world.feed(*minutes(0, 60))[-1]
 
     assert {"rolled_back": 1.0} == broken(decision, SMALL)
@@ -212,9 +213,22 @@ def test_a_model_that_was_rolled_back_is_not_tried_again() -> None:
     assert "far" == decision.chosen.model
 
 
+@pytest.mark.parametrize(
+    ("verdict", "noted"), [(Verdict.INCONCLUSIVE, ()), (Verdict.FAIL, (SMALL,))]
+)
+def test_a_model_that_nobody_found_worse_may_be_tried_again(
+    verdict: Verdict, noted: tuple[str, ...]
+) -> None:
+    world = World(policy())
+    world.feed(replace(deployment(0, Phase.ROLLED_BACK), verdict=verdict))
+
+    assert noted == world.state.scopes[SCOPE].rolled_back
+
+
 def test_it_is_weighed_again_once_another_model_is_stable() -> None:
     world = World(policy())
-    world.feed(deployment(0, Phase.ROLLED_BACK), deployment(1, Phase.PROMOTED, MID, id_="r2"))
+    taken_back = deployment(0, Phase.ROLLED_BACK, blamed=True)
+    world.feed(taken_back, deployment(1, Phase.PROMOTED, MID, id_="r2"))
     decision = world.feed(*minutes(40, 20, serving=MID, cost=0.006))[-1]
 
     assert {} == broken(decision, SMALL)

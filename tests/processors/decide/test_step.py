@@ -145,7 +145,10 @@ def test_a_rollout_that_was_promoted_a_moment_ago_can_be_taken_back() -> None:
 
 def test_what_was_taken_back_by_hand_without_a_name_blames_nobody() -> None:
     world = World(policy())
-    world.feed(deployment(0, Phase.ROLLED_BACK, None), deployment(1, Phase.ROLLED_BACK, BIG))
+    world.feed(
+        deployment(0, Phase.ROLLED_BACK, None, blamed=True),
+        deployment(1, Phase.ROLLED_BACK, BIG, blamed=True),
+    )
 
     assert () == world.state.scopes[SCOPE].rolled_back
 

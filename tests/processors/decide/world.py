@@ -191,6 +191,7 @@ def deployment(
     decision: str | None = None,
     sequence: int = 1,
     id_: str = "r1",
+    blamed: bool = False,
 ) -> Deployment:
     return Deployment(
         id=id_,
@@ -212,6 +213,7 @@ def deployment(
         candidate_version=None,
         stable_model=stable,
         candidate_model=candidate,
+        blamed=blamed,
     )
 
 
