@@ -25,14 +25,25 @@ from infra.errors import InfraError
 from streams.cli.failure import explained
 
 WIDE = 118  # columns
+PICTURE = Path(".local") / "demo" / "rollback.png"
 
 
 @click.command()
 @click.option("--minutes", default=120, show_default=True, help="Simulated minutes.")
 @click.option("--speed", default=60.0, show_default=True, help="Simulated seconds per second.")
+@click.option("--seed", default=1, show_default=True, help="Of all chance in the fleet.")
+@click.option(
+    "--picture",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=PICTURE,
+    show_default=True,
+    help="Where the rollback is drawn, a PNG.",
+)
 @click.option("--keep", is_flag=True, help="Keep the data folder, and say where it is.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON document.")
-def main(*, minutes: int, speed: float, keep: bool, as_json: bool) -> None:
+def main(
+    *, minutes: int, speed: float, seed: int, picture: Path, keep: bool, as_json: bool
+) -> None:
     """Run the whole loop on a real Kafka and a real Postgres, and check what came of it."""
     began = time.monotonic()
     console = Console(stderr=True, highlight=False)
@@ -45,13 +56,13 @@ def main(*, minutes: int, speed: float, keep: bool, as_json: bool) -> None:
         check(os.environ)
         say("Starting a real Kafka, a schema registry and a real Postgres.")
         with Environment.start(folder, say, given=os.environ) as env:
-            ran = run(env, folder, os.environ, minutes=minutes, speed=speed, say=say)
+            ran = run(env, folder, os.environ, minutes=minutes, speed=speed, seed=seed, say=say)
             say("Checking: windows against a batch recomputation, Postgres, replay of the journal.")
             environment = {**os.environ, **env.env(), **PIPELINE}
             with workers(folder, environment) as crew:
                 # All else stands still; what is on the topics must come to Postgres.
                 crew.start("store", "--stages", "store")
-                evidence = gather(ran, environment)
+                evidence = gather(ran, environment, picture)
         promises = judge(evidence)
     except (DemoFailed, InfraError) as error:
         console.print(f"[red]The demo failed:[/] {escape(str(error))}", soft_wrap=True)
@@ -73,6 +84,9 @@ def main(*, minutes: int, speed: float, keep: bool, as_json: bool) -> None:
                 {
                     "promises": [dataclasses.asdict(each) for each in promises],
                     "rollouts": [dataclasses.asdict(each) for each in evidence.endings],
+                    "picture": None
+                    if evidence.picture is None
+                    else dataclasses.asdict(evidence.picture),
                     "services": ran.summary["services"],
                     "seconds": round(time.monotonic() - began, 1),
                 }

@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from demo.promises import Ending, Evidence, Held, Replayed, Sent
+from demo.promises import Ending, Evidence, Held, Picture, Replayed, Sent
 from demo.recompute import compare
 from demo.run import CATALOG, SCENARIO, DemoFailed, Ran, command
 from demo.stored import COPIED, Key, Row, compare_tables, expected
 from schemas.codec import Codec
 from schemas.journal import JournalRecord
 from schemas.registry import RegistryClient
-from schemas.rollout import Deployment, Phase, Verdict
+from schemas.rollout import Phase, Verdict
 from schemas.scope import ALL, scope_of
 from schemas.topics import (
     AGGREGATES,
@@ -32,16 +32,22 @@ from schemas.topics import (
 )
 from simulator.fleet import Fleet
 from simulator.scenario import read
+from streams.cli.story import Story, stories
 from streams.reading import records
 
 CHANGE = ("0.02", "0.03")  # US dollars a request above which a rule looks for a cheaper model
 COMMIT = re.compile(r"decide\[\d+\], commit \d+")
 DIFFERENT = 4  # exit status
-ENDED = (Phase.PROMOTED, Phase.ROLLED_BACK)
+LITTLE = 100.0  # requests a minute
 
 
-def gather(ran: Ran, env: Mapping[str, str]) -> Evidence:
+def gather(ran: Ran, env: Mapping[str, str], picture: Path) -> Evidence:
     """Read everything back.
+
+    Args:
+        ran: What the run left.
+        env: Where everything is.
+        picture: Where a rollback is drawn.
 
     Raises:
         DemoFailed: a command of ours failed.
@@ -61,11 +67,15 @@ def gather(ran: Ran, env: Mapping[str, str]) -> Evidence:
     revisions: dict[str, list[int]] = defaultdict(list)
     for config in found[CONFIG.name]:
         revisions[config.scope].append(config.revision)
+    fleet = read(SCENARIO)
+    ended, truly = endings(found[DEPLOYMENTS.name]), worse(fleet)
     return Evidence(
         sent=sent(ran.summary),
         counts=sum((Counter(line.counts) for line in lines), Counter()),
-        endings=endings([e for e in found[DEPLOYMENTS.name] if isinstance(e, Deployment)]),
-        worse=worse(read(SCENARIO)),
+        endings=ended,
+        worse=truly,
+        thin=thin(fleet),
+        picture=draw(env, ended, truly, picture),
         killed_pid=ran.killed_pid,
         dropped=dropped,
         commits_after_kill=taken_over(lines, ran.killed_at, ran.killed_had),
@@ -124,26 +134,81 @@ def sent(summary: Mapping[str, Any]) -> Sent | None:
     )
 
 
-def endings(deployments: Sequence[Deployment]) -> list[Ending]:
-    """How each rollout ended, in the order of their ends."""
-    began: dict[str, int] = {}
-    found = []
-    for each in sorted(deployments, key=lambda one: (one.at, one.id, one.sequence)):
-        if each.phase is Phase.RAMPING:
-            began.setdefault(each.id, each.at)
-        if each.phase in ENDED and each.previous not in ENDED and each.candidate_model:
-            found.append(
-                Ending(
-                    scope=each.scope,
-                    phase=each.phase.value,
-                    stable_model=each.stable_model or "",
-                    candidate_model=each.candidate_model,
-                    reason=each.reason,
-                    failed=tuple(g.metric for g in each.guardrails if g.verdict is Verdict.FAIL),
-                    minutes=(each.at - began.get(each.id, each.at)) / 60_000,
-                )
-            )
-    return found
+def endings(told: Sequence[object]) -> list[Ending]:
+    """How each rollout and change ended, or stands, in the order of their last events.
+
+    Args:
+        told: All records of the deployments topic.
+    """
+    return [
+        _ending(one)
+        for one in sorted(stories(told).values(), key=lambda one: (one.last.at, one.last.id))
+        if one.last.candidate_model and one.last.phase is not Phase.REJECTED
+    ]
+
+
+def _ending(one: Story) -> Ending:
+    last = one.last
+    return Ending(
+        id=last.id,
+        scope=last.scope,
+        phase="held" if one.held else last.phase.value,
+        stable_model=last.stable_model or "",
+        candidate_model=last.candidate_model or "",
+        reason=last.reason,
+        failed=tuple(g.metric for g in last.guardrails if g.verdict is Verdict.FAIL),
+        minutes=(one.until - one.began) / 60_000,
+        share=last.share,
+        requests=one.looks[-1].candidate_requests if one.looks else 0,
+    )
+
+
+def thin(fleet: Fleet) -> frozenset[str]:
+    """The scopes of which the careful strategy's first share gets less than a request a minute."""
+    return frozenset(one.scope for one in fleet.endpoints if one.rate < LITTLE)
+
+
+def draw(
+    env: Mapping[str, str],
+    ended: Sequence[Ending],
+    truly: Mapping[str, Collection[str]],
+    file: Path,
+) -> Picture | None:
+    """Have a bad candidate's rollback drawn by the command that a person would type.
+
+    Returns:
+        None when there was no such rollback.
+
+    Raises:
+        DemoFailed: the command failed.
+    """
+    bad = [
+        each
+        for each in ended
+        if each.phase == "rolled_back" and each.candidate_model in truly.get(each.scope, ())
+    ]
+    if not bad:
+        return None
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    words = ("deployments", "show", bad[0].id, "--plot", str(file), "--json")
+    looks = json.loads(command(env, *words))["looks"]
+    at_limit = [any(g["log_e"] >= g["limit"] for g in look["guardrails"]) for look in looks]
+    return Picture(
+        id=bad[0].id,
+        file=str(file),
+        width=width(file),
+        looks=len(looks),
+        crossed=at_limit[-1:] == [True] and not any(at_limit[:-1]),
+    )
+
+
+def width(file: Path) -> int | None:
+    """How many pixels wide a PNG is; None when *file* is none."""
+    head = file.read_bytes()[:20] if file.is_file() else b""
+    if head[:8] != b"\x89PNG\r\n\x1a\n" or len(head) < 20:
+        return None
+    return int.from_bytes(head[16:20])
 
 
 def settled(

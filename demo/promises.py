@@ -18,15 +18,29 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How one rollout ended."""
+    """How one rollout ended, or stands."""
 
+    id: str
     scope: str
-    phase: str  # promoted, rolled_back
+    phase: str  # promoted, rolled_back; held, when it waits for evidence
     stable_model: str
     candidate_model: str
     reason: str
     failed: tuple[str, ...]  # the guardrails that took it back: errors, latency, cost, quality
     minutes: float  # from its first step
+    share: int  # that the candidate serves then, hundredths of a percent
+    requests: int  # of the candidate that were compared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A rollout that was drawn."""
+
+    id: str
+    file: str
+    width: int | None  # pixels; None: it is no PNG
+    looks: int  # that it shows
+    crossed: bool  # the last of them has a guardrail at its limit, and none before has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +87,8 @@ class Evidence:
     dropped: int  # events that merge found too late, though collect had summed them
     endings: Sequence[Ending]
     worse: Mapping[str, Collection[str]]  # scope -> models whose answers are truly worse there
+    thin: Collection[str]  # scopes with too few requests for any verdict
+    picture: Picture | None  # of a bad candidate
     killed_pid: int | None
     commits_after_kill: Mapping[int, int]  # of collect's partitions that the killed worker had
     windows_compared: int
@@ -87,6 +103,8 @@ def judge(evidence: Evidence) -> list[Promise]:
     return [
         moved(evidence.endings, evidence.worse, evidence.sent),
         taken_back(evidence.endings, evidence.worse),
+        waited(evidence.endings, evidence.thin),
+        drawn(evidence.endings, evidence.picture),
         survived(evidence.killed_pid, evidence.commits_after_kill),
         accounted(evidence.sent, evidence.counts, evidence.dropped),
         exact(evidence.windows_compared, evidence.windows_wrong),
@@ -133,6 +151,39 @@ def taken_back(endings: Sequence[Ending], worse: Mapping[str, Collection[str]]) 
     lost = [each for each in bad if each.phase == "rolled_back" and "quality" in each.failed]
     told = "; ".join(f"{each.scope}: {each.candidate_model}" for each in lost)
     return Promise(name, bool(lost), told or "no worse candidate was taken back for its quality")
+
+
+def waited(endings: Sequence[Ending], thin: Collection[str]) -> Promise:
+    """Where too little is asked to know, a candidate was tried, and held at its first share."""
+    name = "held what nobody could judge"
+    tried = [each for each in endings if each.scope in thin]
+    rash = [each for each in tried if each.phase != "held"]
+    if rash:
+        told = f"{rash[0].scope} was {rash[0].phase} after {rash[0].requests} requests"
+        return Promise(name, kept=False, sentence=told)
+    if not tried:
+        told = f"nothing was tried in {', '.join(sorted(thin)) or 'any scope with little traffic'}"
+        return Promise(name, kept=False, sentence=told)
+    told = "; ".join(
+        f"{each.scope}: {each.requests} requests in {each.minutes:.0f} min at "
+        f"{each.share / 100:g} %. {each.reason.partition('. ')[0]}"
+        for each in tried
+    )
+    return Promise(name, all(0 < each.share <= 100 for each in tried), told)
+
+
+def drawn(endings: Sequence[Ending], picture: Picture | None) -> Promise:
+    """A rollback can be looked at: every look that led to it, up to the limit, as a picture."""
+    name = "drew the rollback"
+    if picture is None:
+        return Promise(name, kept=False, sentence="there was no rollback to draw")
+    back = {each.id for each in endings if each.phase == "rolled_back" and each.failed}
+    told = f"{picture.file}: {picture.looks} looks of {picture.id}"
+    if picture.id not in back or picture.width is None:
+        return Promise(name, kept=False, sentence=f"{told}, which is no picture of a rollback")
+    if not picture.crossed:
+        return Promise(name, kept=False, sentence=f"{told}, whose last is not the first at a limit")
+    return Promise(name, picture.looks > 0 and picture.width >= 1_200, told)
 
 
 def survived(pid: int | None, commits: Mapping[int, int]) -> Promise:

@@ -18,7 +18,7 @@ def show(
     summary: Mapping[str, Any],
     seconds: float,
 ) -> None:
-    """Three short tables: money, rollouts, promises."""
+    """Three short tables, money, rollouts and promises; and where the picture is."""
     console.print()
     console.print(money(summary))
     console.print(rollouts(evidence))
@@ -29,6 +29,10 @@ def show(
         if not broken
         else f"{broken} of {len(promises)} promises BROKEN."
     )
+    if evidence.picture is not None:
+        id_, file = evidence.picture.id, evidence.picture.file
+        console.print(f"The rollback as a picture: {file}", soft_wrap=True)
+        console.print(f"  drawn by `llmopt deployments show {id_} --plot {file}`", soft_wrap=True)
     if not broken:
         console.print(
             "Next: `make up`, then `llmopt --help`; the README shows how to send your own."
@@ -56,8 +60,11 @@ def _dollars(before: float, spent: float) -> tuple[str, str, str]:
     return f"${before:,.2f}", f"${spent:,.2f}", f"${before - spent:,.2f} ({share:.0%})"
 
 
+ENDED = {"promoted": "[green]promoted[/]", "rolled_back": "[yellow]rolled back[/]"}
+
+
 def rollouts(evidence: Evidence) -> Table:
-    """How each rollout ended, and why."""
+    """How each rollout ended, or stands, and why."""
     table = Table(title="What was rolled out", title_justify="left")
     for name in ("scope", "from", "to", "ended", "after", "why"):
         table.add_column(name)
@@ -66,7 +73,7 @@ def rollouts(evidence: Evidence) -> Table:
             each.scope,
             each.stable_model,
             each.candidate_model,
-            "[green]promoted[/]" if each.phase == "promoted" else "[yellow]rolled back[/]",
+            ENDED.get(each.phase, f"[cyan]{each.phase}[/]"),
             f"{each.minutes:.0f} min",
             each.reason,
         )

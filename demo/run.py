@@ -119,6 +119,7 @@ def run(
     *,
     minutes: int,
     speed: float,
+    seed: int,
     say: Callable[[str], None],
 ) -> Ran:
     """From an empty cluster to the last window.
@@ -141,7 +142,7 @@ def run(
             "fast as they were."
         )
         truth = folder / "truth.npz"
-        fleet, clock = simulate(settings, truth, minutes, speed), time.monotonic()
+        fleet, clock = simulate(settings, truth, minutes, speed, seed), time.monotonic()
         killed_pid, killed_at, killed_had = None, 0, frozenset[int]()
         try:
             while fleet.poll() is None:
@@ -182,11 +183,13 @@ def command(env: Mapping[str, str], *words: str, expect: int = 0) -> str:
     return done.stdout
 
 
-def simulate(settings: Settings, truth: Path, minutes: int, speed: float) -> subprocess.Popen[str]:
+def simulate(
+    settings: Settings, truth: Path, minutes: int, speed: float, seed: int
+) -> subprocess.Popen[str]:
     """Start the fleet."""
     return subprocess.Popen(  # noqa: S603  # our own command
         [
-            *(sys.executable, "-m", "simulator", "--json", "--seed", "1"),
+            *(sys.executable, "-m", "simulator", "--json", "--seed", str(seed)),
             *("--bootstrap-servers", settings.bootstrap_servers, "--scenario", str(SCENARIO)),
             *("--speed", str(speed), "--minutes", str(minutes), "--truth", str(truth)),
         ],

@@ -15,7 +15,7 @@ from typing import Any
 import click
 import pytest
 
-from demo.promises import Ending, Evidence, Held, Replayed, Sent, judge
+from demo.promises import Ending, Evidence, Held, Picture, Replayed, Sent, judge
 from demo.stored import SHAPES
 from infra.kafka.install import LIBS, install
 from streams.cli import main
@@ -28,19 +28,30 @@ DOCUMENTS = sorted(
 )
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 CLEAN_UP = "exec >/dev/null 2>&1; kill $(jobs -p); wait; make down"
-ENDING: dict[str, Any] = {"stable_model": "c/c", "reason": "", "minutes": 1.0}
+HELD = "Still held: no conclusive evidence at 1 % for 1200 s after its dwell. Promote or abort it."
+ENDING: dict[str, Any] = {
+    "stable_model": "c/c",
+    "candidate_model": "c/d",
+    "reason": "Why.",
+    "minutes": 1.0,
+    "requests": 1,
+    "failed": (),
+}
 KEPT = Evidence(
     sent=Sent(metrics=2, duplicates=0, quality=0, garbage=0, cost_usd=1.0, default_usd=2.0),
     counts={"read": 2, "aggregated": 2},
     dropped=0,
     endings=(
-        Ending(**ENDING, scope="a/b", phase="promoted", candidate_model="c/d", failed=()),
-        Ending(**ENDING, scope="a/c", phase="promoted", candidate_model="c/d", failed=()),
+        Ending(**ENDING, id="r-1", scope="a/b", phase="promoted", share=10_000),
+        Ending(**ENDING, id="r-2", scope="a/c", phase="promoted", share=10_000),
         Ending(
-            **ENDING, scope="a/d", phase="rolled_back", candidate_model="c/d", failed=("quality",)
+            **ENDING | {"failed": ("quality",)}, id="r-3", scope="a/d", phase="rolled_back", share=0
         ),
+        Ending(**ENDING | {"reason": HELD}, id="r-4", scope="a/e", phase="held", share=100),
     ),
     worse={"a/d": ("c/d",)},
+    thin=("a/e",),
+    picture=Picture(id="r-3", file="it.png", width=1_200, looks=1, crossed=True),
     killed_pid=1,
     commits_after_kill={1: 1, 2: 1},
     windows_compared=1,

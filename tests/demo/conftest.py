@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from demo.promises import Ending, Evidence, Held, Replayed, Sent
+from demo.promises import Ending, Evidence, Held, Picture, Replayed, Sent
 
+DRAWN = Picture(id="r-3", file="back.png", width=1_200, looks=9, crossed=True)
 GOOD = Evidence(
     sent=Sent(
         metrics=1_000, duplicates=10, quality=100, garbage=5, cost_usd=40.0, default_usd=100.0
@@ -16,20 +17,29 @@ GOOD = Evidence(
     counts={"read": 1_105, "aggregated": 1_088, "late": 2, "duplicates": 10, "dead_lettered": 5},
     endings=(
         Ending(
-            scope="search/answer", phase="promoted", stable_model="openai/gpt-4",
+            id="r-1", scope="search/answer", phase="promoted", stable_model="openai/gpt-4",
             candidate_model="openai/gpt-4o-mini", reason="it was as good", failed=(), minutes=31.0,
+            share=10_000, requests=5_000,
         ),
         Ending(
-            scope="support/chat", phase="promoted", stable_model="openai/gpt-4",
+            id="r-2", scope="support/chat", phase="promoted", stable_model="openai/gpt-4",
             candidate_model="openai/gpt-4o-mini", reason="it was as good", failed=(), minutes=31.0,
+            share=10_000, requests=5_000,
         ),
         Ending(
-            scope="support/summarize", phase="rolled_back", stable_model="openai/gpt-4",
+            id="r-3", scope="support/summarize", phase="rolled_back", stable_model="openai/gpt-4",
             candidate_model="openai/gpt-4o-mini", reason="quality was worse",
-            failed=("quality",), minutes=9.0,
+            failed=("quality",), minutes=9.0, share=0, requests=700,
+        ),
+        Ending(
+            id="r-4", scope="archive/tag", phase="held", stable_model="openai/gpt-4",
+            candidate_model="openai/gpt-4o-mini", reason="Still held: a person is asked. Or so.",
+            failed=(), minutes=60.0, share=100, requests=24,
         ),
     ),
     worse={"support/summarize": {"openai/gpt-4o-mini"}, "search/answer": ()},
+    thin={"archive/tag"},
+    picture=DRAWN,
     dropped=0,
     killed_pid=42,
     commits_after_kill={2: 7, 3: 4},
@@ -39,26 +49,42 @@ GOOD = Evidence(
     stored={"decisions": Held(3), "deployments": Held(20), "anomalies": Held(0)},
     replayed=Replayed({"collect": 10, "merge": 10}, None, "3 instead of 2", "decide[1], commit 7"),
 )  # fmt: skip
-LOST = GOOD.endings[2]
+LOST, STANDS = GOOD.endings[2:]
 SAME = replace(GOOD.endings[1], candidate_model=GOOD.endings[1].stable_model)
 
 BREAKS: Mapping[str, tuple[Evidence, ...]] = {
     "moved to a cheaper model": (
         replace(GOOD, endings=GOOD.endings[1:]),
-        replace(GOOD, endings=GOOD.endings[2:]),
+        replace(GOOD, endings=(LOST, STANDS)),
         replace(GOOD, sent=None),
         replace(GOOD, sent=replace(GOOD.sent, cost_usd=100.0)),
         # A second scope was "moved" to the model that it has.
-        replace(GOOD, endings=(GOOD.endings[0], SAME, GOOD.endings[2])),
+        replace(GOOD, endings=(GOOD.endings[0], SAME, LOST, STANDS)),
     ),
     "took a bad candidate back": (
-        replace(GOOD, endings=GOOD.endings[:2]),
+        replace(GOOD, endings=(*GOOD.endings[:2], STANDS), picture=None),
         # One was taken back that is as good, and none that is worse.
-        replace(GOOD, endings=(*GOOD.endings[:2], replace(LOST, scope="coder/complete"))),
+        replace(GOOD, endings=(*GOOD.endings[:2], replace(LOST, scope="coder/complete"), STANDS)),
         # For another reason than its quality.
-        replace(GOOD, endings=(*GOOD.endings[:2], replace(LOST, failed=("latency",)))),
+        replace(GOOD, endings=(*GOOD.endings[:2], replace(LOST, failed=("latency",)), STANDS)),
         # It was tried again, and won.
         replace(GOOD, endings=(*GOOD.endings, replace(LOST, phase="promoted", failed=()))),
+    ),
+    "held what nobody could judge": (
+        replace(GOOD, endings=GOOD.endings[:3]),
+        replace(GOOD, thin=()),
+        replace(GOOD, endings=(*GOOD.endings[:3], replace(STANDS, phase="promoted"))),
+        replace(GOOD, endings=(*GOOD.endings[:3], replace(STANDS, phase="rolled_back"))),
+        replace(GOOD, endings=(*GOOD.endings[:3], replace(STANDS, share=1_000))),
+        replace(GOOD, endings=(*GOOD.endings[:3], replace(STANDS, share=0))),
+    ),
+    "drew the rollback": (
+        replace(GOOD, picture=None),
+        replace(GOOD, picture=replace(DRAWN, id="r-1")),
+        replace(GOOD, picture=replace(DRAWN, width=None)),
+        replace(GOOD, picture=replace(DRAWN, width=600)),
+        replace(GOOD, picture=replace(DRAWN, looks=0)),
+        replace(GOOD, picture=replace(DRAWN, crossed=False)),
     ),
     "survived a killed worker": (
         replace(GOOD, killed_pid=None),

@@ -56,7 +56,10 @@ def test_the_demo_ends_with_0_when_every_promise_is_kept(
     demo: Demo, good: Evidence, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert 0 == demo(good)
-    assert "All 8 promises kept" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "All 10 promises kept" in told
+    assert "The rollback as a picture: back.png" in told
+    assert "llmopt deployments show r-3 --plot back.png" in told
 
 
 @pytest.mark.parametrize("words", [(), ("--json",)])
@@ -76,7 +79,7 @@ def test_the_demo_ends_with_1_when_any_promise_is_broken(
         assert not kept[name]
     else:
         assert f"│ BROKEN │ {name} " in out
-        assert f"{sum(not each.kept for each in judge(evidence))} of 8 promises BROKEN." in out
+        assert f"{sum(not each.kept for each in judge(evidence))} of 10 promises BROKEN." in out
 
 
 def test_the_demo_ends_with_1_and_the_reason_when_it_comes_to_no_end(

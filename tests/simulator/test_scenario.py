@@ -24,8 +24,8 @@ def test_the_demo_has_what_its_story_needs() -> None:
     answers = [one for one in minutes if one.demand.endpoint in dear]
 
     assert (3, 60_000) == (fleet.seed, fleet.start)
-    assert 4 == len({one.service for one in fleet.endpoints})
-    assert 6 == len(fleet.endpoints)
+    assert 5 == len({one.service for one in fleet.endpoints})
+    assert 7 == len(fleet.endpoints)
     assert fleet.endpoints[0].rate == 2 * read(Path("demo"), rate=0.5).endpoints[0].rate
     for one in answers:  # what the rule optimization_opportunity asks for
         assert one.cost_nanousd.mean() > 0.05e9

@@ -94,7 +94,7 @@ def produce(pipeline: Any, began: int, numbers: range) -> None:
 
 
 def test_all_that_happened_is_gathered(pipeline: Any, ran: Ran) -> None:
-    found = gather(ran, pipeline.env)
+    found = gather(ran, pipeline.env, pipeline.folder / "rollback.png")
 
     assert found.sent is not None
     assert (found.sent.messages, found.counts["read"]) == (515, 515)
@@ -110,8 +110,9 @@ def test_all_that_happened_is_gathered(pipeline: Any, ran: Ran) -> None:
     assert re.fullmatch(r"decide\[\d\], commit \d+", found.replayed.otherwise or "")
     for table, least in (("aggregates", 20), ("config_versions", 1), ("deployments", 1)):
         assert (least <= found.stored[table].records, ()) == (True, found.stored[table].wrong)
-    # One config was set by hand: that is neither of the two promises about rollouts.
-    assert {"moved to a cheaper model", "took a bad candidate back"} == broken(found)
+    # One config was set by hand: that is none of the four promises about rollouts.
+    rollouts = {"moved to a cheaper model", "took a bad candidate back"}
+    assert rollouts | {"held what nobody could judge", "drew the rollback"} == broken(found)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,10 @@ def test_one_changed_row_breaks_the_promise_about_postgres(
         connection.execute(f"CREATE TABLE before AS TABLE {name}".encode())
         connection.execute(change.encode())
         try:
-            said = {each.name: each for each in judge(gather(ran, pipeline.env))}
+            said = {
+                each.name: each
+                for each in judge(gather(ran, pipeline.env, pipeline.folder / "rollback.png"))
+            }
         finally:
             connection.execute(f"TRUNCATE {name}".encode())
             connection.execute(f"INSERT INTO {name} TABLE before".encode())
