@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from schemas.command import Command, CommandKind
@@ -54,20 +55,21 @@ def local(settings: Settings) -> Local:
 def keep(settings: Settings, command: Command) -> Kept:
     """Spool *command*, and wait until every actuator of this machine has taken note of it.
 
-    A resume withdraws the holds of before that it lifts.
+    A resume withdraws the holds of before that it lifts, but not before it is kept itself.
 
     Raises:
         OSError: the command could not be kept; nobody knows of it.
     """
     spool = Spool(settings.state_folder, settings.bootstrap_servers)
-    if command.kind is CommandKind.RESUME:
-        spool.withdraw(command)
     spool.put(command)
+    if command.kind is CommandKind.RESUME:
+        with suppress(OSError):  # whoever tells both tells the resume last
+            spool.withdraw(command)
     deadline = time.monotonic() + WITHIN
     while True:
         there = local(settings)
         # Where it does not wait any more it was told meanwhile.
-        told = command.id not in {each.id for each in there.waiting}
+        told = not spool.keeps(command)
         missed = tuple(each for each in there.workers if not told and command.id not in each.noted)
         if not missed or time.monotonic() > deadline:
             reached = tuple(each for each in there.workers if each not in missed)

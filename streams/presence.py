@@ -65,7 +65,7 @@ class Presence:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self._file(".lock"), os.O_CREAT | os.O_RDWR, 0o644)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
-            self._say()
+            self._say(self.own)
         except OSError as error:
             log.warning(
                 "commands given on this machine are not seen while the broker is away",
@@ -87,18 +87,24 @@ class Presence:
             self._lock = None
 
     def _run(self) -> None:
+        unsaid: tuple[str, ...] = ()
         while not self._told.wait(LOOK):
             noted = tuple(each.id for each in self.spool.waiting())
-            if noted != self.own.noted:
-                self.own = replace(self.own, noted=noted)
-                try:
-                    self._say()
-                except OSError as error:
+            if noted == self.own.noted:
+                continue
+            own = replace(self.own, noted=noted)
+            try:
+                self._say(own)
+            except OSError as error:  # until it is said the command counts as not noted
+                if noted != unsaid:
                     log.warning("cannot say what was noted", why=str(error))
+                unsaid = noted
+            else:
+                self.own = own
 
-    def _say(self) -> None:
+    def _say(self, own: Present) -> None:
         part = self._file(".part")
-        part.write_bytes(msgspec.json.encode(self.own))
+        part.write_bytes(msgspec.json.encode(own))
         part.rename(self._file(".json"))
 
     def _file(self, suffix: str) -> Path:
@@ -121,14 +127,16 @@ def present(folder: Path, brokers: str) -> list[Present]:
 
 
 def _held(lock: Path) -> bool:
-    """Whether some process holds *lock*."""
+    """Whether some process holds *lock*, or may: one that cannot be asked is not dead."""
     try:
         file = os.open(lock, os.O_RDONLY)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:
         return True
     finally:
         os.close(file)

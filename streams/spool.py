@@ -14,7 +14,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,8 @@ class Spool:
     def __init__(self, folder: Path, brokers: str) -> None:
         self.folder = folder / FOLDER
         self.brokers = addresses(brokers)
-        self._read: dict[str, Spooled | None] = {}  # by file; None: it cannot be used
+        self.unread: tuple[str, ...] = ()  # what the last look could not read; it may be a stop
+        self._read: dict[str, Spooled | None] = {}  # by file; None: it is no command
         self._over: set[str] = set()  # ids of commands that need not be told any more
 
     def put(self, command: Command) -> None:
@@ -67,12 +68,10 @@ class Spool:
     def waiting(self) -> tuple[Command, ...]:
         """What waits for this cluster, in the order in which it was given.
 
-        Cheap enough for each round: where nothing has changed, nothing but the names is read.
+        Cheap enough for each round: where nothing has changed, nothing but the names is read. What
+        could not be read is `unread`, and tried again at the next look.
         """
-        names, read = self._names(), self._read
-        if read.keys() != set(names):
-            read = {name: read.get(name) or self._load(name) for name in names}
-            self._read = read  # another thread may look, too
+        names, read = self._look()
         return tuple(
             each.command
             for name in names
@@ -81,17 +80,23 @@ class Spool:
             and each.command.id not in self._over
         )
 
+    def keeps(self, command: Command) -> bool:
+        """Whether *command* may still wait, be it readable or not."""
+        try:
+            return bool(self._files(command))
+        except OSError:
+            return True
+
     def remove(self, command: Command) -> None:
         """Forget *command*, which is told, or overtaken."""
         self._over.add(command.id)
-        for name in self._names():
-            if name.endswith(f"-{command.id}.json"):
-                try:
-                    (self.folder / name).unlink(missing_ok=True)
-                except OSError as error:  # it stays, and is passed over
-                    from streams.log import log  # noqa: PLC0415  # a stop does not wait for that
+        try:
+            for name in self._files(command):
+                (self.folder / name).unlink(missing_ok=True)
+        except OSError as error:  # it stays, and is passed over
+            from streams.log import log  # noqa: PLC0415  # a stop does not wait for that
 
-                    log.warning("spooled command not removed", file=name, why=str(error))
+            log.warning("spooled command not removed", id=command.id, why=str(error))
 
     def withdraw(self, resume: Command) -> tuple[Command, ...]:
         """Forget the holds that *resume* lifts; those that were.
@@ -121,22 +126,64 @@ class Spool:
         finally:
             os.close(folder)
 
+    def _look(self) -> tuple[list[str], dict[str, Spooled | None]]:
+        """The files that could be read now or before, and what is in each."""
+        try:
+            names = self._names()
+        except OSError as error:
+            self._unread({str(self.folder): error})
+            return sorted(self._read), self._read
+        read, failed = self._read, {}
+        if read.keys() != set(names):
+            read = {name: read[name] for name in names if name in read}
+            for name in names:
+                if name not in read:
+                    try:
+                        read[name] = self._load(name)
+                    except OSError as error:
+                        failed[str(self.folder / name)] = error
+            self._read = read  # another thread may look, too
+        self._unread(failed)
+        return [name for name in names if name in read], read
+
+    def _unread(self, failed: Mapping[str, OSError]) -> None:
+        """Note what could not be read, and say it once."""
+        news = failed.keys() - set(self.unread)
+        self.unread = tuple(failed)
+        for file in sorted(news):
+            from streams.log import log  # noqa: PLC0415  # a stop does not wait for that
+
+            log.error("spooled command cannot be read", file=file, why=str(failed[file]))
+
     def _names(self) -> list[str]:
+        """The files of commands by name.
+
+        Raises:
+            OSError: they could not be listed, though there may be some.
+        """
         try:
             found = os.listdir(self.folder)  # noqa: PTH208  # a tenth of the time of its Path
-        except OSError:
-            return []
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return []  # nobody could put one there, or a worker works without, as `Presence` says
         return sorted(name for name in found if name.endswith(".json"))
+
+    def _files(self, command: Command) -> list[str]:
+        return [name for name in self._names() if name.endswith(f"-{command.id}.json")]
 
     def _last(self) -> int:
         return max((int(name[:13]) for name in self._names() if name[:13].isdigit()), default=0)
 
     def _load(self, name: str) -> Spooled | None:
+        """What is in a file; None if that is no command, or the file has gone.
+
+        Raises:
+            OSError: nobody knows.
+        """
         try:
             return msgspec.json.decode((self.folder / name).read_bytes(), type=Spooled)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError) as error:
+        except msgspec.MsgspecError as error:
             from streams.log import log  # noqa: PLC0415  # the same
 
             log.error("spooled command refused", file=str(self.folder / name), why=str(error))

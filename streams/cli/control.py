@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import click
 from confluent_kafka import KafkaException
 
@@ -75,8 +77,6 @@ def stop(scope: str, *, reason: str, by: str | None, machine: bool) -> None:
 def _command(kind: CommandKind, scope: str, reason: str, by: str | None, *, machine: bool) -> None:
     command = give.command(kind, scope, reason, by)
     settings = home.settings()
-    if kind is CommandKind.RESUME:
-        Spool(settings.state_folder, settings.bootstrap_servers).withdraw(command)
     try:
         offset = send(settings.bootstrap_servers, command, HURRY if kind in KEPT else PATIENCE)
     except KafkaException as error:
@@ -84,6 +84,9 @@ def _command(kind: CommandKind, scope: str, reason: str, by: str | None, *, mach
             raise
         _keep(settings, command, error, machine=machine)
     else:
+        if kind is CommandKind.RESUME:  # not before: until then a stop that waits must hold
+            with suppress(OSError):  # whoever tells the stop finds it overtaken
+                Spool(settings.state_folder, settings.bootstrap_servers).withdraw(command)
         _tell(settings, command, offset, machine=machine)
 
 

@@ -8,6 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from schemas.topics import changelog, journal
 from streams import metrics
 from streams.exactly_once.ahead import PATIENCE
 from streams.exactly_once.changelog import POSITION, entry
-from streams.exactly_once.errors import Fenced, StepFailed
+from streams.exactly_once.errors import Fenced, Retake, StepFailed
 from streams.exactly_once.journal import Record, digests, home, records
 from streams.exactly_once.lost import lost
 from streams.exactly_once.mark import mark
@@ -72,7 +73,7 @@ def commit(session: Session, works: Sequence[Work]) -> None:
             return
         session.producer.commit_transaction(PATIENCE)
     except KafkaException as error:
-        why = lost(f"committing {stage.name}", _first(session, error), session.undelivered)
+        why = lost(f"committing {stage.name}", _first(session, error, sent), session.undelivered)
         if isinstance(why, Fenced):
             why.newer = session.newer_namesake()
         raise why from error
@@ -155,10 +156,13 @@ def withdrawn(session: Session) -> bool:
 
     Raises:
         KafkaException: the broker did not answer.
+        Retake: it did not take the records in time.
     """
     if not relays(session.stage):
         return False
-    session.producer.flush(PATIENCE)  # what comes after the look is the end of it alone
+    # So that what comes after the look is the end of the transaction alone.
+    if left := session.producer.flush(PATIENCE):
+        raise Retake(f"committing {session.stage.name}: {left} records were not taken in time")
     if not overruled(session):
         return False
     session.producer.abort_transaction(PATIENCE)
@@ -166,9 +170,16 @@ def withdrawn(session: Session) -> bool:
     return True
 
 
-def _first(session: Session, error: KafkaException) -> KafkaException:
-    """What was wrong first, where *error* only says that the producer is of no more use."""
-    if error.args[0].code() == KafkaError._FATAL:  # noqa: SLF001  # its public name
+def _first(session: Session, error: KafkaException, sent: Future[None] | None) -> KafkaException:
+    """What was wrong first, where *error* only says that the producer is of no more use.
+
+    Where the offsets that were *sent* ahead were refused, nothing can be produced any more.
+    """
+    if sent is not None and error.args[0].code() == KafkaError._STATE:  # noqa: SLF001  # its public name
+        with suppress(TimeoutError):
+            refused = sent.exception(1)
+            error = refused if isinstance(refused, KafkaException) else error
+    if error.args[0].code() == KafkaError._FATAL:  # noqa: SLF001  # the same
         try:
             session.producer.abort_transaction(1)
         except KafkaException as first:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from confluent_kafka import KafkaException
 
-from schemas.command import Command
+from schemas.command import Command, CommandKind
 from schemas.topics import COMMANDS
 from streams.exactly_once.errors import Retake
 from streams.exactly_once.session import Session
@@ -24,8 +25,9 @@ def relays(stage: Stage[Any, Any]) -> bool:
 
 
 def overruled(session: Session) -> bool:
-    """Whether there is a command of this machine before which nothing may be written."""
-    return session.home.spool is not None and bool(session.home.spool.waiting())
+    """Whether there is, or may be, a command of this machine that nothing may be written before."""
+    spool = session.home.spool
+    return spool is not None and bool(spool.waiting() or spool.unread)
 
 
 def relay(session: Session) -> None:
@@ -36,26 +38,30 @@ def relay(session: Session) -> None:
     that does not know of it; a commit that cannot come so far fails with the broker's error.
 
     Raises:
-        Retake: the broker did not take it, or did not give it back.
+        Retake: the broker did not take it, or did not give it back, or it could not be read.
     """
     spool = session.home.spool
-    if spool is None or not relays(session.stage) or not spool.waiting():
+    if spool is None or not relays(session.stage) or not overruled(session):
         return
+    if spool.unread:
+        raise Retake(f"what was commanded on this machine cannot be read: {spool.unread[0]}")
     try:
         with spool.alone():
             for command in spool.waiting():
-                _tell(session, command)
+                _tell(session, command, spool.waiting())
                 spool.remove(command)
-    except KafkaException as error:
+    except (KafkaException, OSError) as error:
         raise Retake(f"telling what was commanded on this machine: {error}") from error
 
 
-def _tell(session: Session, command: Command) -> None:
+def _tell(session: Session, command: Command, waiting: Sequence[Command]) -> None:
+    """Put *command* on the topic, unless it is there, or told or *waiting* words overtake it."""
     session.catch_up()
     if _told(session, command):
         return
     said = {"kind": command.kind.value, "scope": command.scope, "by": command.by}
-    if overtaken(command, (each.value for each in session.told.inputs)):
+    resumes = [each for each in waiting if each.kind is CommandKind.RESUME]  # told after this
+    if overtaken(command, [*resumes, *(each.value for each in session.told.inputs)]):
         log.warning("a command of this machine was overtaken", **said)
         return
     send(session.home.brokers, command, PATIENCE)

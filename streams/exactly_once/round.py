@@ -35,7 +35,8 @@ class Work:
     policy: Any
     catalog: Catalog
     ends: dict[str, int]  # topic -> next offset once this is committed
-    outcome: Outcome[Any] | None = None
+    outcome: Outcome[Any] | None = None  # until the commit has written it
+    stepped: bool = False
 
 
 def prepare(session: Session, messages: Sequence[Message]) -> list[Work]:

@@ -36,7 +36,7 @@ T = TypeVar("T")
 LISTENING = 0.01  # seconds between two looks whether the agent listens
 HAND_OUT_AGAIN = 5.0  # seconds after which an agent must have lost its batch
 LASTING = 30.0  # seconds of a membership after which its end is no repetition
-LONGEST_COMMIT = 30.0  # seconds; all time limits within a commit together are 20
+LONGEST_COMMIT = 45.0  # seconds; all time limits within a commit together are 30
 MOST_ABANDONED = 3  # commits that nobody waits for any longer, and that still have not ended
 GRACE = 12.0  # seconds for the round in flight when the worker stops
 Step = Callable[[Any, Any, Sequence[Any], Moment], Outcome[Any]]
@@ -57,11 +57,12 @@ class Batch:
         runs in the thread of its own stage.
         """
         work = self.work
-        if work.outcome is not None:
+        if work.stepped:
             return
         call = partial(step, work.policy, work.task.state, work.read.inputs, work.moment)
         try:
             work.outcome = await self.source.blocking(call)
+            work.stepped = True
         except Exception as error:  # noqa: BLE001  # whatever it was, it ends the round
             self.source.stepped(StepFailed(_where(self.source.stage, work, error)), error)
         else:
@@ -231,7 +232,7 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
             await asyncio.wait([self.round], timeout=LISTENING)
         while not self.round.done():
             for work in works:
-                if work.outcome is None:
+                if not work.stepped:
                     await self.channel.send(value=Batch(work, self))
             await asyncio.wait([self.round], timeout=HAND_OUT_AGAIN)
         self.round.result()

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +110,71 @@ def test_a_resume_withdraws_the_stop_of_before_and_waits_itself(settings: Settin
     keep(settings, resume)
 
     assert (resume,) == local(settings).waiting
+
+
+def test_a_resume_that_cannot_be_kept_leaves_the_stop_of_before(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    keep(settings, STOP)
+    monkeypatch.setattr(Spool, "put", full)
+    with pytest.raises(OSError, match="No space left"):
+        keep(settings, replace(STOP, id="2", kind=CommandKind.RESUME, at=2_000))
+
+    assert (STOP,) == local(settings).waiting
+
+
+def test_a_stop_that_cannot_be_read_back_is_not_said_to_be_told(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    worker = here(tmp_path)
+    worker._told.set()  # as one whose process is stopped
+    worker._thread.join()
+    monkeypatch.setattr(Spool, "_load", refuse)
+    found = keep(settings, STOP)
+    worker.stop()
+
+    assert not found.holds
+
+
+def test_what_could_not_be_said_once_is_said_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = here(tmp_path)
+    say, fulls = worker._say, iter([True])
+
+    def full_once(own: Any) -> None:
+        if next(fulls, False):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        say(own)
+
+    monkeypatch.setattr(worker, "_say", full_once)
+    found = keep(settings, STOP)
+    worker.stop()
+
+    assert found.holds
+
+
+def test_a_worker_whose_lock_cannot_be_looked_at_is_not_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    worker = here(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        patch.setattr(Path, "unlink", lambda *_, **__: pytest.fail("it lives"))
+        seen = present(tmp_path, BROKERS)
+    later = present(tmp_path, BROKERS)
+    worker.stop()
+
+    assert ["w-1"] == [each.worker for each in seen] == [each.worker for each in later]
 
 
 def test_a_state_folder_that_cannot_be_written_stops_no_worker(

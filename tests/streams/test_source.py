@@ -14,6 +14,7 @@ from schemas.registry import LocalRegistry
 from streams.agents.detect import stage
 from streams.app import DEFECT, NAMED_TWICE, OUT_OF_STEP, STUCK, reason_of, status_of
 from streams.exactly_once import source as subject
+from streams.exactly_once.ahead import PATIENCE
 from streams.exactly_once.errors import NamedTwice, OutOfStep, Retake, StepFailed, Stuck
 from streams.exactly_once.session import Home
 from streams.exactly_once.source import Batch, Source
@@ -42,6 +43,12 @@ async def test_a_commit_that_neither_ends_nor_fails_is_abandoned_and_says_where_
         freed.set()
         first.shutdown()
         source.thread.shutdown()
+
+
+def test_no_commit_is_abandoned_before_its_own_time_limits_have_ended() -> None:
+    calls = ("send_offsets_to_transaction", "flush", "commit_transaction")
+
+    assert len(calls) * PATIENCE < subject.LONGEST_COMMIT
 
 
 async def test_too_many_abandoned_commits_stop_the_worker_but_not_those_that_ended(
@@ -91,7 +98,9 @@ def work(state: object) -> Any:
     """As much of a task's share of a round as a step is given."""
     task = SimpleNamespace(state=state, partition=3, ends={})
     read = SimpleNamespace(inputs=[])
-    return SimpleNamespace(task=task, read=read, policy=None, moment=None, ends={}, outcome=None)
+    return SimpleNamespace(
+        task=task, read=read, policy=None, moment=None, ends={}, outcome=None, stepped=False
+    )
 
 
 async def test_a_step_that_takes_long_holds_up_nobody_else(source: Source) -> None:
@@ -113,6 +122,24 @@ async def test_a_step_that_takes_long_holds_up_nobody_else(source: Source) -> No
     assert Outcome("before, after") == batch.work.outcome
     assert source.round.done()
     assert 0 == source.waiting
+
+
+async def test_a_batch_that_was_handed_out_twice_is_stepped_once_also_when_its_outcome_is_written(
+    source: Source,
+) -> None:
+    batch, steps = Batch(work(0), source), []
+    source.waiting, source.round = 2, asyncio.get_running_loop().create_future()
+
+    def step(_policy: Any, state: Any, _inputs: Any, _moment: Any) -> Any:
+        steps.append(state)
+        return Outcome(state)
+
+    await batch.commit(step)
+    batch.work.outcome = None  # as a commit leaves it
+    await batch.commit(step)
+    source.thread.shutdown()
+
+    assert ([0], 1) == (steps, source.waiting)
 
 
 async def test_a_step_that_raises_fails_the_round_and_says_where(source: Source) -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +52,54 @@ def test_a_file_that_is_no_command_holds_up_nothing_else(tmp_path: Path) -> None
     (spool.folder / "0-x.json").write_text('{"command"')
 
     assert (STOP,) == spool.waiting()
+
+
+def failing_once(call: Callable[..., Any]) -> Callable[..., Any]:
+    """*call*, but the first time there are too many open files."""
+    tries = iter([True])
+
+    def tried(*arguments: Any) -> Any:
+        if next(tries, False):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return call(*arguments)
+
+    return tried
+
+
+@pytest.mark.parametrize(("of", "name"), [(Path, "read_bytes"), (os, "listdir")])
+def test_what_cannot_be_read_at_one_look_is_read_at_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: object, name: str
+) -> None:
+    Spool(tmp_path, "a:1").put(STOP)
+    spool = Spool(tmp_path, "a:1")
+    monkeypatch.setattr(of, name, failing_once(getattr(of, name)))
+    first = (spool.waiting(), len(spool.unread))
+    second = (spool.waiting(), len(spool.unread))
+
+    assert [((), 1), ((STOP,), 0)] == [first, second]
+
+
+def test_what_was_read_still_waits_when_the_folder_cannot_be_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path, "a:1")
+    spool.put(STOP)
+    before = spool.waiting()
+    monkeypatch.setattr(os, "listdir", failing_once(os.listdir))
+
+    assert (STOP,) == before == spool.waiting()
+    assert spool.keeps(STOP)
+
+
+def test_what_stays_unreadable_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spool = Spool(tmp_path, "a:1")
+    (spool.folder / "1-x.json").mkdir(parents=True)
+    looks = [spool.waiting() for _ in range(3)]
+
+    assert [()] * 3 == looks
+    assert 1 == capsys.readouterr().err.count("spooled command cannot be read")
 
 
 def test_nothing_half_written_is_ever_seen(tmp_path: Path) -> None:
