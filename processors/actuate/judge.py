@@ -22,8 +22,9 @@ SILENCE = 20.0  # requests that the candidate should have had; e^-20 by chance
 class Judgement:
     """All guardrails at one time.
 
-    `sampled`: every required guardrail has compared `min_samples` of the candidate's requests,
-    none fails, and nothing is in doubt: enough for a larger share. `ready`: every required
+    `sampled`: every required guardrail has compared `min_samples` of the candidate's values (of
+    its requests, latencies, scores or costs) with the stable config's of the same minutes, none
+    fails, and nothing is in doubt: enough for a larger share. `ready`: every required
     guardrail passes, that is, the candidate is shown to be worse by less than its margin: enough
     to promote. `doubt` says why nothing can be concluded whatever the guardrails say: a required
     check is missing, the candidate is not served, or the assignment is broken; "" if it can.
@@ -72,13 +73,16 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
         worst = Verdict.FAIL
     elif doubt:
         worst = max(worst, Verdict.INCONCLUSIVE)
-    enough = evidence.candidate_requests >= strategy.min_samples
-    compared = all(g.stable_n and g.candidate_n for g in required)
+    compared = all(
+        reading.compared_n >= strategy.min_samples
+        for metric, reading in readings
+        if metric in strategy.required
+    )
     return Judgement(
         verdict=worst,
         guardrails=guardrails,
-        ready=worst is Verdict.PASS and enough,
-        sampled=enough and compared and not doubt and not failing,
+        ready=worst is Verdict.PASS,
+        sampled=compared and not doubt and not failing,
         doubt=doubt,
     )
 
@@ -152,7 +156,7 @@ def _guardrail(strategy: Strategy, metric: str, reading: Reading, analyses: int 
     elif (
         reading.upper_harm is not None
         and reading.upper_harm <= margin
-        and reading.candidate_n >= strategy.min_samples
+        and reading.compared_n >= strategy.min_samples
     ):
         verdict = Verdict.PASS
     else:
