@@ -167,7 +167,7 @@ class Strategy:
     cost_margin: float = 0.0  # relative; the candidate must not cost more
     tolerance: float = 0.0  # part of each margin that no rollback answers; 0: any harm
     required: tuple[str, ...] = ("errors", "latency", "cost", "quality")  # must pass to promote
-    min_samples: int = 100  # requests of the candidate before a step may pass
+    min_samples: int = 100  # of each required metric, compared, before a step may pass
     max_wait_s: int = 7200  # in a step without enough evidence
     when_waiting: Literal["hold", "extend", "rollback", "ask"] = "hold"  # what to do then
     max_extensions: int = 3  # waits after the first, with extend; then it is taken back

@@ -10,8 +10,8 @@ from scipy import special
 from processors.actuate.policy import ActuatePolicy
 from schemas.window import EnrichedWindow
 
-SIGMAS = 4.5
-CHANCE = 3.4e-6  # beyond that many sigmas; 1,440 looks make half a percent
+SIGMAS = 5.0
+CHANCE = 2.8e-7  # beyond that many sigmas; 1,440 looks make 0.04 percent
 
 
 def critical(
@@ -90,7 +90,7 @@ def more(mine: float, theirs: float, part: float, chance: float) -> bool:
 
 
 def lower(errors: int, n: int) -> float:
-    """Lower bound of Wilson's interval for a rate, 4.5 standard deviations down; n > 0."""
+    """Lower bound of Wilson's interval for a rate, 5 standard deviations down; n > 0."""
     rate, z2 = errors / n, SIGMAS**2
     centre = rate + z2 / (2 * n)
     spread = SIGMAS * sqrt(rate * (1 - rate) / n + z2 / (4 * n * n))

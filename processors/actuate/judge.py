@@ -14,7 +14,7 @@ from processors.actuate.wording import sentence
 from schemas.catalog import Strategy
 from schemas.rollout import GUARDRAILS, Guardrail, Verdict
 
-WEIGHTS = {"errors": 0.6, "latency": 0.1, "quality": 0.15, "cost": 0.15}  # parts of α
+WEIGHTS = {"errors": 0.6, "latency": 0.07, "quality": 0.15, "cost": 0.15}  # parts of α, see 0040
 SILENCE = 20.0  # requests that the candidate should have had; e^-20 by chance
 
 
@@ -22,8 +22,9 @@ SILENCE = 20.0  # requests that the candidate should have had; e^-20 by chance
 class Judgement:
     """All guardrails at one time.
 
-    `sampled`: every required guardrail has compared `min_samples` of the candidate's requests,
-    none fails, and nothing is in doubt: enough for a larger share. `ready`: every required
+    `sampled`: every required guardrail has compared `min_samples` of the candidate's values (of
+    its requests, latencies, scores or costs) with the stable config's of the same minutes, none
+    fails, and nothing is in doubt: enough for a larger share. `ready`: every required
     guardrail passes, that is, the candidate is shown to be worse by less than its margin: enough
     to promote. `doubt` says why nothing can be concluded whatever the guardrails say: a required
     check is missing, the candidate is not served, or the assignment is broken; "" if it can.
@@ -40,14 +41,15 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
     """Judge the evidence so far; it may be looked at after every minute and stopped at any.
 
     A guardrail FAILs when its e-value against "the candidate is not worse" reaches 1/α_g, its part
-    α_g = w_g·α of the level (so that jointly at most α of harmless candidates ever fail, Bonferroni
-    1936 with weights), and, where the strategy tolerates a part of the margin, when the lower bound
-    of the harm is above that part. It PASSes when the upper bound of the harm is within the margin,
-    each at the whole level α: all required ones must pass, so that a candidate beyond one margin is
-    promoted with a probability of at most α (intersection-union test, Berger 1982). Where the
-    strategy has a longest duration, that bound is the group-sequential one of its interim analyses,
-    which shows a small harm sooner than one that must hold at all times. Else it is INCONCLUSIVE
-    and says why. The verdict is the worst of all required guardrails, and of any that fails.
+    α_g = w_g·α of the level (so that jointly, with what the triggers take of α, at most α of
+    harmless candidates ever fail, Bonferroni 1936 with weights), and, where the strategy tolerates
+    a part of the margin, when the lower bound of the harm is above that part. It PASSes when the
+    upper bound of the harm is within the margin, each at the whole level α: all required ones must
+    pass, so that a candidate beyond one margin is promoted with a probability of at most α
+    (intersection-union test, Berger 1982). Where the strategy has a longest duration, that bound is
+    the group-sequential one of its interim analyses, which shows a small harm sooner than one that
+    must hold at all times. Else it is INCONCLUSIVE and says why. The verdict is the worst of all
+    required guardrails, and of any that fails.
     """
     readings = (
         ("errors", errors.read(evidence.errors, _levels(strategy, "errors"))),
@@ -72,13 +74,16 @@ def judge(strategy: Strategy, evidence: Evidence) -> Judgement:
         worst = Verdict.FAIL
     elif doubt:
         worst = max(worst, Verdict.INCONCLUSIVE)
-    enough = evidence.candidate_requests >= strategy.min_samples
-    compared = all(g.stable_n and g.candidate_n for g in required)
+    compared = all(
+        reading.compared_n >= strategy.min_samples
+        for metric, reading in readings
+        if metric in strategy.required
+    )
     return Judgement(
         verdict=worst,
         guardrails=guardrails,
-        ready=worst is Verdict.PASS and enough,
-        sampled=enough and compared and not doubt and not failing,
+        ready=worst is Verdict.PASS,
+        sampled=compared and not doubt and not failing,
         doubt=doubt,
     )
 
@@ -152,7 +157,7 @@ def _guardrail(strategy: Strategy, metric: str, reading: Reading, analyses: int 
     elif (
         reading.upper_harm is not None
         and reading.upper_harm <= margin
-        and reading.candidate_n >= strategy.min_samples
+        and reading.compared_n >= strategy.min_samples
     ):
         verdict = Verdict.PASS
     else:

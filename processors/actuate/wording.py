@@ -37,8 +37,8 @@ def sentence(
         why = f"worse, with evidence of at least {odds:,.0f} to 1"
     elif verdict is Verdict.PASS:
         why = f"not worse by more than {allowed}"
-    elif known < min_samples:
-        why = f"{known} of {min_samples} {data} so far"
+    elif reading.compared_n < min_samples:
+        why = f"{reading.compared_n} of {min_samples} {data} could be compared so far"
     elif reading.upper_harm is None:
         why = f"too few {data} to say how much worse it may be"
     else:

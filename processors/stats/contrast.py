@@ -24,22 +24,25 @@ class Contrast:
     candidate_n: int = 0
     stable_sum: float = 0.0
     candidate_sum: float = 0.0
+    compared_n: int = 0  # the candidate's, in minutes in which the stable arm had values too
     same: Dispersion = field(default_factory=Dispersion)
 
     def add(self, stable: Moments, candidate: Moments) -> Contrast:
         """Add one minute; where an arm is empty there is nothing to compare."""
-        same = self.same
+        same, compared = self.same, self.compared_n
         if stable.n and candidate.n:
             same = same.add(
                 (stable.n, candidate.n),
                 (candidate.mean - stable.mean,),
                 (stable.squares + candidate.squares,),
             )
+            compared += candidate.n
         return Contrast(
             stable_n=self.stable_n + stable.n,
             candidate_n=self.candidate_n + candidate.n,
             stable_sum=self.stable_sum + stable.n * stable.mean,
             candidate_sum=self.candidate_sum + candidate.n * candidate.mean,
+            compared_n=compared,
             same=same,
         )
 

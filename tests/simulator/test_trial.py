@@ -20,6 +20,7 @@ LADDER = Strategy(
         Step(share=0.25, hold_s=600),
         Step(share=0.5, hold_s=10**7),
     ),
+    min_samples=20,  # a fifth of the answers is scored
 )
 # Two names of one model: the same in everything that `truth` does not set apart.
 STABLE, CANDIDATE = "anthropic/claude-3-5-haiku-20241022", "anthropic/claude-3-5-haiku-latest"

@@ -93,6 +93,7 @@ def read(cost: Cost, levels: Levels) -> Reading:
         log_e=bounded(mixture.log_mean(logs)),
         stable_n=costs.stable_n,
         candidate_n=costs.candidate_n,
+        compared_n=costs.compared_n,
         stable_value=mean(costs.stable_sum, costs.stable_n),
         candidate_value=mean(costs.candidate_sum, costs.candidate_n),
         standing=known,

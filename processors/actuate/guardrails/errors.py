@@ -111,6 +111,7 @@ def read(errors: Errors, levels: Levels) -> Reading:
         log_e=bounded(log_e),
         stable_n=rates.stable_n,
         candidate_n=rates.candidate_n,
+        compared_n=rates.compared_n,
         stable_value=mean(rates.stable_sum, rates.stable_n),
         candidate_value=mean(rates.candidate_sum, rates.candidate_n),
         standing=known,

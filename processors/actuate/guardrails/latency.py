@@ -42,22 +42,26 @@ class Latency:
     squares: tuple[float, ...] = (0.0,) * len(HARMS)
     stable: Histogram = field(default_factory=Histogram)
     candidate: Histogram = field(default_factory=Histogram)
+    compared_n: int = 0  # the candidate's, in minutes in which the stable arm had values too
 
 
 def observe(latency: Latency, stable: Arm, candidate: Arm, reference: Reference) -> Latency:
     """Add one minute."""
     a, b = stable.latency, candidate.latency
     lifts, squares, moved = latency.lifts, latency.squares, latency.moved
+    compared = latency.compared_n
     if reference.latency is not None and reference.latency_p95 is not None:
         moved = shape.observe(moved, reference.latency, a, b)
         if a.counts and b.counts:
             lifts, squares = _exceed(latency, a, b, reference.latency_p95)
+            compared += sum(b.counts)
     return Latency(
         moved=moved,
         lifts=lifts,
         squares=squares,
         stable=histograms.pool((latency.stable, a)),
         candidate=histograms.pool((latency.candidate, b)),
+        compared_n=compared,
     )
 
 
@@ -86,6 +90,7 @@ def read(latency: Latency, levels: Levels) -> Reading:
         log_e=bounded(shape.log_e(latency.moved, INFLATED)),
         stable_n=stable_n,
         candidate_n=candidate_n,
+        compared_n=latency.compared_n,
         stable_value=_p95(latency.stable),
         candidate_value=_p95(latency.candidate),
         standing=known,

@@ -64,6 +64,7 @@ def read(quality: Quality, levels: Levels) -> Reading:
         log_e=bounded(mixture.tempered(quality.logs, scores.inflation)),
         stable_n=scores.stable_n,
         candidate_n=scores.candidate_n,
+        compared_n=scores.compared_n,
         stable_value=mean(scores.stable_sum, scores.stable_n),
         candidate_value=mean(scores.candidate_sum, scores.candidate_n),
         standing=known,

@@ -54,6 +54,7 @@ class Reading:
     log_e: float
     stable_n: int
     candidate_n: int
+    compared_n: int  # of them, in minutes in which the stable config had values too
     stable_value: float | None
     candidate_value: float | None
     standing: Standing | None  # None: too little is known

@@ -13,9 +13,9 @@ START = 4.0  # inflation that is assumed until a config's own minutes have shown
 
 
 def worse(trigger: Trigger, suspect: Sample, other: Sample, spread: Dispersion) -> bool:
-    """Whether *suspect* is worse than *other* beyond 4.5 standard deviations of chance.
+    """Whether *suspect* is worse than *other* beyond 5 standard deviations of chance.
 
-    So far beyond, that a trigger may look every minute: 1,440 looks make half a percent. A share:
+    So far beyond, that a trigger may look every minute: 1,440 looks make 0.04 percent. A share:
     given the bad ones of both, were the suspect no worse, the number that are its own would be
     binomial with its part of all requests (Przyborowski & Wilenski 1940). A mean: Welch's z. Both
     are discounted for requests that share their fate: errors by counting a bucket of units once,

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from processors.actuate.critical import CHANCE, SIGMAS
 from processors.actuate.glimpse import RARELY
 from processors.actuate.guardrails import errors
 from processors.actuate.guardrails.arms import Arm
 from processors.actuate.guardrails.reading import Levels
+from processors.actuate.judge import WEIGHTS
 from processors.actuate.policy import ActuatePolicy
 from schemas.catalog import Strategy
 from schemas.rollout import Phase, Verdict
@@ -213,4 +215,13 @@ def test_looking_within_minutes_keeps_the_level() -> None:
 
 
 def test_looks_of_a_minute_cost_half_of_what_its_end_does() -> None:
-    assert 0.5 == pytest.approx((LOOKS - 1) * RARELY / 3.4e-6)
+    assert 0.5 == pytest.approx((LOOKS - 1) * RARELY / CHANCE)
+
+
+def test_the_parts_of_the_level_add_up_to_it_at_most() -> None:
+    """The guardrails, and a day of critical minutes, looks and two automatic triggers."""
+    triggers = 1_440 * (CHANCE + (LOOKS - 1) * RARELY + 2 * CHANCE)
+    alpha = Strategy(name="any", steps=()).alpha
+
+    assert alpha >= sum(WEIGHTS.values()) * alpha + triggers
+    assert stats.norm.sf(SIGMAS) == pytest.approx(CHANCE, rel=0.03)

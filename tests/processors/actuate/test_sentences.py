@@ -12,6 +12,7 @@ FEW = Reading(
     log_e=0.0,
     stable_n=900,
     candidate_n=50,
+    compared_n=50,
     stable_value=400.0,
     candidate_value=410.0,
     standing=None,

@@ -199,6 +199,46 @@ def test_a_candidate_that_goes_silent_is_held() -> None:
     assert judge(STRATEGY, silent).doubt.startswith("The candidate has not been heard of for 3 min")
 
 
+def test_scores_of_different_minutes_compare_nothing_and_nothing_climbs() -> None:
+    found, past = minutes(6)
+    apart = [
+        (stable if i % 2 else unscored(stable), unscored(candidate) if i % 2 else candidate)
+        for i, (stable, candidate) in enumerate(found)
+    ]
+    alike = [arms if i % 2 else tuple(map(unscored, arms)) for i, arms in enumerate(found)]
+    held, enough = (judge(STRATEGY, observed(pairs, past)) for pairs in (apart, alike))
+
+    assert (False, True) == (held.sampled, enough.sampled)
+    assert guardrail(held, "quality").sentence.endswith(
+        ": 0 of 100 quality scores could be compared so far."
+    )
+
+
+def unscored(arm: list[EnrichedWindow]) -> list[EnrichedWindow]:
+    """The rows of an arm without their quality."""
+    return [
+        replace(
+            row,
+            window=replace(
+                row.window,
+                metrics={k: v for k, v in row.window.metrics.items() if k != "quality"},
+            ),
+        )
+        for row in arm
+    ]
+
+
+@pytest.mark.parametrize("metric", ["errors", "latency", "quality", "cost"])
+def test_every_required_guardrail_must_have_compared_enough(metric: str) -> None:
+    found, past = minutes(3)
+    alone = [([], candidate) for _, candidate in found]
+    strategy = replace(STRATEGY, required=(metric,))
+    few = judge(replace(strategy, min_samples=150), observed([*alone, found[0]], past))
+    many = judge(replace(strategy, min_samples=150), observed(found, past))
+
+    assert (False, True) == (few.sampled, many.sampled)
+
+
 @pytest.mark.parametrize(
     ("required", "said"),
     [
@@ -340,7 +380,9 @@ def test_a_metric_of_which_the_past_says_nothing_is_inconclusive() -> None:
 
     assert Verdict.INCONCLUSIVE is guardrail(judgement, "latency").verdict
     assert 0.0 == guardrail(judgement, "latency").log_e
-    assert guardrail(judgement, "latency").sentence.endswith("how much worse it may be.")
+    assert guardrail(judgement, "latency").sentence.endswith(
+        "0 of 100 latencies could be compared so far."
+    )
 
 
 def test_the_limit_shares_the_level_among_the_guardrails() -> None:

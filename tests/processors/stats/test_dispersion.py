@@ -59,6 +59,8 @@ def test_a_minute_without_one_arm_counts_but_compares_nothing() -> None:
     contrast = Contrast().add(Moments(5, 2.0, 1.0), Moments())
 
     assert (5, 0, 10.0) == (contrast.stable_n, contrast.candidate_n, contrast.stable_sum)
+    assert 0 == contrast.add(Moments(), Moments(7, 2.0, 1.0)).compared_n
+    assert 7 == contrast.add(Moments(1, 2.0, 0.0), Moments(7, 2.0, 1.0)).compared_n
     assert (0.0, 0.0, 0.0, PRIOR) == (
         contrast.weight,
         contrast.difference,
