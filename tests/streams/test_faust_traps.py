@@ -64,7 +64,7 @@ def source() -> Iterator[Source]:
 def works(n: int) -> list[Any]:
     read, task = SimpleNamespace(inputs=[]), SimpleNamespace(state=None)
     return [
-        SimpleNamespace(outcome=None, policy=None, task=task, read=read, moment=None)
+        SimpleNamespace(outcome=None, stepped=False, policy=None, task=task, read=read, moment=None)
         for _ in range(n)
     ]
 
