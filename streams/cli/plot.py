@@ -96,7 +96,7 @@ def _words(axes: Axes, story: Story) -> None:
     room = 7 - len(headline)
     if len(reason) > room:
         reason = [*reason[: room - 1], f"{reason[room - 1]} …"]
-    color = RED if last.phase is Phase.ROLLED_BACK else GREEN if story.over else BLUE
+    color = MARKS[last.verdict][1] if story.over else BLUE
     told = _plain("\n".join(headline))
     axes.text(0.0, 1.13, told, va="top", fontsize=12, color=color, weight="bold")
     below = 1.06 - 0.13 * len(headline)
@@ -133,10 +133,8 @@ def _shares(axes: Axes, story: Story) -> None:
             axes.plot(*at, marker="s", color=ORANGE, markersize=7, clip_on=False)
             _note(axes, at, f"paused by {each.by}", INK, (6, 9))
     if story.over:
-        good = story.last.phase in {Phase.PROMOTED, Phase.VERIFIED}
-        verdict = Verdict.PASS if good else Verdict.FAIL
         raised = 0 if ys[-1] else 8  # above the axis
-        _mark(axes, (end, ys[-1]), verdict, ENDS[story.last.phase], raised)
+        _mark(axes, (end, ys[-1]), story.last.verdict, ENDS[story.last.phase], raised)
 
 
 def _evidence(axes: Axes, story: Story, metric: str) -> None:

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from streams.cli.deployments import _draw
 from streams.cli.failure import Failure
-from streams.cli.plot import BLUE, GREEN, MOST, RED, draw, write
+from streams.cli.plot import BLUE, GREEN, MOST, ORANGE, RED, draw, write
 from streams.cli.story import Story, rail
 
 Stories = Mapping[str, Story]
@@ -74,6 +74,26 @@ def test_time_is_counted_in_a_unit_that_fits(
 
     assert f"{unit} since the candidate's first share" == figure.axes[-1].get_xlabel()
     assert last == pytest.approx(xs[-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "mark"),
+    [
+        ("promoted", ("o", GREEN)),
+        ("rolled back", ("X", RED)),
+        ("aborted", ("D", ORANGE)),  # by a person: nothing says that it was worse
+        ("waited", ("D", ORANGE)),
+        ("rejected", ("D", ORANGE)),
+    ],
+)
+def test_how_a_rollout_ended_is_marked_with_its_verdict(
+    stories: Stories, name: str, mark: tuple[str, str]
+) -> None:
+    figure = draw(stories[name])
+    last = [each for each in figure.axes[0].get_lines() if each.get_marker() != "None"][-1]
+
+    assert mark == (last.get_marker(), last.get_color())
+    assert mark[1] == figure.axes[1].texts[0].get_color()
 
 
 def test_an_e_value_is_drawn_against_its_limit_and_marked_where_it_ended(stories: Stories) -> None:
