@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,8 @@ PATIENCE = 0.05  # seconds, of one call for records
 HURRY = 0.02  # the same where a command may come meanwhile
 
 
+MOST = 5_000  # messages of one call
+LARGEST = 16 << 20  # bytes of a round's values: a columnar message holds hundreds of events
 READ_AHEAD = 16_384  # KiB, of a stage that does not gather: windows, many and long at once
 
 
@@ -73,6 +76,8 @@ class Session:
     queue: Queue | None = None  # which records come from, beside the consumer
     ahead: Ahead | None = None  # of a stage whose steps take their time
     passed: dict[At, int] = field(default_factory=dict)  # offsets before which nothing is unread
+    room: int = LARGEST  # bytes that the round in hand may still take
+    mean: int = 1  # bytes of a message like the last ones
 
     @classmethod
     def join(cls, stage: Stage[Any, Any], codec: Codec, home: Home) -> Session:
@@ -247,9 +252,9 @@ class Session:
             OutOfStep: as `gather`.
         """
         gathered: list[Message] = []
-        deadline = time.monotonic() + (self.stage.interval or 0.1)
+        self.room, deadline = LARGEST, time.monotonic() + (self.stage.interval or 0.1)
         try:
-            while len(gathered) < self.stage.batch:
+            while len(gathered) < self.stage.batch and self.room > 0:
                 left = deadline - time.monotonic()
                 if left <= 0 or (gathered and self.stage.interval is None):
                     break
@@ -262,13 +267,22 @@ class Session:
                     # What came around a rebalance may belong to either owner: read it again.
                     self.rebalanced = False
                     gathered.clear()
+                    self.room = LARGEST
                     if self.tasks:
                         self.place()
                     continue
                 gathered.extend(got)
+                self.weigh(got)
         except KafkaException as error:
             raise lost(f"reading for {self.stage.name}", error) from error
         return gathered
+
+    def weigh(self, got: Sequence[Message]) -> None:
+        """Take note of how many bytes the values of *got* have."""
+        size = sum(map(len, got))
+        self.room -= size
+        if size:
+            self.mean = max(1, size // len(got))
 
     def consume(self, patience: float) -> list[Message]:
         """What there is, within *patience* (seconds); the group's news are taken in, too.
@@ -276,7 +290,7 @@ class Session:
         Raises:
             Retake: as `gather`.
         """
-        most = min(5_000, self.stage.batch)
+        most = min(MOST, self.stage.batch, max(1, self.room // self.mean))
         got: list[Message]
         if self.stage.interval is None:
             got = self.consumer.consume(1, timeout=patience)
