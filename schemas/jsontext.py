@@ -14,7 +14,7 @@ def jsontext(value: object) -> bytes:
         ValueError: JSON has no such number.
 
     >>> from schemas.config import LlmConfig
-    >>> jsontext(LlmConfig(version="", provider="é", model="m"))[:34].decode()
+    >>> jsontext(LlmConfig(version="", provider="é", model="m"))[:35].decode()
     '{"version":"","provider":"é","mode'
     """
     plain = msgspec.to_builtins(value, order="deterministic")

@@ -53,7 +53,7 @@ def recorded(pipeline: Any) -> Any:
         snapshot_interval=COPIED_EVERY,
     )
     settings = replace(pipeline.settings, database_url="")
-    fleet = simulate(settings, pipeline.folder / "truth.npz", MINUTES, SPEED)
+    fleet = simulate(settings, pipeline.folder / "truth.npz", MINUTES, SPEED, seed=1)
     try:
         pipeline.until(lambda: len(pipeline.records(DECISIONS)) > 0, 90, "a first decision")
         tell(pipeline)
