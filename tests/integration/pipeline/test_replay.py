@@ -141,7 +141,7 @@ def test_one_byte_of_policy_makes_a_difference_and_the_replay_says_where(
     recorded: Any, was: str, is_: str, where: str, fields: Sequence[str]
 ) -> None:
     before = DECLARED.read_text()
-    after = before.replace(was, is_)
+    after = before.replace(was, is_, 1)
 
     assert 1 == sum(a != b for a, b in zip(before, after, strict=True))
     other = recorded.folder / "other.yaml"
