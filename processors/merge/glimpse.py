@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from processors.merge.pending import spill
 from processors.merge.progress import Progress
-from processors.merge.window import Window, pooled_key, written
+from processors.merge.window import Window, admit, pooled_key, written
 from processors.summary.combine import combine
 from processors.summary.table import Summary, select
 from schemas.window import MINUTE
@@ -37,10 +38,15 @@ def glimpse(
     start = now // MINUTE * MINUTE
     if now - start < EVERY:
         return
-    tried = {key[:2] for piece in pending for key in piece.keys if key[5] == CANDIDATE}
+    keys = {key for piece in pending for key in piece.keys}
+    tried = {key[:2] for key in keys if key[5] == CANDIDATE}
     if not tried:
         return
-    summary = combine([_of(piece, tried, start) for piece in pending])
+    # Which keys the limit leaves is a matter of all that the minute has.
+    most = progress.policy.max_live_keys
+    scopes = tried if len(keys) <= most else {key[:2] for key in keys}
+    summary = combine([_of(piece, scopes, start) for piece in pending])
+    summary = admit(summary, (), most, spill(progress.moment), MINUTE)
     served = {key[:2] for key in summary.keys if key[5] == CANDIDATE}
     fresh = frozenset(key for key in summary.keys if key[:2] in served)
     if fresh:

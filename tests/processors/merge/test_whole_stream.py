@@ -197,6 +197,7 @@ def test_how_partials_are_batched_changes_nothing(
 
 @given(shape=shapes, limit=st.sampled_from([2, 100]), part=st.floats(0, 1))
 @example(shape=(24791, 4, 28, 300_000), limit=2, part=0.25)  # late rows of a window that is full
+@example(shape=(368869, 3, 12, 1), limit=2, part=0.5)  # a look into a minute that is full
 @unlimited
 def test_a_restarted_task_goes_on_as_if_nothing_had_happened(
     make_stream: Streaming, shape: tuple[int, int, int, int], limit: int, part: float
