@@ -91,6 +91,7 @@ def decided(scope: str, number: int, strategy: str, at_ms: int) -> Record:
         chosen=CANDIDATE,
         confidence=0.9,
         propensity=1.0,
+        impact_usd_per_day=0.0,  # an unknown one would wait for a person
         policy="",
         reasons=("The bench asks for it.",),
     )
