@@ -38,10 +38,10 @@ def glimpse(
     start = now // MINUTE * MINUTE
     if now - start < EVERY:
         return
-    keys = {key for piece in pending for key in piece.keys}
-    tried = {key[:2] for key in keys if key[5] == CANDIDATE}
+    tried = {key[:2] for piece in pending for key in piece.keys if key[5] == CANDIDATE}
     if not tried:
         return
+    keys = {key for piece in pending for key in piece.keys}
     # Which keys the limit leaves is a matter of all that the minute has.
     most = progress.policy.max_live_keys
     scopes = tried if len(keys) <= most else {key[:2] for key in keys}
