@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 from confluent_kafka import KafkaError, Message
 
 from streams.exactly_once.split import At, Split, split, timestamps
 
-MOST_HELD = 100_000  # messages of one partition
+MOST_HELD = 16 << 20  # bytes of one partition, after which no more of it is fetched
+MOST_TAKEN = 16 << 20  # bytes that are handed out at once
+OBJECT = 200  # bytes, of a message beside its value
 PATIENCE = 10.0  # seconds without a turn for anybody: the topic that is waited for is away
+
+Numbers = npt.NDArray[np.int64]
 
 
 class InStep:
@@ -22,6 +27,9 @@ class InStep:
     took them so would see time pass on the first, close its windows, and find the second late.
     A topic whose end has been reached holds nobody up. The order of writing is that of the
     messages' own timestamps, of which the latest so far counts.
+
+    What is held, and what is handed out, is bounded in bytes: a columnar message has hundreds of
+    events. A partition of which too much is held is `full`: it is not to be fetched for a while.
 
     Args:
         topics: The names of the topics of a task.
@@ -36,6 +44,8 @@ class InStep:
         self.held: dict[At, list[Message]] = {}
         self.reached: dict[At, int] = {}
         self.drained: set[At] = set()
+        self.full: set[At] = set()
+        self.more = False  # there are messages whose turn it is, beyond those handed out
         self.turned: float | None = None  # when anybody's turn had come
 
     def take(self, messages: Sequence[Message], now: float) -> list[Message]:
@@ -57,16 +67,27 @@ class InStep:
             return list(chain.from_iterable(found.runs.values()))
         for at, run in found.runs.items():
             self.held.setdefault(at, []).extend(run)
-        impatient = self.turned is not None and now - self.turned > PATIENCE
-        ready: list[Message] = []
-        for at, waiting in self.held.items():
-            turn = len(waiting) if impatient else self._turn(at, waiting)
-            ready += waiting[:turn]
-            self.held[at] = waiting[turn:]
-        self.held = {at: waiting for at, waiting in self.held.items() if waiting}
-        if ready or not self.held or self.turned is None:
+        turns = {at: self._turn(at, waiting) for at, waiting in self.held.items()}
+        if any(turns.values()) or not self.held or self.turned is None:
             self.turned = now
+        elif now - self.turned > PATIENCE:  # until somebody's turn comes
+            turns = {at: len(waiting) for at, waiting in self.held.items()}
+        taken = earliest({at: self.held[at][:turn] for at, turn in turns.items() if turn})
+        self.more = any(taken[at] < turns[at] for at in taken)
+        ready = [each for at, count in taken.items() for each in self.held[at][:count]]
+        left = {at: waiting[taken.get(at, 0) :] for at, waiting in self.held.items()}
+        self.held = {at: waiting for at, waiting in left.items() if waiting}
+        self._note_full()
         return ready
+
+    def _note_full(self) -> None:
+        """A partition is full until half of what it may hold is left."""
+        held = {at: int(weights(waiting).sum()) for at, waiting in self.held.items()}
+        self.full = {
+            at
+            for at, size in held.items()
+            if size > (MOST_HELD // 2 if at in self.full else MOST_HELD)
+        }
 
     def _note_ends(self, messages: Sequence[Message], found: Split) -> None:
         """Which partitions are drained: those whose end came behind their last record."""
@@ -100,5 +121,26 @@ class InStep:
             default=math.inf,
         )
         later = np.flatnonzero(timestamps(waiting) > until)
-        turn = int(later[0]) if len(later) else len(waiting)
-        return max(turn, len(waiting) - MOST_HELD)
+        return int(later[0]) if len(later) else len(waiting)
+
+
+def weights(messages: Sequence[Message]) -> Numbers:
+    """What each of *messages* takes in memory, in bytes, [n]."""
+    return np.fromiter(map(len, messages), np.int64, len(messages)) + OBJECT
+
+
+def earliest(ready: Mapping[At, Sequence[Message]]) -> dict[At, int]:
+    """How many messages of each place fit into what is handed out at once, the earliest first.
+
+    There is one at least, if there are any.
+    """
+    sizes = [weights(run) for run in ready.values()]
+    if sum(int(size.sum()) for size in sizes) <= MOST_TAKEN:
+        return {at: len(run) for at, run in ready.items()}
+    # A message is not taken before those ahead of it in its partition, whatever its timestamp.
+    written = np.concatenate([np.maximum.accumulate(timestamps(run)) for run in ready.values()])
+    order = np.argsort(written, kind="stable")
+    fits = int(np.searchsorted(np.cumsum(np.concatenate(sizes)[order]), MOST_TAKEN, "right"))
+    places = np.repeat(np.arange(len(sizes)), [len(size) for size in sizes])
+    counts = np.bincount(places[order[: max(1, fits)]], minlength=len(sizes))
+    return dict(zip(ready, counts.tolist(), strict=True))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from native.core import Queue
 
 PATIENCE = 0.05  # seconds, of one call for records
-HURRY = 0.02  # the same where a command may come meanwhile
+HURRY = 0.02  # the same where a command may come meanwhile, or messages wait that were held back
 
 
 MOST = 5_000  # messages of one call
@@ -75,6 +75,7 @@ class Session:
     in_step: InStep | None = None
     queue: Queue | None = None  # which records come from, beside the consumer
     ahead: Ahead | None = None  # of a stage whose steps take their time
+    paused: set[At] = field(default_factory=set)  # partitions that are not fetched for a while
     passed: dict[At, int] = field(default_factory=dict)  # offsets before which nothing is unread
     room: int = LARGEST  # bytes that the round in hand may still take
     mean: int = 1  # bytes of a message like the last ones
@@ -189,6 +190,7 @@ class Session:
         """Read on from where each task stands."""
         self.passed.clear()
         if self.in_step is not None:
+            self.pace(set())
             self.in_step.clear()
         places = [
             TopicPartition(topic.name, task.partition, task.ends[topic.name])
@@ -239,10 +241,22 @@ class Session:
         for index in found:
             self.look_at(gathered[index])
         if self.in_step is not None:
-            return self.in_step.take(gathered, time.monotonic())
+            ready = self.in_step.take(gathered, time.monotonic())
+            self.pace(self.in_step.full)
+            return ready
         for index in reversed(found):
             del gathered[index]
         return gathered
+
+    def pace(self, full: set[At]) -> None:
+        """Fetch no more of the partitions that are *full*, until they are not."""
+        for change, places in (
+            (self.consumer.pause, full - self.paused),
+            (self.consumer.resume, self.paused - full),
+        ):
+            if places:
+                change([TopicPartition(*each) for each in places])
+        self.paused = set(full)
 
     def fetch(self) -> list[Message]:
         """What the consumer has for one round, ends and errors among it.
@@ -252,7 +266,10 @@ class Session:
             OutOfStep: as `gather`.
         """
         gathered: list[Message] = []
-        self.room, deadline = LARGEST, time.monotonic() + (self.stage.interval or 0.1)
+        patience = self.stage.interval or 0.1
+        if self.in_step is not None and self.in_step.more:
+            patience = HURRY
+        self.room, deadline = LARGEST, time.monotonic() + patience
         try:
             while len(gathered) < self.stage.batch and self.room > 0:
                 left = deadline - time.monotonic()

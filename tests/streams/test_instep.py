@@ -2,17 +2,22 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from confluent_kafka import KafkaError, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.exactly_once.instep import MOST_HELD, PATIENCE, InStep
+from streams.exactly_once import instep
+from streams.exactly_once.instep import MOST_HELD, MOST_TAKEN, PATIENCE, InStep
 
 TOPICS = ("fast", "slow")
 
 
-def message(topic: str, offset: int, at: int, partition: int = 0) -> Message:
-    return Message(topic=topic, partition=partition, offset=offset, timestamp=(1, at), value=b"x")
+LARGE = bytes(1 << 20)
+
+
+def message(topic: str, offset: int, at: int, partition: int = 0, value: bytes = b"x") -> Message:
+    return Message(topic=topic, partition=partition, offset=offset, timestamp=(1, at), value=value)
 
 
 def end(topic: str, partition: int = 0) -> Message:
@@ -59,11 +64,50 @@ def test_a_topic_that_does_not_answer_is_not_waited_for_for_ever() -> None:
     assert [0] == offsets(order.take([], PATIENCE + 0.1), "fast")
 
 
-def test_no_more_is_held_than_memory_allows() -> None:
+def test_a_partition_of_which_too_much_is_held_is_full_until_half_of_it_is_gone() -> None:
     order = InStep(TOPICS)
-    got = order.take([message("fast", i, at=i) for i in range(MOST_HELD + 3)], 0.0)
+    held = MOST_HELD // len(LARGE)
+    order.take([message("fast", i, i, value=LARGE) for i in range(held - 1)], 0.0)
+    assert set() == order.full
 
-    assert [0, 1, 2] == offsets(got, "fast")
+    assert [] == order.take([message("fast", held - 1, held - 1, value=LARGE)], 0.1)
+    assert {("fast", 0)} == order.full
+    assert held // 2 == len(order.take([message("slow", 0, held // 2 - 2)], 0.2))
+    assert {("fast", 0)} == order.full
+    order.take([message("slow", 1, held // 2)], 0.3)
+    assert set() == order.full
+
+
+def test_no_more_is_handed_out_at_once_than_memory_allows_the_earliest_first() -> None:
+    order = InStep(TOPICS)
+    count = MOST_TAKEN // len(LARGE)
+    order.take([message("fast", i, at=2 * i, value=LARGE) for i in range(count)], 0.0)
+    got = order.take([message("slow", i, 2 * i + 1, value=LARGE) for i in range(count)], 0.1)
+
+    assert (True, count - 1) == (order.more, len(got))
+    half = list(range(count // 2))
+    assert (half, half[:-1]) == (offsets(got, "fast"), offsets(got, "slow"))
+    rest = order.take([end("slow"), end("fast")], 0.2)
+    rest += order.take([], 0.3)
+    assert (False, list(range(count // 2, count))) == (order.more, offsets(rest, "fast"))
+    assert list(range(count // 2 - 1, count)) == offsets(rest, "slow")
+
+
+def test_a_message_larger_than_what_is_handed_out_at_once_is_handed_out() -> None:
+    order = InStep(TOPICS)
+    order.take([message("fast", 0, at=0, value=bytes(MOST_TAKEN))], 0.0)
+
+    assert [0] == offsets(order.take([end("slow")], 0.1), "fast")
+
+
+def test_a_topic_that_is_away_lets_all_that_comes_pass_until_it_is_back() -> None:
+    order = InStep(TOPICS)
+    order.take([message("fast", 0, at=0)], 0.0)
+    order.take([], PATIENCE + 0.1)
+
+    assert [1] == offsets(order.take([message("fast", 1, at=1)], PATIENCE + 0.2), "fast")
+    assert [0] == offsets(order.take([message("slow", 0, at=0)], PATIENCE + 0.3), "slow")
+    assert [] == order.take([message("fast", 2, at=2)], PATIENCE + 0.4)
 
 
 def test_after_an_error_there_may_be_more_to_read() -> None:
@@ -80,9 +124,10 @@ def test_after_an_error_there_may_be_more_to_read() -> None:
         st.tuples(st.sampled_from(TOPICS), st.integers(0, 2), st.integers(0, 50)), max_size=40
     ),
     st.lists(st.integers(0, 40), max_size=5),
+    st.sampled_from([1, 1_000, MOST_TAKEN]),
 )
 def test_every_message_comes_once_in_the_order_of_its_partition(
-    log: list[tuple[str, int, int]], cuts: list[int]
+    log: list[tuple[str, int, int]], cuts: list[int], most: int
 ) -> None:
     order = InStep(TOPICS)
     counts: dict[tuple[str, int], int] = {}
@@ -92,8 +137,12 @@ def test_every_message_comes_once_in_the_order_of_its_partition(
         counts[topic, partition] += 1
         messages.append(message(topic, offset, at, partition))
     bounds = [0, *sorted(min(cut, len(log)) for cut in cuts), len(log)]
-    got = [each for a, b in pairwise(bounds) for each in order.take(messages[a:b], 0.0)]
-    got += order.take([end(topic, p) for topic in TOPICS for p in range(3)], 0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(instep, "MOST_TAKEN", most)
+        got = [each for a, b in pairwise(bounds) for each in order.take(messages[a:b], 0.0)]
+        got += order.take([end(topic, p) for topic in TOPICS for p in range(3)], 0.0)
+        while order.more:
+            got += order.take([], 0.0)
 
     for (topic, partition), count in counts.items():
         here = [each for each in got if (each.topic(), each.partition()) == (topic, partition)]

@@ -14,6 +14,7 @@ def consumer(size: int) -> Any:
     made = SimpleNamespace(
         stage=SimpleNamespace(interval=60.0, batch=60_000),
         commands=None,
+        in_step=None,
         failure=None,
         rebalanced=False,
         room=LARGEST,

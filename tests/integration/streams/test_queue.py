@@ -143,6 +143,43 @@ def test_another_assignment_is_read_from_where_it_begins(filled: Environment) ->
     consumer.close()
 
 
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_partition_that_is_paused_gives_nothing_and_later_all_that_is_left(
+    filled: Environment, *, beside: bool
+) -> None:
+    consumer = reader(filled)
+    queue = queue_of(consumer) if beside else None
+    assert (queue is not None) == beside
+    if queue is not None:
+        queue.lead(PLACES)
+    assigned(consumer)
+
+    def consume(most: int, seconds: float) -> list[Any]:
+        if queue is None:
+            return consumer.consume(most, seconds)
+        assert [] == consumer.consume(most, 0)
+        return queue.consume(most, seconds)
+
+    got = [each for each in consume(50, 10) if each.error() is None]
+    consumer.pause([TopicPartition(*PLACES[0])])
+    until, meanwhile = time.monotonic() + 1, []
+    while time.monotonic() < until:
+        meanwhile += consume(100, 0.05)
+    consumer.resume([TopicPartition(*PLACES[0])])
+    rest: list[Any] = []
+    while not ended([*meanwhile, *rest]):
+        rest += consume(100, 0.05)
+    if queue is not None:
+        queue.close()
+    consumer.close()
+
+    assert {PLACES[1]} == {(each.topic(), each.partition()) for each in meanwhile}
+    runs = split([each for each in (*got, *meanwhile, *rest) if each.error() is None]).runs
+    assert {place: [*range(EACH)] for place in PLACES} == {
+        place: offsets(run).tolist() for place, run in runs.items()
+    }
+
+
 def test_a_closed_queue_says_so(filled: Environment) -> None:
     consumer = reader(filled)
     queue = queue_of(consumer)
