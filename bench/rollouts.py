@@ -25,7 +25,11 @@ models:
   openai/gpt-4o: {quality: 90, p95_latency_ms: 2000, error_rate: 1%}
   openai/gpt-4o-mini: {quality: 90, p95_latency_ms: 1500, error_rate: 1%}
 constraints:
-  "*": {max_changes_per_day: 100000, min_minutes_between_changes: 0}
+  "*":
+    max_changes_per_day: 100000
+    min_minutes_between_changes: 0
+    max_optimizations: 64
+    max_rollouts: 64
 strategies:
   one_percent:
     steps: [{share: 1%, hold: 24h}, {share: 100%, hold: 0}]

@@ -123,6 +123,9 @@ class Constraints:
     max_changes_per_day: int = 5
     min_minutes_between_changes: float = 30.0
     max_returns_per_hour: int = 3
+    max_optimizations: int = 10  # this one and the next two: at once, in all scopes together
+    max_rollouts: int = 5
+    max_returns: int = 3
     approval_above_usd_per_day: float = 100.0
     preferred_providers: tuple[str, ...] = ()
     preferred_models: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ from schemas.catalog import (
     WindowPolicy,
 )
 from schemas.ladder import climbable
-from schemas.scope import BUCKETS, misnamed
+from schemas.scope import ALL, BUCKETS, misnamed
 from schemas.shape import hint, refuse
 from schemas.span import problem, span
 from schemas.trigger import Trigger, watchable
@@ -32,6 +32,7 @@ SHARE: Bounds = (0.0, 1.0, "a share from 0 to 1 (0 % to 100 %)")
 POINTS: Bounds = (0.0, 100.0, "points from 0 to 100")
 POSITIVE: Bounds = (math.nextafter(0.0, 1.0), math.inf, "a number above 0")
 ANY: Bounds = (0.0, math.inf, "a number of 0 or more")
+COUNT: Bounds = (1.0, math.inf, "a number of 1 or more")
 OPEN: Bounds = (math.nextafter(0.0, 1.0), math.nextafter(1.0, 0.0), "a share between 0 and 1")
 
 BOUNDS: Mapping[type, Mapping[str, Bounds]] = {
@@ -48,6 +49,9 @@ BOUNDS: Mapping[type, Mapping[str, Bounds]] = {
         "max_p95_latency_ms": POSITIVE,
         "min_quality": POINTS,
         "min_availability": SHARE,
+        "max_optimizations": COUNT,
+        "max_rollouts": COUNT,
+        "max_returns": COUNT,
     },
     Strategy: {
         "min_improvement": SHARE,
@@ -65,6 +69,8 @@ BOUNDS: Mapping[type, Mapping[str, Bounds]] = {
 }
 NAME = re.compile(r"[^\s|*]{1,256}")
 """What a provider or a model may be called."""
+TOGETHER = ("max_optimizations", "max_rollouts", "max_returns")
+"""Limits of constraints that are of the whole system."""
 JUDGED = ("p95_latency_ms", "error_rate", "cost_per_request_usd", "quality")
 """The metrics that the detector judges, which an anomaly condition may name."""
 
@@ -110,8 +116,17 @@ def _parts(where: str, entry: Entry) -> None:
             watchable(where, entry)
         case WindowPolicy():
             _window(where, entry)
+        case Constraints():
+            _together(where, entry)
         case _:
             pass
+
+
+def _together(where: str, entry: Constraints) -> None:
+    for name in TOGETHER:
+        if entry.scope != ALL and getattr(entry, name) != getattr(Constraints(), name):
+            words = f"it counts all scopes together; write it in the constraints of {ALL!r}"
+            raise refuse(f"{where}, {name}", words)
 
 
 def _numbers(where: str, entry: object) -> None:

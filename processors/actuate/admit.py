@@ -135,8 +135,8 @@ def _too_often(
     working = at_work(scopes)
     if working >= policy.max_optimizations:
         return (
-            f"{working} optimizations are under way in this task, those that wait for approval "
-            "among them, and max_optimizations is its limit."
+            f"{working} optimizations are under way in this partition, those that wait for "
+            f"approval among them, and its part of max_optimizations is {policy.max_optimizations}."
         )
     return full(policy, scopes)
 
@@ -165,4 +165,7 @@ def full(policy: ActuatePolicy, scopes: Mapping[str, ScopeState]) -> str | None:
     active = under_way(scopes)
     if active < policy.max_rollouts:
         return None
-    return f"{active} rollouts are active in this task, and max_rollouts is its limit."
+    return (
+        f"{active} rollouts are active in this partition, and its part of max_rollouts is "
+        f"{policy.max_rollouts}."
+    )

@@ -14,7 +14,7 @@ from processors.actuate.glimpse import keep, peek
 from processors.actuate.memory import remember
 from processors.actuate.minute import pass_minute
 from processors.actuate.overlap import beneath, unsettle
-from processors.actuate.policy import ActuatePolicy
+from processors.actuate.policy import ActuatePolicy, shared
 from processors.actuate.silence import hear, listen, pass_silence, silent
 from processors.actuate.state import (
     ENTRY,
@@ -61,6 +61,7 @@ def step(
         The next state, a config for each change of a scope, and an event for each thing that
         happened, changes by scope, and counts of both by kind.
     """
+    policy = shared(policy, moment.partition, moment.partitions)
     scopes = dict(state.scopes)
     emits: list[Emit] = []
 

@@ -8,6 +8,7 @@ from faust.types import StreamT
 
 from processors.actuate.step import ENTRY, ActuatePolicy, ActuateState, fresh, restore, step
 from schemas.catalog import Catalog
+from schemas.scope import ALL
 from schemas.topics import COMMANDS, DECISIONS, ENRICHED
 from streams.exactly_once.decode import decode
 from streams.exactly_once.source import Batch
@@ -19,7 +20,14 @@ def stage(settings: Settings) -> Stage[ActuatePolicy, ActuateState]:
     """Keeps each scope's rollout and history; obeys commands, judges under the catalog."""
 
     def policy(catalog: Catalog) -> ActuatePolicy:
-        return ActuatePolicy(catalog=catalog, settle_s=settings.settle_ms // 1_000)
+        limits = catalog.constraints_for(ALL)
+        return ActuatePolicy(
+            catalog=catalog,
+            max_optimizations=limits.max_optimizations,
+            max_rollouts=limits.max_rollouts,
+            max_returns=limits.max_returns,
+            settle_s=settings.settle_ms // 1_000,
+        )
 
     return Stage(
         name="actuate",

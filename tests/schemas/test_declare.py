@@ -282,6 +282,14 @@ def test_conditions_nest() -> None:
             {"strategies": {"x": LADDER | {"alpha": 0}}},
             "alpha: 0 is not possible; write a share between",
         ),
+        (
+            {"constraints": {"*": {"max_rollouts": 0}}},
+            "max_rollouts: 0 is not possible; write a number of 1 or more",
+        ),
+        (
+            {"constraints": {"search": {"max_returns": 4}}},
+            "max_returns: it counts all scopes together; write it in the constraints of '*'",
+        ),
     ],
 )
 def test_a_wrong_entry_is_refused_with_what_to_change(

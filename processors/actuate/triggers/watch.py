@@ -200,5 +200,8 @@ def _barred(turn: Turn, hold: Hold | None, returning: int) -> str | None:
             f"max_returns_per_hour is {limits.max_returns_per_hour}: `llmopt config rollback` does."
         )
     if returning >= turn.policy.max_returns:
-        return f"It waits: {returning} scopes are being taken back in this task at this moment."
+        return (
+            f"It waits: {returning} scopes of this partition are being taken back at this moment, "
+            f"and its part of max_returns is {turn.policy.max_returns}."
+        )
     return None

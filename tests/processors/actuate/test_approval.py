@@ -168,8 +168,8 @@ def test_what_waits_takes_a_place_of_optimizations_but_none_of_rollouts(
     play.feed(world.command("approve"))
 
     assert Phase.PENDING is second.phase
-    assert third.reason.startswith("2 optimizations are under way in this task")
+    assert third.reason.startswith("2 optimizations are under way in this partition")
     assert play.last.reason == (
-        "1 rollouts are active in this task, and max_rollouts is its limit. "
+        "1 rollouts are active in this partition, and its part of max_rollouts is 1. "
         "Approve it when one is over."
     )

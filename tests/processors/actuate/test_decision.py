@@ -226,8 +226,12 @@ def test_a_change_too_many_in_a_day_is_refused(world: ModuleType) -> None:
     assert Phase.RAMPING is play.last.phase
 
 
-def test_a_rollout_above_the_tasks_limit_is_refused(world: ModuleType) -> None:
-    play = world.Play(ActuatePolicy(catalog=world.CATALOG, max_rollouts=1))
+@pytest.mark.parametrize(("limit", "partitions"), [(1, 1), (2, 2), (2, 4)])
+def test_a_rollout_above_the_partitions_part_of_the_limit_is_refused(
+    world: ModuleType, limit: int, partitions: int
+) -> None:
+    policy = ActuatePolicy(catalog=world.CATALOG, max_rollouts=limit)
+    play = world.Play(policy, moment=replace(world.MOMENT, partitions=partitions))
     play.start()
     play.feed(world.deploy("d2", scope="mail/draft", current=world.OLD))
 

@@ -178,7 +178,8 @@ def test_so_many_scopes_are_returned_at_once_and_the_next_one_waits(world: Modul
     failing(play)
 
     assert alarms(play)[0].sentence.endswith(
-        "It waits: 3 scopes are being taken back in this task at this moment."
+        "It waits: 3 scopes of this partition are being taken back at this moment, and "
+        "its part of max_returns is 3."
     )
 
     failing(play)

@@ -91,7 +91,9 @@ def test_where_the_strategy_says_hold_it_is_held_but_takes_no_place(
     told = play.last
     play.feed(world.deploy("in time", at=play.clock, **other))
 
-    assert refused.reason == "1 rollouts are active in this task, and max_rollouts is its limit."
+    assert refused.reason == (
+        "1 rollouts are active in this partition, and its part of max_rollouts is 1."
+    )
     assert told.reason.startswith("Still held at 5 %: inconclusive, no request was served")
     assert told.reason.endswith(
         f"Promote or abort it: `llmopt deployments promote|abort {told.id}`."
