@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import native
 from bench.windows import window  # noqa: F401  # one of `records`
@@ -19,6 +20,10 @@ from schemas.rollout import Deployment, Phase, Verdict
 # A broker lives for seconds here. With its second compiler, which pays within minutes, each needs
 # twice the processor time.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+# How long an example takes says more of who else uses the machine than of what is tested.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 ANOMALY = Anomaly(
     id="search/answer|p95|0",

@@ -182,7 +182,7 @@ def happen(acts: Sequence[Any]) -> Net:
     return net
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(acts=ACTS)
 def test_exactly_the_aggregated_events_are_in_the_windows(acts: Sequence[Any]) -> None:
     net = happen(acts)
@@ -197,7 +197,7 @@ def test_exactly_the_aggregated_events_are_in_the_windows(acts: Sequence[Any]) -
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(acts=ACTS)
 def test_no_window_is_kept_that_every_source_has_let_go(acts: Sequence[Any]) -> None:
     net = happen(acts)
@@ -208,7 +208,7 @@ def test_no_window_is_kept_that_every_source_has_let_go(acts: Sequence[Any]) -> 
     assert all(state.firsts.keys() <= {FAR, FAR + MINUTE} for state in net.merges)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(acts=ACTS)
 def test_the_same_interleaving_gives_the_same_again(acts: Sequence[Any]) -> None:
     one, other = happen(acts), happen(acts)

@@ -188,7 +188,7 @@ def actuate_all(inputs: Sequence[Input]) -> Outcome[Any]:
     ],
 )
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_what_is_not_refused_no_step_dies_of(
     stage: Callable[[Sequence[Input]], Outcome[Any]],
     topic: Topic,

@@ -327,7 +327,7 @@ def test_an_enumeration_with_an_unknown_word_has_the_wrong_shape() -> None:
 
 
 @given(st.sampled_from([AVRO, FOREIGN, b'{"a":[1,"x"]}']), st.data())
-@settings(max_examples=300, deadline=None, database=None, derandomize=True)
+@settings(max_examples=300, database=None, derandomize=True)
 def test_whatever_the_bytes_are_nothing_but_undecodable_is_raised(
     start: bytes, data: st.DataObject
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.catalog import (
@@ -298,7 +298,6 @@ def test_a_wrong_entry_is_refused_with_what_to_change(
     assert sentence in refused(document)
 
 
-@settings(deadline=None)
 @given(NAMES.filter(lambda name: "/" not in name), NAMES)
 def test_every_scope_that_an_event_may_have_can_be_declared(service: str, endpoint: str) -> None:
     scope = scope_of(service, endpoint)

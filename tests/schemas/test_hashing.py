@@ -14,7 +14,7 @@ from schemas.hashing import buckets, identities, identity_of
 from schemas.scope import BUCKETS, bucket_of
 
 NAMES = st.lists(st.text(max_size=40), max_size=20)
-QUIET = settings(max_examples=100, deadline=None, database=None, derandomize=True)
+QUIET = settings(max_examples=100, database=None, derandomize=True)
 
 
 def of(names: list[str]) -> np.ndarray:

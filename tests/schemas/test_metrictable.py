@@ -66,7 +66,7 @@ def table(rows: Sequence[Mapping[str, MetricSummary]]) -> MetricTable:
 
 
 @given(found)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_a_table_reads_as_the_summaries_that_it_holds(
     rows: list[dict[str, MetricSummary]],
 ) -> None:
@@ -77,7 +77,7 @@ def test_a_table_reads_as_the_summaries_that_it_holds(
 
 
 @given(found)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_a_table_is_written_as_fastavro_writes_its_summaries(
     rows: list[dict[str, MetricSummary]],
 ) -> None:

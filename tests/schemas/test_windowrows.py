@@ -102,7 +102,7 @@ def test_windows_come_back_as_they_were_with_metrics_from_a_table(topic: Topic, 
 
 
 @given(data=st.data())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_whatever_the_bytes_are_it_is_said_of_many_what_is_said_of_one(data: st.DataObject) -> None:
     topic, some = data.draw(st.sampled_from(KEPT))
     values = []

@@ -107,7 +107,7 @@ def through_the_changelog(entries: Mapping[str, ScopeState]) -> dict[str, ScopeS
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(acts=TICKING)
 def test_no_transition_is_outside_the_table(world: ModuleType, acts: list[Act]) -> None:
     play = happen(world, acts)
@@ -124,7 +124,7 @@ def test_no_transition_is_outside_the_table(world: ModuleType, acts: list[Act]) 
         sequences[event.id] = sequence
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(acts=TICKING)
 def test_a_scope_moves_along_the_table_of_the_control_loop_and_skips_nothing(
     world: ModuleType, acts: list[Act]
@@ -141,7 +141,7 @@ def test_a_scope_moves_along_the_table_of_the_control_loop_and_skips_nothing(
         assert (ends[-1], len(moves)) == (entry.cycle.state, entry.cycle.sequence)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(acts=TICKING)
 def test_between_two_records_a_scope_is_where_its_rollout_is(
     world: ModuleType, acts: list[Act]
@@ -161,7 +161,7 @@ def place(entry: ScopeState) -> LoopState:
     return LoopState.VALIDATING if asks else LoopState.DEPLOYING
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(acts=TICKING, way=st.sampled_from(["good", "elsewhere", "hush"]))
 def test_no_scope_is_stuck_however_it_goes_on(world: ModuleType, acts: list[Act], way: str) -> None:
     """Held for a person is not stuck: the person's word then ends it."""
@@ -174,7 +174,7 @@ def test_no_scope_is_stuck_however_it_goes_on(world: ModuleType, acts: list[Act]
         assert LoopState.IDLE is entry.cycle.state
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(acts=TICKING)
 def test_a_scopes_revisions_count_up_one_by_one(world: ModuleType, acts: list[Act]) -> None:
     play = happen(world, acts)
@@ -184,7 +184,7 @@ def test_a_scopes_revisions_count_up_one_by_one(world: ModuleType, acts: list[Ac
         assert list(range(1, len(revisions) + 1)) == revisions
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(acts=TICKING)
 def test_a_rollback_brings_the_stable_config_back_bit_for_bit(
     world: ModuleType, acts: list[Act]
@@ -200,7 +200,7 @@ def test_a_rollback_brings_the_stable_config_back_bit_for_bit(
             assert event.stable_version == after.stable.version
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(acts=TICKING)
 def test_a_config_is_split_exactly_while_there_is_a_candidate(
     world: ModuleType, acts: list[Act]
@@ -214,7 +214,7 @@ def test_a_config_is_split_exactly_while_there_is_a_candidate(
         assert config.candidate is None or config.candidate.version != config.stable.version
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(acts=ACTS, cuts=st.lists(st.integers(0, 200), max_size=8))
 def test_how_the_inputs_are_cut_into_batches_plays_no_part(
     world: ModuleType, acts: list[Act], cuts: list[int]
@@ -231,7 +231,7 @@ def test_how_the_inputs_are_cut_into_batches_plays_no_part(
     assert (play.state, play.emits) == (state, emits)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(acts=TICKING)
 def test_a_stopped_task_serves_no_candidate(world: ModuleType, acts: list[Act]) -> None:
     play = happen(world, [Act("deploy", which=1), Act("stop", "*"), *acts])

@@ -301,7 +301,7 @@ def test_how_fast_recorded_minutes_come_and_what_the_clock_says_plays_no_part(
     assert Phase.PROMOTED is play.last.phase
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     acts=st.lists(
         st.tuples(st.sampled_from(["served", "elsewhere", "ticks"]), st.integers(1, 40)),

@@ -120,9 +120,7 @@ def remembered(state: CollectState) -> object:
 
 
 @given(log=logs, at=cuts)
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_fate_of_each_event_is_a_function_of_the_log(
     reading: Reading, log: list[tuple[list[int], int]], at: list[int]
 ) -> None:
@@ -143,9 +141,7 @@ def test_the_fate_of_each_event_is_a_function_of_the_log(
 
 
 @given(log=logs, at=cuts, again=cuts)
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_restarted_task_goes_on_as_if_nothing_had_happened(
     reading: Reading, log: list[tuple[list[int], int]], at: list[int], again: list[int]
 ) -> None:

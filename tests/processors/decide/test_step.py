@@ -312,7 +312,7 @@ EVENTS: list[Any] = [
 ]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.integers(0, len(EVENTS)), max_size=8))
 def test_batches_split_anywhere_give_the_same_decisions_and_the_changelog_is_the_state(
     cuts: list[int],

@@ -239,7 +239,7 @@ def test_only_the_closed_minutes_of_the_whole_scope_are_judged() -> None:
     assert after is before
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.integers(0, 90), max_size=6), st.integers(0, 5))
 def test_the_batches_do_not_matter_and_the_changelog_is_the_state(
     cuts: list[int], seed: int

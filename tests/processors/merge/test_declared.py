@@ -52,9 +52,7 @@ shapes = st.tuples(
     st.integers(0, 30),
     st.sampled_from([1, 300_000, 1_200_000]),
 )
-unlimited = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+unlimited = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass

@@ -35,9 +35,7 @@ Streaming = Callable[..., tuple[list[Input], list[EventColumns]]]
 shapes = st.tuples(
     st.integers(0, 1 << 30), st.integers(1, 4), st.integers(0, 30), st.sampled_from([1, 300_000])
 )
-unlimited = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+unlimited = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 # Whatever the grace, nothing is lost of a source that keeps to its floor.
 HASTY = MergePolicy(grace_ms=0, max_pieces=3)
 Run = tuple[MergeState, list[Emit], dict[str, MergeEntry], dict[str, int], list[Emit]]

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.stats.betting import LAMBDAS, MOST_PAIRS, increments, pair
@@ -25,7 +25,6 @@ def test_there_are_sixteen_bettors_of_whom_none_can_be_ruined() -> None:
     assert np.isfinite(increments(np.full(10, -1.0))).all()
 
 
-@settings(deadline=None)
 @given(n=st.integers(1, 900), k=st.integers(1, 900), seed=st.integers(0, 9))
 def test_pairs_use_every_value_once(n: int, k: int, seed: int) -> None:
     stable, candidate = np.full(n, 0.75), np.arange(k) / k

@@ -16,7 +16,7 @@ def compared(stable: list[int], candidate: list[int]) -> Comparison | None:
     return compare(values.astype(float), a.astype(float), b.astype(float))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(stable=VALUES, candidate=VALUES)
 def test_the_tests_are_those_of_scipy_and_statsmodels(
     stable: list[int], candidate: list[int]

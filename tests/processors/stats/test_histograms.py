@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.sketch import buckets
@@ -16,7 +16,6 @@ def histogram(values: list[int]) -> Histogram:
 VALUES = st.lists(st.integers(0, 10**9), min_size=1, max_size=60)
 
 
-@settings(deadline=None)
 @given(a=VALUES, b=VALUES)
 def test_pooled_histograms_are_the_histogram_of_the_pooled_values(
     a: list[int], b: list[int]
@@ -24,7 +23,6 @@ def test_pooled_histograms_are_the_histogram_of_the_pooled_values(
     assert histogram(a + b) == pool([histogram(a), histogram(b)])
 
 
-@settings(deadline=None)
 @given(values=VALUES)
 def test_the_sample_is_the_values_within_one_percent_but_for_their_order(
     values: list[int],
@@ -32,7 +30,6 @@ def test_the_sample_is_the_values_within_one_percent_but_for_their_order(
     assert pytest.approx(sorted(values), rel=0.01) == sample(histogram(values)).tolist()
 
 
-@settings(deadline=None)
 @given(values=VALUES, q=st.sampled_from([0.05, 0.5, 0.95, 1.0]))
 def test_at_least_the_share_lies_at_or_below_a_quantile(values: list[int], q: float) -> None:
     found = quantile(histogram(values), q)

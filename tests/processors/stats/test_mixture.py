@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.stats.mixture import log_mean, tempered
@@ -9,7 +9,6 @@ from processors.stats.mixture import log_mean, tempered
 LOGS = st.lists(st.floats(-200, 200), min_size=1, max_size=20)
 
 
-@settings(deadline=None)
 @given(logs=LOGS)
 def test_the_log_mean_lies_between_the_largest_part_and_the_largest(logs: list[float]) -> None:
     assert max(logs) - math.log(len(logs)) - 1e-9 <= log_mean(logs) <= max(logs) + 1e-9
@@ -21,7 +20,6 @@ def test_weights_weigh() -> None:
     assert pytest.approx(math.log(4.0)) == found
 
 
-@settings(deadline=None)
 @given(logs=LOGS, inflation=st.floats(1.0, 20.0), level=st.floats(0.0, 10.0))
 def test_discounting_adds_no_alarm(logs: list[float], inflation: float, level: float) -> None:
     assert tempered(logs, inflation) < level + 1e-9 or log_mean(logs) >= level - 1e-9

@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, special, stats
 
@@ -84,7 +84,6 @@ def test_evidence_at_different_shares_multiplies() -> None:
     assert pytest.approx(log_e(4, 20, 0.05) + log_e(9, 11, 0.25)) == found
 
 
-@settings(deadline=None)
 @given(
     requests=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     part=st.floats(0.0, 1.0),

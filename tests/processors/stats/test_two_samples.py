@@ -29,7 +29,7 @@ def mean_e(sizes: tuple[int, int], candidate: np.ndarray, stable: np.ndarray) ->
 shares = st.lists(st.floats(0.01, 1.0), min_size=3, max_size=3).map(lambda x: np.array(x) / sum(x))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(sizes=st.sampled_from([(1, 1), (2, 3), (4, 1)]), common=shares)
 def test_the_mean_of_e_is_at_most_one_whatever_both_arms_share(
     sizes: tuple[int, int], common: np.ndarray
@@ -37,7 +37,7 @@ def test_the_mean_of_e_is_at_most_one_whatever_both_arms_share(
     assert (mean_e(sizes, common, common) <= 1 + 1e-9).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(stable=shares, lower=st.floats(0.0, 1.0))
 def test_a_candidate_with_smaller_values_is_no_evidence_either(
     stable: np.ndarray, lower: float

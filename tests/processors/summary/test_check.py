@@ -67,7 +67,7 @@ def refused(partial: Partial, *, partition: int = 0, partitions: int = 1) -> Rea
 
 
 @given(st.integers(0, 10_000), st.integers(1, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_collect_packs_can_be_added_up(seed: int, partitions: int) -> None:
     for home, rows in route(summarize(some(seed)), partitions):
         told = pack(rows, source=0, sources=1, watermark=NOW)
@@ -197,7 +197,7 @@ def test_moments_that_no_values_have_are_refused() -> None:
         max_size=3,
     ),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_whatever_is_not_refused_can_be_added_up_and_written(
     seed: int, changes: list[tuple[str, int, int]]
 ) -> None:

@@ -132,7 +132,7 @@ def spell(summary: Summary, i: int) -> dict[str, object]:
 
 
 @given(events(), st.sampled_from(sorted(SIZES.values())))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_summary_is_what_counting_event_by_event_gives(found: EventColumns, length: int) -> None:
     expected = oracle(found, length)
     summary = combine([summarize(found)], length)
@@ -158,7 +158,7 @@ def test_a_summary_is_what_counting_event_by_event_gives(found: EventColumns, le
 
 
 @given(events(), st.lists(st.integers(0, 40), max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_batch_is_the_sum_of_any_split_of_it(found: EventColumns, cuts: list[int]) -> None:
     place = np.searchsorted(sorted(cuts), np.arange(len(found)), side="right")
     parts = [summarize(found, place == i) for i in range(len(cuts) + 1)]
@@ -167,7 +167,7 @@ def test_a_batch_is_the_sum_of_any_split_of_it(found: EventColumns, cuts: list[i
 
 
 @given(events(), events(), events(), st.sampled_from(sorted(SIZES.values())))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_order_and_grouping_of_adding_cannot_change_a_bit(
     a: EventColumns, b: EventColumns, c: EventColumns, length: int
 ) -> None:
@@ -179,7 +179,7 @@ def test_the_order_and_grouping_of_adding_cannot_change_a_bit(
 
 
 @given(events(span=500))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_rolling_up_by_steps_is_rolling_up_at_once(found: EventColumns) -> None:
     summary = combine([summarize(found)])
     for length in SIZES.values():
@@ -189,7 +189,7 @@ def test_rolling_up_by_steps_is_rolling_up_at_once(found: EventColumns) -> None:
 
 
 @given(events())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_unpacking_gives_what_was_packed(found: EventColumns) -> None:
     summary = summarize(found)
     partial = pack(summary, source=1, sources=4, watermark=None)
@@ -198,7 +198,7 @@ def test_unpacking_gives_what_was_packed(found: EventColumns) -> None:
 
 
 @given(events(), st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_each_row_goes_to_the_partition_of_its_scope(found: EventColumns, partitions: int) -> None:
     summary = combine([summarize(found)])
     routed = route(summary, partitions)
@@ -342,7 +342,6 @@ def test_what_a_row_tells_apart_does_not_depend_on_the_rows_beside_it() -> None:
 
 
 @given(events(span=3), st.integers(0, 1 << 30), st.integers(1, 5))
-@settings(deadline=None)
 def test_which_error_types_a_row_tells_apart_depends_on_no_split(
     found: EventColumns, seed: int, parts: int
 ) -> None:
@@ -384,7 +383,7 @@ def test_events_of_no_one_are_an_empty_summary() -> None:
 
 
 @given(events())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_pooling_leaves_one_row_per_scope_with_the_same_totals(found: EventColumns) -> None:
     summary = combine([summarize(found)], SIZES["1h"])
     pooled = pool(summary, SIZES["1h"])
