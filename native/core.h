@@ -21,6 +21,11 @@ int span_of(PyObject *value, Span *found);
 /* A writable or readable buffer of items of 8 bytes (or 1), at least `items` of them. */
 int column_of(PyObject *array, size_t items, size_t width, int writable, Py_buffer *found);
 
+#define FRAME 5 /* bytes before an Avro datum: a zero, and the schema's id */
+
+/* Whether bytes are well-formed UTF-8. */
+int legible(const uint8_t *at, size_t size);
+
 /* Avro data that is being read. */
 typedef struct {
     const uint8_t *at, *end;
@@ -91,6 +96,15 @@ extern const char counted_doc[], tallied_doc[], merged_doc[],
 /* keys.c */
 PyObject *read_keys(PyObject *module, PyObject *arguments);
 extern const char read_keys_doc[];
+
+/* crc.c */
+void crc32_begin(void);
+uint32_t crc32_of(uint32_t crc, const uint8_t *at, size_t size);
+
+/* faults.c, batchfaults.c */
+PyObject *event_faults(PyObject *module, PyObject *arguments);
+PyObject *batch_faults(PyObject *module, PyObject *arguments);
+extern const char event_faults_doc[], batch_faults_doc[];
 
 /* datum.c */
 PyObject *datum(PyObject *module, PyObject *arguments);

@@ -23,7 +23,6 @@ enum { LATENCY, TTFT, INPUT, OUTPUT, TOTAL, CACHED, COST, QUALITY, METRICS };
 #define MOST_COST 1000.0
 #define MOST_RETRIES 1000
 #define LARGEST 1048576     /* schemas.decode.LARGEST */
-#define FRAME 5
 
 /* ---- Avro ---- */
 
@@ -42,7 +41,7 @@ static inline int real(Cursor *c, double most, double *found)
 }
 
 /* Well-formed UTF-8 (Unicode 15, table 3-7). */
-static int legible(const uint8_t *at, size_t size)
+int legible(const uint8_t *at, size_t size)
 {
     const uint8_t *end = at + size;
 

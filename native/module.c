@@ -34,6 +34,8 @@ static PyMethodDef methods[] = {
     {"counted", counted, METH_VARARGS, counted_doc},
     {"tallied", tallied, METH_VARARGS, tallied_doc},
     {"read_keys", read_keys, METH_VARARGS, read_keys_doc},
+    {"event_faults", event_faults, METH_VARARGS, event_faults_doc},
+    {"batch_faults", batch_faults, METH_VARARGS, batch_faults_doc},
     {"datum", datum, METH_VARARGS, datum_doc},
     {"merged", merged, METH_VARARGS, merged_doc},
     {"moments", moments, METH_VARARGS, moments_doc},
@@ -50,6 +52,7 @@ PyMODINIT_FUNC PyInit_core(void)
 {
     PyObject *module;
 
+    crc32_begin();
     if (PyType_Ready(&MessageType) < 0 || PyType_Ready(&QueueType) < 0)
         return NULL;
     module = PyModule_Create(&definition);

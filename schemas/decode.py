@@ -17,10 +17,11 @@ from schemas import avsc
 from schemas.avrorows import Rows, read_fast, read_slowly
 from schemas.avsc import Written
 from schemas.batch import MetricBatch
-from schemas.codec import FRAME, names
+from schemas.codec import FRAME, names, same
 from schemas.columns import ABSENT, Decoded, EventColumns, Ints, Rejected
 from schemas.errors import Reason, Undecodable
 from schemas.events import Clock, events
+from schemas.faults import faults
 from schemas.jsonrows import read_json
 from schemas.partial import METRICS as VALUES
 from schemas.quick import quick, raw
@@ -98,6 +99,13 @@ def _decode(
         except Undecodable as error:
             rejected += [Rejected(m, error.reason, error.detail) for m in message.tolist()]
             continue
+        if reader is read_fast and same(written, record):
+            found = faults(record, _picked(data, message), message, clock)
+            if found is not None:
+                rejected += found[0]
+                message = message[~found[1]]
+                if not len(message):
+                    continue
         if record is MetricBatch:
             parts.append(unbatch(written, _picked(data, message), message, clock))
         else:
