@@ -106,6 +106,10 @@ PyObject *event_faults(PyObject *module, PyObject *arguments);
 PyObject *batch_faults(PyObject *module, PyObject *arguments);
 extern const char event_faults_doc[], batch_faults_doc[];
 
+/* digests.c */
+PyObject *digests(PyObject *module, PyObject *records);
+extern const char digests_doc[];
+
 /* datum.c */
 PyObject *datum(PyObject *module, PyObject *arguments);
 extern const char datum_doc[];

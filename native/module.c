@@ -36,6 +36,7 @@ static PyMethodDef methods[] = {
     {"read_keys", read_keys, METH_VARARGS, read_keys_doc},
     {"event_faults", event_faults, METH_VARARGS, event_faults_doc},
     {"batch_faults", batch_faults, METH_VARARGS, batch_faults_doc},
+    {"digests", digests, METH_O, digests_doc},
     {"datum", datum, METH_VARARGS, datum_doc},
     {"merged", merged, METH_VARARGS, merged_doc},
     {"moments", moments, METH_VARARGS, moments_doc},

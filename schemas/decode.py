@@ -7,7 +7,8 @@ object or a JSON list of events.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -60,17 +61,13 @@ def decode_events(
     topic, clock = TOPICS[topic_name], Clock(now_ms, retention_ms)
     found = quick(registry, values, clock) if topic is METRICS else None
     if found is None:
-        return _decode(registry, topic, list(map(raw, values)), clock, read_fast)
+        return _decode(registry, topic, _all(values), clock, read_fast)
     events, left = found
     if not len(left):
         return Decoded(events, ())
-    places = left.tolist()
-    rest = _decode(registry, topic, [raw(values[i]) for i in places], clock, read_fast)
-    again = replace(rest.events, message=left[rest.events.message])
-    return Decoded(
-        together([events, again]),
-        tuple(Rejected(places[each.message], each.reason, each.detail) for each in rest.rejected),
-    )
+    some = Some([raw(values[i]) or b"" for i in left.tolist()], left)
+    rest = _decode(registry, topic, some, clock, read_fast)
+    return Decoded(together([events, rest.events]), rest.rejected)
 
 
 def decode_slowly(
@@ -81,53 +78,67 @@ def decode_slowly(
     retention_ms: int,
 ) -> Decoded:
     """The same as `decode_events`, with each Avro message read on its own by fastavro."""
-    return _decode(registry, TOPICS[topic_name], values, Clock(now_ms, retention_ms), read_slowly)
+    clock = Clock(now_ms, retention_ms)
+    return _decode(registry, TOPICS[topic_name], _all(values), clock, read_slowly)
 
 
-def _decode(
-    registry: Registry, topic: Topic, values: Sequence[bytes | None], clock: Clock, reader: Reader
-) -> Decoded:
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Some of the messages that are decoded."""
+
+    data: list[bytes]
+    message: Ints  # [n], the index of each among all, ascending
+
+    def only(self, at: Ints) -> Some:
+        """Those of them that are *at* these places."""
+        if len(at) == len(self.data):
+            return self
+        return Some([self.data[i] for i in at.tolist()], self.message[at])
+
+
+def _all(values: Sequence[Any]) -> Some:
+    return Some([raw(each) or b"" for each in values], np.arange(len(values)))
+
+
+def _decode(registry: Registry, topic: Topic, some: Some, clock: Clock, reader: Reader) -> Decoded:
     if topic not in (METRICS, QUALITY) or topic.record is None:
         raise ValueError(f"{topic.name} is not an ingest topic: {METRICS.name}, {QUALITY.name}")
     parts: list[Decoded] = []
-    data: list[bytes] = [value or b"" for value in values]
-    forms, ids, rejected = _sorted_out(data)
+    forms, ids, rejected = _sorted_out(some)
     for id_ in np.unique(ids[forms == AVRO]).tolist():
-        message = np.flatnonzero((forms == AVRO) & (ids == id_))
+        mine = some.only(np.flatnonzero((forms == AVRO) & (ids == id_)))
         try:
             written, record = _writer(registry, topic, id_)
         except Undecodable as error:
-            rejected += [Rejected(m, error.reason, error.detail) for m in message.tolist()]
+            why = (error.reason, error.detail)
+            rejected += [Rejected(m, *why) for m in mine.message.tolist()]
             continue
         if reader is read_fast and same(written, record):
-            found = faults(record, _picked(data, message), message, clock)
+            found = faults(record, mine.data, mine.message, clock)
             if found is not None:
                 rejected += found[0]
-                message = message[~found[1]]
-                if not len(message):
-                    continue
+                mine = mine.only(np.flatnonzero(~found[1]))
+        if not mine.data:
+            continue
         if record is MetricBatch:
-            parts.append(unbatch(written, _picked(data, message), message, clock))
+            parts.append(unbatch(written, mine.data, mine.message, clock))
         else:
-            parts.append(events(reader(written, record, _picked(data, message), message), clock))
-    message = np.flatnonzero(forms == JSON)
-    if len(message):
-        parts.append(events(read_json(topic.record, _picked(data, message), message), clock))
+            parts.append(events(reader(written, record, mine.data, mine.message), clock))
+    mine = some.only(np.flatnonzero(forms == JSON))
+    if mine.data:
+        parts.append(events(read_json(topic.record, mine.data, mine.message), clock))
     rejected += [r for part in parts for r in part.rejected]
     return Decoded(
-        together([part.events for part in parts]),
-        tuple(sorted(rejected, key=lambda r: r.message)),
+        together([part.events for part in parts]), tuple(sorted(rejected, key=itemgetter(0)))
     )
 
 
 AVRO, JSON, NEITHER = 0, 1, 2
 
 
-def _sorted_out(
-    data: Sequence[bytes],
-) -> tuple[Ints, Ints, list[Rejected]]:
+def _sorted_out(some: Some) -> tuple[Ints, Ints, list[Rejected]]:
     """The form of each message [n], the schema id of each Avro one [n], and what is neither."""
-    n = len(data)
+    data, n = some.data, len(some.data)
     sizes = np.fromiter(map(len, data), np.int64, n)
     heads = [value[: FRAME.size] for value in data]
     if sizes.min(initial=FRAME.size) < FRAME.size:
@@ -137,14 +148,14 @@ def _sorted_out(
     ids = frames["id"].astype(np.int64)
     bad = (sizes == 0) | (sizes > LARGEST) | ((forms == AVRO) & (sizes < FRAME.size))
     rejected = []
-    for m in np.flatnonzero(bad).tolist():
-        if not sizes[m]:
+    for m, size in zip(some.message[bad].tolist(), sizes[bad].tolist(), strict=True):
+        if not size:
             rejected.append(Rejected(m, Reason.NULL_VALUE, "the message has no value"))
-        elif sizes[m] > LARGEST:
-            detail = f"{sizes[m]} bytes are more than {LARGEST}"
+        elif size > LARGEST:
+            detail = f"{size} bytes are more than {LARGEST}"
             rejected.append(Rejected(m, Reason.TOO_LARGE, detail))
         else:
-            detail = f"{sizes[m]} bytes are shorter than a frame"
+            detail = f"{size} bytes are shorter than a frame"
             rejected.append(Rejected(m, Reason.BROKEN_AVRO, detail))
     forms[bad] = NEITHER
     return forms, ids, rejected
@@ -158,10 +169,6 @@ def _writer(registry: Registry, topic: Topic, id_: int) -> tuple[Written, type]:
             return written, record
     detail = f"schema {id_} is {written.name or 'no record'}, not {names(topic)}"
     raise Undecodable(Reason.FOREIGN_SCHEMA, detail)
-
-
-def _picked(data: Sequence[bytes], at: Ints) -> Sequence[bytes]:
-    return data if len(at) == len(data) else [data[i] for i in at.tolist()]
 
 
 def together(parts: Sequence[EventColumns]) -> EventColumns:

@@ -6,7 +6,6 @@ break a rule. It decides what the words are; here they stand beside the codes of
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache, lru_cache
 
 import numpy as np
@@ -58,7 +57,7 @@ SOUND, UNTOLD = 0, -1
 
 
 def faults(
-    record: type, values: Sequence[bytes], message: Ints, clock: Clock
+    record: type, values: list[bytes], message: Ints, clock: Clock
 ) -> tuple[list[Rejected], npt.NDArray[np.bool_]] | None:
     """The messages that can be told to be broken, and which ones those are.
 
@@ -76,10 +75,10 @@ def faults(
         return None
     found = np.empty((len(values), 3), np.int64)
     judge = native.core.event_faults if record is MetricEvent else native.core.batch_faults
-    judge(list(values), KINDS[record](clock), found)
+    judge(values, KINDS[record](clock), found)
     broken = found[:, 0] > SOUND
-    told = zip(message[broken].tolist(), found[broken].tolist(), strict=True)
-    return [Rejected(name, *_said(record, *fault)) for name, fault in told], broken
+    told = zip(message[broken].tolist(), *found[broken].T.tolist(), strict=True)
+    return [Rejected(name, *_said(record, *fault)) for name, *fault in told], broken
 
 
 @lru_cache(1 << 16)

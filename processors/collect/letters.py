@@ -15,35 +15,34 @@ from schemas.topics import LATE, TOPICS, dead_letters
 
 __all__ = ["dead", "late"]
 
+Header = tuple[str, bytes]
 DEAD, BEHIND = "__dlq.errors.", "__late."
 
 
 def dead(read: Read, moment: Moment) -> list[Emit]:
-    """The rejected messages, unchanged, with what was wrong in their headers."""
+    """The rejected messages, unchanged, with what was wrong in their headers.
+
+    They may be nearly all that there are, so that what many of them say alike is made once.
+    """
     topic, partition = dead_letters(TOPICS[read.topic]).name, moment.partition
     header = partial(_header, DEAD)
-    reasons = {reason: header("reason", reason.value) for reason in Reason}
-    details = {each.detail: header("detail", each.detail) for each in read.decoded.rejected}
     place = (header("topic", read.topic), header("partition", partition))
     at = header("timestamp", moment.now)
-    return [
-        Emit(
-            topic,
-            read.keys[i],
-            read.values[i],
-            partition,
-            (
-                *_kept(read.headers[i], DEAD),
-                reasons[rejected.reason],
-                details[rejected.detail],
-                *place,
-                header("offset", read.offsets[i]),
-                at,
-            ),
-        )
-        for rejected in read.decoded.rejected
-        for i in (rejected.message,)
-    ]
+    offset = f"{DEAD}offset"
+    rejected = read.decoded.rejected
+    offsets = read.offsets[[each.message for each in rejected]].tolist() if rejected else []
+    told: dict[str, tuple[Reason, tuple[Header, ...]]] = {}
+    letters = []
+    for (message, reason, detail), number in zip(rejected, offsets, strict=True):
+        known, why = told.get(detail, (None, ()))
+        if known is not reason:
+            why = (header("reason", reason.value), header("detail", detail), *place)
+            told[detail] = reason, why
+        headers = (*why, (offset, b"%d" % number), at)
+        if own := read.headers[message]:
+            headers = (*_kept(own, DEAD), *headers)
+        letters.append(Emit(topic, read.keys[message], read.values[message], partition, headers))
+    return letters
 
 
 def late(
@@ -86,5 +85,5 @@ def _header(prefix: str, name: str, fact: object) -> tuple[str, bytes]:
     return f"{prefix}{name}", str(fact).encode()
 
 
-def _kept(headers: Headers, prefix: str) -> list[tuple[str, bytes]]:
-    return [each for each in headers if not each[0].startswith(prefix)]
+def _kept(headers: Headers | None, prefix: str) -> list[tuple[str, bytes]]:
+    return [each for each in headers or () if not each[0].startswith(prefix)]

@@ -22,4 +22,4 @@ class Read:
     decoded: Decoded
     values: Sequence[bytes | None]  # [m], like the next two
     keys: Sequence[bytes | None]
-    headers: Sequence[Headers]
+    headers: Sequence[Headers | None]

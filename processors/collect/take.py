@@ -66,7 +66,7 @@ def take(
             "messages": len(read.offsets),
         }
     )
-    counts.update(f"dead_lettered.{each.reason.value}" for each in rejected)
+    counts.update([f"dead_lettered.{each.reason}" for each in rejected])
     letters = dead(read, moment) + (late(read, behind, floor, moment) if behind.any() else [])
     return Taken(seen, newest, summarize(events, None if fit.all() else fit), letters, counts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import methodcaller
 from typing import TypeVar, overload
 
 from confluent_kafka import Message
@@ -35,6 +36,7 @@ from streams.exactly_once.stage import Stage
 from streams.settings import Settings
 
 T = TypeVar("T")
+VALUE, KEY, HEADERS = map(methodcaller, ("value", "key", "headers"))
 EVER = 1 << 62  # ms
 LARGEST_ROUND = 60_000  # messages; bounds memory and the length of a step while catching up
 
@@ -63,9 +65,9 @@ def _read(codec: Codec, messages: Sequence[Message], moment: Moment, now: int | 
                 topic=name,
                 offsets=offsets(group),
                 decoded=decode_events(codec.registry, name, group, *at),
-                values=Lazily(group, lambda each: each.value()),
-                keys=Lazily(group, lambda each: each.key()),
-                headers=Lazily(group, lambda each: each.headers() or []),
+                values=Lazily(group, VALUE),
+                keys=Lazily(group, KEY),
+                headers=Lazily(group, HEADERS),
             )
         )
     return Decoded(reads, tuple(dead))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -126,7 +125,7 @@ def _found(recording: Recording, like: Record, digest: int, line: JournalRecord)
     partition = home(like, recording.partitions, line.partition)
     with closing(recording.since(like.topic, partition, line.now)) as messages:
         for message in messages:
-            then = dataclasses.replace(like, key=message.key(), value=message.value())
+            then = like._replace(key=message.key(), value=message.value())
             if then.digest == digest:
                 return then
     return None

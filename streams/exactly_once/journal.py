@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+import native
 from schemas.codec import Codec
 from schemas.flow import Emit, Outcome
 from schemas.scope import murmur2
@@ -18,8 +18,7 @@ from streams.exactly_once.changelog import entry
 FRAME = 5  # magic byte and schema id, which another registry would number differently
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record as it goes into the transaction."""
 
     topic: str
@@ -56,15 +55,19 @@ def records(
 
 
 def _record(emit: Emit, codec: Codec) -> Record:
-    value = emit.value
+    topic, key, value, partition, headers = emit
     if value is not None and not isinstance(value, bytes):
-        value = codec.encode(TOPICS[emit.topic], value)
-    key = emit.key if isinstance(emit.key, bytes) else (emit.key or "").encode() or None
-    return Record(emit.topic, emit.partition, key, value, emit.headers)
+        value = codec.encode(TOPICS[topic], value)
+    if key is not None and not isinstance(key, bytes):
+        key = key.encode() or None
+    return Record(topic, partition, key, value, headers)
 
 
 def digests(written: Sequence[Record]) -> bytes:
     """The digest of each record, packed as little-endian u32."""
+    if native.core is not None:
+        packed: bytes = native.core.digests(list(written))
+        return packed
     return np.array([each.digest for each in written], dtype="<u4").tobytes()
 
 

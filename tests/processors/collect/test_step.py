@@ -10,6 +10,8 @@ import pytest
 from processors.collect import CollectPolicy, CollectState, Read, fresh, step
 from processors.summary.combine import combine
 from processors.summary.pack import unpack
+from schemas.columns import Rejected
+from schemas.errors import Reason
 from schemas.floor import Floor
 from schemas.flow import Emit, Input, Moment, Outcome
 from schemas.partial import Partial
@@ -94,6 +96,33 @@ def test_a_rejected_message_is_a_dead_letter_as_it_came(reading: Reading) -> Non
             ),
         )
     ] == letters(outcome, "llmopt.metrics.v1.dlq")
+
+
+def test_each_letter_tells_its_own_reason_even_where_the_details_are_alike(
+    reading: Reading,
+) -> None:
+    told = reading([], messages=4, rejected=[0, 1, 2, 3])
+    why = (
+        (Reason.BROKEN_AVRO, "it ends"),
+        (Reason.BROKEN_JSON, "it ends"),
+        (Reason.BROKEN_AVRO, "it ends"),
+        (Reason.BROKEN_AVRO, "it goes on"),
+    )
+    rejected = tuple(Rejected(i, *each) for i, each in enumerate(why))
+    told = replace(told, decoded=replace(told.decoded, rejected=rejected), headers=[None] * 4)
+    outcome = step(POLICY, fresh(), [told], MOMENT)
+
+    assert [
+        (reason.value.encode(), detail.encode(), b"%d" % i)
+        for i, (reason, detail) in enumerate(why)
+    ] == [
+        tuple(dict(each.headers)[f"__dlq.errors.{name}"] for name in ("reason", "detail", "offset"))
+        for each in letters(outcome, "llmopt.metrics.v1.dlq")
+    ]
+    assert (3, 1) == (
+        outcome.counts["dead_lettered.broken_avro"],
+        outcome.counts["dead_lettered.broken_json"],
+    )
 
 
 def test_a_message_that_failed_again_tells_of_its_last_failure_only(reading: Reading) -> None:
