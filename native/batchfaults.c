@@ -1,7 +1,22 @@
 /* The same of MetricBatch, whose rules are those of schemas.unbatch. */
 #include "forgiving.h"
 
-enum { KEY, TIMESTAMP, LATENCY_US, TTFT_US, COST_NANO, TOKENS_IN, TOKENS_OUT, TOKENS_ALL, TOKENS_CACHED, STATUS, RETRY, ERRORS, UNITS, COLUMNS };
+enum {
+    KEY,
+    TIMESTAMP,
+    LATENCY_US,
+    TTFT_US,
+    COST_NANO,
+    TOKENS_IN,
+    TOKENS_OUT,
+    TOKENS_ALL,
+    TOKENS_CACHED,
+    STATUS,
+    RETRY,
+    ERRORS,
+    UNITS,
+    COLUMNS
+};
 #define JUDGED 8
 
 static const uint8_t WIDTH[COLUMNS] = {2, 8, 8, 8, 8, 4, 4, 4, 4, 2, 2, 2, 2};
@@ -40,8 +55,8 @@ static int pass_texts(Cursor *c, int64_t *all)
     Span part = {0};
     int fault;
 
-    for (*all = 0; !(fault = block(c, &count)) && count; *all += count)
-        for (int64_t i = 0; i < count; i++)
+    for (*all = 0; !(fault = block(c, &count)) && count;)
+        for (int64_t i = 0; i < count; i++, ++*all)
             if ((fault = text(c, &part)))
                 return fault;
     return fault;
@@ -57,8 +72,8 @@ static int read_batch(Cursor *c, Batch *b)
         (fault = wide(c, &b->n)))
         return fault;
     b->keys = *c;
-    for (b->keys_count = 0; !(fault = block(c, &count)) && count; b->keys_count += count)
-        for (int64_t i = 0; i < count; i++)
+    for (b->keys_count = 0; !(fault = block(c, &count)) && count;)
+        for (int64_t i = 0; i < count; i++, b->keys_count++)
             if ((fault = pass_texts(c, &parts)))
                 return fault;
     if (fault)
@@ -160,7 +175,7 @@ static void judge_indices(const Batch *b, const BatchRules *rules, Fault *found)
         }
 }
 
-/* In the order of schemas.unbatch: the first row that breaks a rule, and the first that it breaks. */
+/* As schemas.unbatch: the first row that breaks a rule, and the first that it breaks. */
 static void judge_rows(const Batch *b, const BatchRules *rules, Fault *found)
 {
     for (int64_t row = 0; row < b->n; row++) {

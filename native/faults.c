@@ -1,12 +1,25 @@
-/* What is wrong with framed Avro data of MetricEvent: the first thing that a reader stumbles over, else
- * the first rule of schemas.events that is broken. Where there is no telling, nothing is said, and the
- * way in Python decides.
+/* What is wrong with framed Avro data of MetricEvent: the first thing that a reader stumbles over,
+ * else the first rule of schemas.events that is broken. Where there is no telling, nothing is said,
+ * and the way in Python decides.
  */
 #include "forgiving.h"
 
 #include <math.h>
 
-enum { SERVICE, ENDPOINT, MODEL, PROVIDER, ERROR_TYPE, VERSION, COHORT, REQUEST, TRACE, UNIT, REGION, TEXTS };
+enum {
+    SERVICE,
+    ENDPOINT,
+    MODEL,
+    PROVIDER,
+    ERROR_TYPE,
+    VERSION,
+    COHORT,
+    REQUEST,
+    TRACE,
+    UNIT,
+    REGION,
+    TEXTS
+};
 enum { LATENCY, INPUT, OUTPUT, TOTAL, COST, RETRIES, TTFT, CACHED, NUMBERS };
 #define MOST_ENTRIES 32
 #define LONGEST_LABEL 256
@@ -51,13 +64,12 @@ static int labels(Cursor *c, int *many)
     int fault;
 
     while (!(fault = block(c, &count)) && count) {
-        for (int64_t i = 0; i < count; i++)
+        for (int64_t i = 0; i < count; i++, all++)
             for (int either = 0; either < 2; either++) {
                 if ((fault = text(c, &part)))
                     return fault;
                 *many |= longer(part, LONGEST_LABEL);
             }
-        all += count;
     }
     *many |= all > MOST_ENTRIES;
     return fault;

@@ -79,7 +79,8 @@ static inline int branch(Cursor *c, int *present)
     return chosen >= -2 && chosen <= 1 ? NOTHING : CHOOSES;
 }
 
-/* How many items the next block of an array or a map has; 0 behind the last. */
+/* How many items the next block of an array or a map has; 0 behind the last. The least number has no
+ * opposite: such a block is none, and others follow. */
 static inline int block(Cursor *c, int64_t *count)
 {
     int64_t size;
@@ -87,9 +88,8 @@ static inline int block(Cursor *c, int64_t *count)
 
     if (fault || *count >= 0)
         return fault;
-    if (*count == INT64_MIN)
-        return UNTOLD;
-    *count = -*count;
+    if (*count != INT64_MIN)
+        *count = -*count;
     return wide(c, &size); /* which it does not look at */
 }
 

@@ -110,7 +110,17 @@ def test_any_bytes_within_a_message_are_read_as_fastavro_reads_them(
     )
     at = data.draw(st.integers(5, len(whole)))
     size = data.draw(st.sampled_from([0, 0, 1, 2, 9]))
-    pieces = st.sampled_from([b"\x01", b"\x03", b"\x80\x00", b"\xff", b"\xff" * 11, b"\x82\x00"])
+    pieces = st.sampled_from(
+        [
+            b"\x01",
+            b"\x03",
+            b"\x80\x00",
+            b"\xff",
+            b"\xff" * 11,
+            b"\x82\x00",
+            b"\xff" * 9 + b"\x01\x00",
+        ]
+    )
     value = whole[:at] + data.draw(pieces | st.binary(max_size=12)) + whole[at + size :]
     wide = data.draw(st.integers(0, 2))  # and once more, in the same message
     value = value[: at + wide] + data.draw(st.binary(max_size=2)) + value[at + wide :]
