@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import itemgetter, methodcaller
 from typing import Any, TypeVar
 
 import numpy as np
@@ -33,6 +33,7 @@ from schemas.unbatch import unbatch
 Reader = Callable[[Written, type, Sequence[bytes], Ints], Rows]
 T = TypeVar("T")
 
+VALUE = methodcaller("value")
 LARGEST = 1_048_576  # bytes of a message
 
 
@@ -65,7 +66,7 @@ def decode_events(
     events, left = found
     if not len(left):
         return Decoded(events, ())
-    some = Some([raw(values[i]) or b"" for i in left.tolist()], left)
+    some = Some(_data([values[i] for i in left.tolist()]), left)
     rest = _decode(registry, topic, some, clock, read_fast)
     return Decoded(together([events, rest.events]), rest.rejected)
 
@@ -97,7 +98,15 @@ class Some:
 
 
 def _all(values: Sequence[Any]) -> Some:
-    return Some([raw(each) or b"" for each in values], np.arange(len(values)))
+    return Some(_data(values), np.arange(len(values)))
+
+
+def _data(values: Sequence[Any]) -> list[bytes]:
+    """The bytes of each message, none for one without a value."""
+    try:
+        return [each or b"" for each in map(VALUE, values)]
+    except AttributeError:  # some are bytes already
+        return [raw(each) or b"" for each in values]
 
 
 def _decode(registry: Registry, topic: Topic, some: Some, clock: Clock, reader: Reader) -> Decoded:
@@ -113,15 +122,17 @@ def _decode(registry: Registry, topic: Topic, some: Some, clock: Clock, reader: 
             why = (error.reason, error.detail)
             rejected += [Rejected(m, *why) for m in mine.message.tolist()]
             continue
+        found = None
         if reader is read_fast and same(written, record):
             found = faults(record, mine.data, mine.message, clock)
-            if found is not None:
-                rejected += found[0]
-                mine = mine.only(np.flatnonzero(~found[1]))
+        if found is not None:
+            rejected += found[0]
+            mine = mine.only(np.flatnonzero(~found[1]))
         if not mine.data:
             continue
         if record is MetricBatch:
-            parts.append(unbatch(written, mine.data, mine.message, clock))
+            sound = found is not None  # of which all were judged
+            parts.append(unbatch(written, mine.data, mine.message, clock, sound=sound))
         else:
             parts.append(events(reader(written, record, mine.data, mine.message), clock))
     mine = some.only(np.flatnonzero(forms == JSON))
@@ -142,7 +153,7 @@ def _sorted_out(some: Some) -> tuple[Ints, Ints, list[Rejected]]:
     sizes = np.fromiter(map(len, data), np.int64, n)
     heads = [value[: FRAME.size] for value in data]
     if sizes.min(initial=FRAME.size) < FRAME.size:
-        heads = [head.ljust(FRAME.size) for head in heads]
+        heads = [each if len(each) == FRAME.size else each.ljust(FRAME.size) for each in heads]
     frames = np.frombuffer(b"".join(heads), [("magic", "u1"), ("id", ">u4")])
     forms = np.where(frames["magic"] == 0, AVRO, JSON)
     ids = frames["id"].astype(np.int64)

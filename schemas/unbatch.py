@@ -53,7 +53,14 @@ PLACES = (  # the columns in the order of METRICS; a batch has no quality
 )
 
 
-def unbatch(written: Written, values: Sequence[bytes], message: Ints, clock: Clock) -> Decoded:
+def unbatch(
+    written: Written,
+    values: Sequence[bytes],
+    message: Ints,
+    clock: Clock,
+    *,
+    sound: bool = False,
+) -> Decoded:
     """The events of the framed MetricBatch messages *values*.
 
     Args:
@@ -61,6 +68,7 @@ def unbatch(written: Written, values: Sequence[bytes], message: Ints, clock: Clo
         values: The messages.
         message: [n], the index of each.
         clock: What timestamps are checked against.
+        sound: Whether schemas.faults has found nothing wrong with any of them.
     """
     batches: list[Mapping[str, Any]] = []
     kept: list[int] = []
@@ -68,13 +76,20 @@ def unbatch(written: Written, values: Sequence[bytes], message: Ints, clock: Clo
     for name, value in zip(message.tolist(), values, strict=True):
         try:
             batch = _batch(written, value)
-            inspect(batch)
+            if not sound:
+                inspect(batch)
         except Undecodable as error:
             rejected.append(Rejected(name, error.reason, error.detail))
         else:
             batches.append(batch)
             kept.append(name)
-    return _columns(batches, np.array(kept, np.int64), rejected, clock)
+    message = np.array(kept, np.int64)
+    if not sound and (broken := _broken(batches, message, clock)):
+        rejected += broken
+        names = {each.message for each in broken}
+        keep = [i for i, name in enumerate(message.tolist()) if name not in names]
+        batches, message = [batches[i] for i in keep], message[keep]
+    return Decoded(_columns(batches, message), tuple(rejected))
 
 
 def _batch(written: Written, value: bytes) -> Mapping[str, Any]:
@@ -136,15 +151,20 @@ def _fault(key: tuple[str, ...]) -> tuple[Reason, str] | None:
     return None if why is None else (Reason.RESERVED_NAME, why)
 
 
-def _columns(
-    batches: Sequence[Mapping[str, Any]], message: Ints, rejected: list[Rejected], clock: Clock
-) -> Decoded:
-    sizes = np.array([batch["n"] for batch in batches], np.int64)
-    rows = np.repeat(message, sizes)
-    raw = {
+def _raw(batches: Sequence[Mapping[str, Any]]) -> dict[str, Ints]:
+    """Each column of all batches."""
+    return {
         name: np.frombuffer(b"".join(batch[name] for batch in batches), kind).astype(np.int64)
         for name, kind in COLUMNS.items()
     }
+
+
+def _broken(
+    batches: Sequence[Mapping[str, Any]], message: Ints, clock: Clock
+) -> tuple[Rejected, ...]:
+    """The batches with an event that breaks a rule."""
+    sizes = np.array([batch["n"] for batch in batches], np.int64)
+    rows, raw = np.repeat(message, sizes), _raw(batches)
     verdicts = Verdicts(len(rows))
     for name in LIMITS:
         least = SHORTEST.get(name, 0)
@@ -153,12 +173,12 @@ def _columns(
         verdicts.above(raw[name], most, Reason.OUT_OF_RANGE, f"{name} is above {most}")
     judge_status(verdicts, raw["status_code"])
     clock.judge(verdicts, raw["timestamp"])
-    broken = verdicts.messages(rows)
-    if broken:
-        names = {r.message for r in broken}
-        keep = [i for i, name in enumerate(message.tolist()) if name not in names]
-        rest = [batches[i] for i in keep]
-        return _columns(rest, message[keep], [*rejected, *broken], clock)
+    return verdicts.messages(rows)
+
+
+def _columns(batches: Sequence[Mapping[str, Any]], message: Ints) -> EventColumns:
+    sizes = np.array([batch["n"] for batch in batches], np.int64)
+    rows, raw = np.repeat(message, sizes), _raw(batches)
     keys: dict[Key, int] = {}
     errors: dict[str, int] = {}
     key_of: list[int] = []
@@ -177,7 +197,7 @@ def _columns(
     for place, name in enumerate(PLACES):
         values[:, place] = raw[name]
     ids = [identity_of(b["producer_id"], str(b["epoch"]), str(b["seq"])) for b in batches]
-    found = EventColumns(
+    return EventColumns(
         message=rows,
         timestamp=raw["timestamp"],
         key=key,
@@ -192,4 +212,3 @@ def _columns(
         unit=np.where(failed, raw["unit"], NO_UNIT),
         identity=np.repeat(np.array(ids, np.uint64), sizes),
     )
-    return Decoded(found, tuple(rejected))
