@@ -68,8 +68,9 @@ def faults(
         clock: What timestamps are checked against.
 
     Returns:
-        What the way in Python would say of them, and which [n] they are; None where there is no
-        extension, or nothing is known of the record.
+        What the way in Python would say of them, and which [n] they are: every batch that is
+        broken, and of the events those that C can tell. None where there is no extension, or
+        nothing is known of the record.
     """
     if native.core is None or record not in KINDS:
         return None
