@@ -74,6 +74,15 @@ def test_the_spread_of_a_task_leans_on_the_others() -> None:
     assert 0.0 == found.likeness
 
 
+def test_answers_that_are_all_the_same_have_no_errors() -> None:
+    codes = np.arange(6)
+    found = levels(codes // 3, codes % 3, np.zeros(6, dtype=np.int64), np.ones(6))
+
+    assert 0.0 == found.likeness
+    np.testing.assert_array_equal(np.ones(6), found.mean)
+    np.testing.assert_array_equal(np.zeros((6, 6)), found.covariance)
+
+
 def test_few_pairs_are_doubted() -> None:
     value = np.array([1.0, 1.0, -1.0, -1.0])
     found = levels(
