@@ -26,10 +26,10 @@ def matrix(
 ) -> Guess | None:
     """The level after *change* by `hierarchy` over scopes and models; None without a level now.
 
-    Each outcome, of those that tell of the metric, tells the levels of two cells, before and after. Of a cell that is told of more
-    than once the estimates are averaged by precision, each less precise by what it has aged. What
-    is predicted of a cell is another stay in it, whose level is as far from the cell's as two
-    stays differ: the interaction, once more.
+    Each outcome, of those that tell of the metric, tells the levels of two cells, before and after.
+    Of a cell that is told of more than once the estimates are averaged by precision, each less
+    precise by what it has aged. What is predicted of a cell is another stay in it, whose level is
+    as far from the cell's as two stays differ: the interaction, once more.
     """
     if metric not in change.current:
         return None

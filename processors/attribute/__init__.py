@@ -1,0 +1,1 @@
+"""Where a change of the cost came from."""
