@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from fractions import Fraction
-from math import floor
 from typing import Literal, NamedTuple
 
 from processors.attribute.usage import Amount, Usage
@@ -53,11 +51,12 @@ class Attribution:
         return dict(sorted(sums.items(), key=lambda each: (-abs(each[1]), each[0])))
 
 
-Factors = tuple[Fraction, ...]  # one for each cause
+Ratio = tuple[int, int]  # numerator, denominator > 0: Fraction would look for common factors
 Line = tuple[str, str, str]  # scope, model, kind
+NOTHING = Amount(0, 0)
 
-# Shapley's weights |S|!·(3 − |S|)!/4! of the other causes that have changed already
-ORDERS = (Fraction(1, 4), Fraction(1, 12), Fraction(1, 12), Fraction(1, 4))
+# Shapley's weights |S|!·(3 − |S|)!/4! of the other causes that have changed already, in twelfths
+ORDERS = (3, 1, 1, 3)
 
 
 def attribute(before: Iterable[Usage], after: Iterable[Usage]) -> Attribution:
@@ -103,21 +102,20 @@ def attribute(before: Iterable[Usage], after: Iterable[Usage]) -> Attribution:
         }
     )
     traffic = [_traffic(period) for period in periods]
-    exact: list[tuple[Line, Cause, Fraction]] = []
+    exact: list[tuple[Line, Cause, Ratio]] = []
     for line in names:
-        old, new = _factors(line, periods, traffic)
+        old, new, whole = _factors(line, periods, traffic)
         for number, cause in enumerate(Cause):
-            share = _shapley(old, new, number)
-            if share:
-                exact.append((line, cause, share))
+            if old[number] != new[number]:
+                exact.append((line, cause, (_shapley(old, new, number), 12 * whole)))
     totals = [
         sum(amount.nano for usage in period.values() for amount in usage.kinds.values())
         for period in periods
     ]
-    whole = _rounded([share for _, _, share in exact], totals[1] - totals[0])
+    rounded = _rounded([share for _, _, share in exact], totals[1] - totals[0])
     parts = tuple(
         Part(*line, cause, nano)
-        for (line, cause, _), nano in zip(exact, whole, strict=True)
+        for (line, cause, _), nano in zip(exact, rounded, strict=True)
         if nano
     )
     return Attribution(totals[0], totals[1], parts)
@@ -144,51 +142,51 @@ def _traffic(period: Period) -> Mapping[str, int]:
 
 def _factors(
     line: Line, periods: Sequence[Period], traffic: Sequence[Mapping[str, int]]
-) -> tuple[Factors, Factors]:
-    """The four factors before and after; one that has no value has the other's."""
+) -> tuple[list[int], list[int], int]:
+    """The four factors before and after, as numerators, and the product of their denominators.
+
+    One that has no value has the other's.
+    """
     scope, model, kind = line
-    found: list[list[Fraction | None]] = []
+    found: list[list[Ratio]] = []
     for period, requests in zip(periods, traffic, strict=True):
         usage = period.get((scope, model))
         everyone = requests.get(scope, 0)
         mine = 0 if usage is None else usage.requests
-        amount = Amount(0, 0) if usage is None else usage.kinds.get(kind, Amount(0, 0))
+        amount = NOTHING if usage is None else usage.kinds.get(kind, NOTHING)
         found.append(
             [
-                Fraction(everyone),
-                Fraction(mine, everyone) if everyone else None,
-                Fraction(amount.quantity, mine) if mine else None,
-                Fraction(amount.nano, amount.quantity) if amount.quantity else None,
+                (everyone, 1),
+                (mine, everyone),
+                (amount.quantity, mine),
+                (amount.nano, amount.quantity),
             ]
         )
-    old, new = found
-    return _filled(old, new), _filled(new, old)
+    before, after, whole = [], [], 1
+    for old, new in zip(*found, strict=True):
+        (a, b), (c, d) = (old if old[1] else new), (new if new[1] else old)
+        before.append(a * d)
+        after.append(c * b)
+        whole *= b * d or 1
+    return before, after, whole
 
 
-def _filled(own: Sequence[Fraction | None], other: Sequence[Fraction | None]) -> Factors:
-    pairs = zip(own, other, strict=True)
-    return tuple(next((v for v in pair if v is not None), Fraction(0)) for pair in pairs)
-
-
-def _shapley(old: Factors, new: Factors, number: int) -> Fraction:
-    """What the change of one factor adds, averaged over the orders of the four."""
-    if old[number] == new[number]:
-        return Fraction(0)
+def _shapley(old: Sequence[int], new: Sequence[int], number: int) -> int:
+    """What the change of one factor adds, averaged over the orders of the four, in twelfths."""
     # sums of the products of the others, by how many of them have changed
-    sums = [Fraction(1), Fraction(0), Fraction(0), Fraction(0)]
+    sums = [1, 0, 0, 0]
     for other in (n for n in range(len(old)) if n != number):
         sums = [
             each * old[other] + (sums[n - 1] * new[other] if n else 0)
             for n, each in enumerate(sums)
         ]
-    mean = sum((w * each for w, each in zip(ORDERS, sums, strict=True)), Fraction(0))
-    return (new[number] - old[number]) * mean
+    return (new[number] - old[number]) * sum(w * each for w, each in zip(ORDERS, sums, strict=True))
 
 
-def _rounded(shares: Sequence[Fraction], total: int) -> list[int]:
+def _rounded(shares: Sequence[Ratio], total: int) -> list[int]:
     """Whole numbers that add up to *total*, as the shares do, each off by less than 1."""
-    whole = [floor(share) for share in shares]
-    nearest = sorted(range(len(shares)), key=lambda n: (whole[n] - shares[n], n))
-    for n in nearest[: total - sum(whole)]:
+    whole = [share // unit for share, unit in shares]
+    left = [share % unit / unit for share, unit in shares]
+    for n in sorted(range(len(shares)), key=lambda n: (-left[n], n))[: total - sum(whole)]:
         whole[n] += 1
     return whole
