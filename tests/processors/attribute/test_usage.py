@@ -74,6 +74,15 @@ def test_without_a_price_all_is_paid_by_the_request() -> None:
     assert {BESIDE: Amount(10, 10_000_000)} == used([row(price=None)])[0].kinds
 
 
+def test_no_more_tokens_are_cached_than_came_in() -> None:
+    odd = row(0.0021)
+    metrics = {**odd.window.metrics, "cached_tokens": summary(15_000)}
+    (found,) = used([replace(odd, window=replace(odd.window, metrics=metrics))])
+
+    assert Amount(10_000, 375_000) == found.kinds[CACHED]
+    assert INPUT not in found.kinds
+
+
 def test_tokens_that_nobody_counted_are_none() -> None:
     bare = row()
     bare = replace(bare, window=replace(bare.window, metrics={}))

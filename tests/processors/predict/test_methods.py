@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -5,7 +7,7 @@ from scipy import stats
 from processors.predict.calibrate import width
 from processors.predict.combine import combine, shares
 from processors.predict.features import FEATURES, features
-from processors.predict.history import Level, PredictPolicy, Tally
+from processors.predict.history import Level, Outcome, PredictPolicy, Tally
 from processors.predict.matrix import matrix
 from processors.predict.regress import RIDGES, SHAPE, regress
 from processors.predict.scales import SCALES
@@ -204,6 +206,18 @@ def test_the_matrix_knows_a_model_by_other_scopes() -> None:
     assert truth
     assert found.sd < SCALES["quality"].spread
     assert abs(found.mean - np.mean(truth)) < 3 * found.sd
+
+
+def test_of_two_stays_the_matrix_believes_the_newer_one() -> None:
+    now = proposal(0, 1, at=10 * POLICY.half_life_ms, quality=50.0)
+    past = [
+        Outcome(proposal=replace(now, at=at), reached={"quality": Level(value, 4.0)})
+        for at, value in ((0, 60.0), (now.at, 80.0))
+    ]
+    found = matrix(POLICY, past, now, "quality", SCALES["quality"])
+
+    assert found is not None
+    assert 75.0 < found.mean < 81.0
 
 
 def test_without_a_level_now_the_matrix_says_nothing() -> None:
