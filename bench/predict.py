@@ -6,7 +6,7 @@ its own, and predicts the mean quality of its answers to all other prompts, by `
 means of the draws with Student's intervals, which is what per-task means predict.
 
     python -m bench predict
-    python -m bench.predict [--rounds 400] [--data FILE]
+    python -m bench.predict [--rounds N] [--data FILE]
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ BENCH = "predict"
 DATA = ROOT.parent / "shared" / "data" / "routing" / "routerbench_dev.csv"  # never committed
 DRAWN = 30  # answers of a model on a task
 LEAST = 100  # prompts of a task, so that enough are left to know the truth by
+ENOUGH, FEWEST = 8_800, 20  # predicted levels in all rounds, which fewer draw of more tasks; rounds
 LEVEL = 0.9
 BAR = 0.9  # of the error of per-task means
 COVERS = (0.85, 0.95)
@@ -188,7 +189,7 @@ def _ratio(found: Found) -> float:
 def main() -> None:
     """Measure and print one line."""
     parser = argparse.ArgumentParser(prog="python -m bench.predict", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=400, help="with seeds from 0 on")
+    parser.add_argument("--rounds", type=int, help="with seeds from 0 on; else enough of them")
     parser.add_argument("--data", type=Path, default=DATA, help="answers, as RouterBench has them")
     given = parser.parse_args()
     unit = "× the error of per-task means"
@@ -200,10 +201,12 @@ def main() -> None:
         why = f"{given.data.name} has no task with {LEAST} prompts that all models answered"
         report(BENCH, math.nan, unit, bar=BAR, why=why)
         return
+    cells = sum(task.quality.shape[1] for task in tasks)
+    count = given.rounds or max(FEWEST, ENOUGH // cells)
     began = time.process_time()
-    apart = dict(rounds(tasks, given.rounds, together=False))
-    took = (time.process_time() - began) / given.rounds
-    same = dict(rounds(tasks, given.rounds, together=True))
+    apart = dict(rounds(tasks, count, together=False))
+    took = (time.process_time() - began) / count
+    same = dict(rounds(tasks, count, together=True))
     level = apart["level"]
     report(
         BENCH,
@@ -220,7 +223,7 @@ def main() -> None:
             for name, found in same.items()
         },
         tasks=len(tasks),
-        rounds=given.rounds,
+        rounds=count,
         cpu_ms_per_round=round(1e3 * took, 1),
     )
 

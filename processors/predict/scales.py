@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import asin, exp, log, pi, sin, sqrt
+from math import asin, exp, isfinite, log, pi, sin, sqrt
 from typing import Literal
 
 from processors.predict.history import Level
@@ -24,7 +24,13 @@ class Scale:
     better: Literal[-1, 1]  # the sign of what is better
 
     def on(self, level: Level) -> Level:
-        """The level on the scale, its error by the delta method."""
+        """The level on the scale, its error by the delta method.
+
+        Raises:
+            ValueError: a value that is no finite number, or an error below 0.
+        """
+        if not (isfinite(level.value) and isfinite(level.error) and level.error >= 0.0):
+            raise ValueError(f"a level must be a finite number with an error, got {tuple(level)}")
         return Level(self.forward(level.value), level.error * self.slope(level.value))
 
 

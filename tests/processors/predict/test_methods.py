@@ -46,6 +46,14 @@ def test_rates_and_costs_of_nothing_have_a_place_on_the_scale() -> None:
     assert all(np.isfinite(SCALES[metric].on(Level(0.0, 1e-3))).all() for metric in SCALES)
 
 
+@pytest.mark.parametrize(
+    "level", [Level(float("nan"), 1.0), Level(1.0, float("inf")), Level(1.0, -0.1)]
+)
+def test_a_level_that_is_no_number_is_refused(level: Level) -> None:
+    with pytest.raises(ValueError, match="a finite number with an error"):
+        SCALES["quality"].on(level)
+
+
 def test_a_change_is_told_by_what_is_different() -> None:
     change = proposal(0, 1)
     told = dict(zip(FEATURES, features(change).tolist(), strict=True))
