@@ -20,7 +20,11 @@ from llmopt_client.table import Plan
 from schemas import hashing
 
 VECTORS = Path(__file__).parents[2] / "clients" / "vectors"
-READERS = {"java": ("javac", "java", "Check.java"), "node": ("node", "node", "check.mjs")}
+READERS = {  # what must be there, how it is run, and the source
+    "java": ("javac", ("java",), "Check.java"),
+    "node": ("node", ("node",), "check.mjs"),
+    "go": ("go", ("go", "run"), "check.go"),
+}
 
 
 def script(name: str) -> ModuleType:
@@ -37,10 +41,10 @@ BUCKETS = np.fromfile(VECTORS / "million.bin", "<u2").reshape(len(MILLION.SALTS)
 
 
 def read(reader: str, file: Path) -> subprocess.CompletedProcess[str]:
-    needed, program, source = READERS[reader]
+    needed, run, source = READERS[reader]
     if shutil.which(needed) is None:
         pytest.skip(f"there is no {needed} here")
-    command = [program, VECTORS / source, file]
+    command = [*run, VECTORS / source, file]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
