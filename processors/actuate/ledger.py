@@ -35,8 +35,13 @@ def blame(entry: ScopeState, failure: Failure | None, at: int) -> ScopeState:
     if failure is None:
         return entry
     others = (f for f in entry.failed if f.version != failure.version)
+    return set_back(replace(entry, failed=(*others, failure)[-LONGEST:]), at)
+
+
+def set_back(entry: ScopeState, at: int) -> ScopeState:
+    """Remember that a change was taken back, of whatever version."""
     setbacks = (*(then for then in entry.setbacks if then > at - DAY), at)[-LONGEST:]
-    return replace(entry, failed=(*others, failure)[-LONGEST:], setbacks=setbacks)
+    return replace(entry, setbacks=setbacks)
 
 
 def setbacks_on_end(entry: ScopeState, at: int, regret_ms: int) -> int:

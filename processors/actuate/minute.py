@@ -147,14 +147,11 @@ def _look(
         shadow=rollout.shadow,
     )
     turn = turn.tell(look)
-    cause = Cause(
-        at=at,
-        verdict=verdict,
-        guardrails=told,
-        blame=failure(
-            turn.policy.catalog, turn.scope, rollout.strategy, rollout.stable, rollout.candidate
-        ),
-    )
+    cause = Cause(at=at, verdict=verdict, guardrails=told)
+    if verdict is Verdict.FAIL:  # what only took too long was never found to be worse
+        catalog = turn.policy.catalog
+        blame = failure(catalog, turn.scope, strategy.name, rollout.stable, rollout.candidate)
+        cause = replace(cause, blame=blame)
     if alarm is not None:
         cause = replace(
             cause,

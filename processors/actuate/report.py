@@ -71,7 +71,12 @@ def _kind(cause: Cause) -> str:
         return cause.origin
     if cause.by != OPTIMIZER:
         return "command"
-    return "guardrail" if cause.verdict is Verdict.FAIL else "wait"
+    return "wait" if overstayed(cause) else "guardrail"
+
+
+def overstayed(cause: Cause) -> bool:
+    """Whether what ended it is that it took too long: nobody's word, and nothing found worse."""
+    return not cause.origin and cause.by == OPTIMIZER and cause.verdict is not Verdict.FAIL
 
 
 def _first_bad(vigil: Vigil | None, cause: Cause) -> tuple[int | None, int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from processors.actuate.cycle import go
-from processors.actuate.ledger import adopt, adopt_served, blame, count_change
+from processors.actuate.ledger import adopt, adopt_served, blame, count_change, set_back
 from processors.actuate.memory import serves
-from processors.actuate.report import report
+from processors.actuate.report import overstayed, report
 from processors.actuate.rollout import OVER, Advance, Rollout
 from processors.actuate.triggers.fire import settle
 from processors.actuate.triggers.vigil import Vigil
@@ -39,6 +39,8 @@ def move(turn: Turn, advance: Advance, cause: Cause) -> Turn:
     elif after.phase in OVER:
         blamed = cause.blame if after.phase is Phase.ROLLED_BACK else None
         entry = replace(blame(entry, blamed, at), rollout=None)
+        vain = after.phase is Phase.ROLLED_BACK and any(split) and overstayed(cause)
+        entry = set_back(entry, at) if vain else entry
     else:
         entry = replace(entry, rollout=after)
     cause = replace(cause, decision_id=after.decision_id)
