@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,7 +23,9 @@ class Local:
 
     folder: str
     waiting: tuple[Command, ...]  # not told yet
-    workers: tuple[Present, ...]  # that run the actuator for the same cluster
+    unread: Mapping[str, str]  # files that may be commands and cannot be read, and why
+    barred: str  # why the folder of the commands may not be listed; "" where it may
+    workers: tuple[Present, ...]  # that run the actuator for the same cluster, or may
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +45,14 @@ class Kept:
 
 def local(settings: Settings) -> Local:
     """How it stands with this machine; needs no broker."""
-    folder = settings.state_folder
+    spool = Spool(settings.state_folder, settings.bootstrap_servers)
+    workers = present(settings.state_folder, settings.bootstrap_servers)
     return Local(
         folder=settings.state_dir,
-        waiting=Spool(folder, settings.bootstrap_servers).waiting(),
-        workers=tuple(
-            each for each in present(folder, settings.bootstrap_servers) if STAGE in each.stages
-        ),
+        waiting=spool.waiting(),
+        unread=spool.unread,
+        barred=spool.barred,
+        workers=tuple(each for each in workers if not each.told or STAGE in each.stages),
     )
 
 

@@ -151,7 +151,10 @@ async def work(
     snapshots = Snapshots(settings, sources)
     snapshots.start()
     if store is not None:
-        await store.start()
+        try:
+            await store.start()
+        except Exception as error:  # noqa: BLE001  # whatever it is, all else must end in order
+            store.fail(error)
     log.info("started", worker=name, stages=[stage.name for stage, _ in stages], pid=os.getpid())
     ends: list[asyncio.Future[Any]] = [
         asyncio.create_task(source.done.wait()) for source in sources

@@ -22,7 +22,7 @@ LOOK = 0.1  # seconds between two looks into the spool: one list of an empty fol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Present:
-    """A worker as it describes itself."""
+    """A worker as it describes itself; only as its file is called, where that cannot be read."""
 
     pid: int
     worker: str
@@ -30,6 +30,7 @@ class Present:
     brokers: tuple[str, ...]
     since: int  # ms since the epoch
     noted: tuple[str, ...] = ()  # ids of spooled commands that it writes nothing before it has told
+    told: bool = True  # otherwise its stages, its brokers and what it has noted are not known
 
 
 class Presence:
@@ -112,7 +113,10 @@ class Presence:
 
 
 def present(folder: Path, brokers: str) -> list[Present]:
-    """The workers of this machine that name at least one of *brokers*; what the dead left goes."""
+    """The workers of this machine that name at least one of *brokers*; what the dead left goes.
+
+    Whoever holds its lock lives, and counts also where nobody can read which brokers it names.
+    """
     found = []
     for file in sorted((folder / FOLDER).glob("*.json")):
         if not _held(file.with_suffix(".lock")):
@@ -120,10 +124,27 @@ def present(folder: Path, brokers: str) -> list[Present]:
                 file.unlink()
                 file.with_suffix(".lock").unlink()
             continue
-        with suppress(OSError, msgspec.MsgspecError):  # it has just ended
-            found.append(msgspec.json.decode(file.read_bytes(), type=Present))
+        with suppress(FileNotFoundError):  # it has just ended
+            found.append(_read(file))
     mine = addresses(brokers)
-    return [each for each in found if mine.intersection(each.brokers)]
+    return [each for each in found if not each.told or mine.intersection(each.brokers)]
+
+
+def _read(file: Path) -> Present:
+    """How a worker describes itself in *file*, or what the file's name says of it.
+
+    Raises:
+        FileNotFoundError: it does not any more.
+    """
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Present)
+    except FileNotFoundError:
+        raise
+    except (OSError, msgspec.MsgspecError):
+        worker, pid, since = file.stem.rsplit("-", 2)
+        return Present(
+            pid=int(pid), worker=worker, stages=(), brokers=(), since=int(since), told=False
+        )
 
 
 def _held(lock: Path) -> bool:

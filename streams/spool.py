@@ -50,7 +50,8 @@ class Spool:
     def __init__(self, folder: Path, brokers: str) -> None:
         self.folder = folder / FOLDER
         self.brokers = addresses(brokers)
-        self.unread: tuple[str, ...] = ()  # what the last look could not read; it may be a stop
+        self.unread: Mapping[str, str] = {}  # what the last look could not read, and why
+        self.barred = ""  # why the folder, which is there, may not be listed by us at all
         self._read: dict[str, Spooled | None] = {}  # by file; None: it is no command
         self._over: set[str] = set()  # ids of commands that need not be told any more
 
@@ -131,7 +132,7 @@ class Spool:
         try:
             names = self._names()
         except OSError as error:
-            self._unread({str(self.folder): error})
+            self._note({str(self.folder): error})
             return sorted(self._read), self._read
         read, failed = self._read, {}
         if read.keys() != set(names):
@@ -143,13 +144,13 @@ class Spool:
                     except OSError as error:
                         failed[str(self.folder / name)] = error
             self._read = read  # another thread may look, too
-        self._unread(failed)
+        self._note(failed)
         return [name for name in names if name in read], read
 
-    def _unread(self, failed: Mapping[str, OSError]) -> None:
-        """Note what could not be read, and say it once."""
-        news = failed.keys() - set(self.unread)
-        self.unread = tuple(failed)
+    def _note(self, failed: Mapping[str, OSError]) -> None:
+        """Note what could not be read and may be a stop, and say it once."""
+        news = failed.keys() - self.unread.keys()
+        self.unread = {file: _why(error) for file, error in failed.items()}
         for file in sorted(news):
             from streams.log import log  # noqa: PLC0415  # a stop does not wait for that
 
@@ -163,8 +164,12 @@ class Spool:
         """
         try:
             found = os.listdir(self.folder)  # noqa: PTH208  # a tenth of the time of its Path
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return []  # nobody could put one there, or a worker works without, as `Presence` says
+        except (FileNotFoundError, NotADirectoryError):
+            found = []  # nobody could put one there
+        except PermissionError as error:
+            self.barred = _why(error)
+            return []  # a worker works without, as `Presence` says
+        self.barred = ""
         return sorted(name for name in found if name.endswith(".json"))
 
     def _files(self, command: Command) -> list[str]:
@@ -188,6 +193,10 @@ class Spool:
 
             log.error("spooled command refused", file=str(self.folder / name), why=str(error))
             return None
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def addresses(brokers: str) -> frozenset[str]:

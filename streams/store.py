@@ -35,10 +35,15 @@ class Store(Service):  # type: ignore[misc]  # mode publishes no types
 
     def ended(self, running: asyncio.Future[None]) -> None:
         """It follows no more: told to, without a Postgres to follow into, or by a failure."""
-        self.failure = running.exception()
-        if self.failure is not None:
-            log.critical("stopping", stage="store", why=str(self.failure), exc_info=self.failure)
-            self.done.set()
+        failure = running.exception()
+        if failure is not None:
+            self.fail(failure)
+
+    def fail(self, failure: BaseException) -> None:
+        """It cannot follow, or not any more: say so, and let the worker end."""
+        self.failure = failure
+        log.critical("stopping", stage="store", why=str(failure), exc_info=failure)
+        self.done.set()
 
     async def on_stop(self) -> None:
         """End after the batch in hand."""

@@ -98,11 +98,35 @@ def _tasks(count: int) -> str:
 
 
 def _here(found: Local) -> None:
-    """What of this machine there is to say: nothing, where nothing waits."""
+    """What of this machine there is to say: nothing, where nothing waits and all can be read."""
+    for line in troubles(found):
+        click.echo(f"  {line}")
     for command in found.waiting:
         click.echo(f"  waits on this machine, in {found.folder}: {_said(command)}")
         if not found.workers:
             click.echo("    No worker with the actuator runs on this machine: it holds nobody yet.")
         for each in found.workers:
             noted = "has taken note" if command.id in each.noted else "has NOT taken note"
+            noted = noted if each.told else "runs, but may not have taken note"
             click.echo(f"    {each.worker} (process {each.pid}) {noted}.")
+
+
+def troubles(found: Local) -> list[str]:
+    """What of this machine cannot be known, in sentences that say what to change."""
+    said = [
+        f"{file} cannot be read ({why}) and may be a stop: workers that cannot read it either "
+        "write nothing. Make it readable, or remove it if it is no command."
+        for file, why in sorted(found.unread.items())
+    ]
+    if found.barred:
+        said.append(
+            f"What waits in {found.folder} may not be listed by you ({found.barred}), so nobody "
+            "knows here whether a stop does: ask as the user that runs the workers."
+        )
+    said += [
+        f"{each.worker} (process {each.pid}) runs on this machine, but what it says of itself "
+        "cannot be read: it may have the actuator, and not have taken note of a stop."
+        for each in found.workers
+        if not each.told
+    ]
+    return said

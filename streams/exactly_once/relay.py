@@ -44,7 +44,7 @@ def relay(session: Session) -> None:
     if spool is None or not relays(session.stage) or not overruled(session):
         return
     if spool.unread:
-        raise Retake(f"what was commanded on this machine cannot be read: {spool.unread[0]}")
+        raise Retake(f"what was commanded on this machine cannot be read: {min(spool.unread)}")
     try:
         with spool.alone():
             for command in spool.waiting():

@@ -15,6 +15,7 @@ import pytest
 from schemas.command import Command, CommandKind
 from streams.alone import keep, local
 from streams.cli.give import kept
+from streams.cli.status import troubles
 from streams.presence import FOLDER, Presence, present
 from streams.settings import Settings
 from streams.spool import Spool
@@ -175,6 +176,67 @@ def test_a_worker_whose_lock_cannot_be_looked_at_is_not_taken_for_dead(
     worker.stop()
 
     assert ["w-1"] == [each.worker for each in seen] == [each.worker for each in later]
+
+
+def test_a_worker_that_lives_counts_though_what_it_says_cannot_be_read(
+    settings: Settings, tmp_path: Path
+) -> None:
+    worker = here(tmp_path, "w-of-two-parts")
+    worker._told.set()  # it says nothing more
+    worker._thread.join()
+    worker._file(".json").write_text('{"pid": ')
+    found, there = keep(settings, STOP), local(settings)
+    worker.stop()
+
+    assert [("w-of-two-parts", os.getpid(), worker.own.since, False)] == [
+        (each.worker, each.pid, each.since, each.told) for each in there.workers
+    ]
+    assert (False, ["w-of-two-parts"]) == (found.holds, [each.worker for each in found.missed])
+    assert [f"w-of-two-parts (process {os.getpid()}) runs on this machine, but"] == [
+        said[: said.index("but") + 3] for said in troubles(there)
+    ]
+    assert () == local(settings).workers
+
+
+def test_a_worker_that_ends_while_it_is_looked_at_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = here(tmp_path)
+    read = Path.read_bytes
+
+    def end_first(file: Path) -> bytes:
+        worker.stop()
+        return read(file)
+
+    monkeypatch.setattr(Path, "read_bytes", end_first)
+
+    assert [] == present(tmp_path, BROKERS)
+
+
+def test_a_file_that_cannot_be_read_is_told(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "commands" / "1-x.json"  # a folder cannot be read, whoever asks
+    folder.mkdir(parents=True)
+    there = local(settings)
+
+    assert ({str(folder): "Is a directory"}, "") == (there.unread, there.barred)
+    assert [f"{folder} cannot be read (Is a directory) and may be a stop:"] == [
+        said[: said.index(":") + 1] for said in troubles(there)
+    ]
+
+
+def test_a_folder_that_may_not_be_listed_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> list[str]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    there = local(settings)
+
+    assert ({}, "Permission denied") == (there.unread, there.barred)
+    assert ["may not be listed by you (Permission denied)" in said for said in troubles(there)] == [
+        True
+    ]
 
 
 def test_a_state_folder_that_cannot_be_written_stops_no_worker(

@@ -102,6 +102,19 @@ def test_what_stays_unreadable_is_said_once(
     assert 1 == capsys.readouterr().err.count("spooled command cannot be read")
 
 
+def test_a_folder_that_may_be_listed_again_is_not_barred_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path, "a:1")
+    spool.put(STOP)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", lambda *_: (_ for _ in ()).throw(PermissionError("not yours")))
+        first = (spool.waiting(), spool.barred, spool.unread)
+
+    assert ((), "not yours", {}) == first
+    assert ((STOP,), "") == (spool.waiting(), spool.barred)
+
+
 def test_nothing_half_written_is_ever_seen(tmp_path: Path) -> None:
     spool = Spool(tmp_path, "a:1")
     spool.put(STOP)
