@@ -1,16 +1,13 @@
-"""Every topic there is, as values. The one place where topic names are written."""
+"""Every topic there is, as values. Beside `topic.py` the one place where their names are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
 
 from schemas.alarm import Alarm
 from schemas.anomaly import Anomaly
 from schemas.batch import MetricBatch
 from schemas.catalog import Entry
-from schemas.command import Command
 from schemas.config import ConfigAck, ScopeConfig
 from schemas.decision import Decision
 from schemas.floor import Floor
@@ -22,43 +19,34 @@ from schemas.quality import QualityScore
 from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Look
 from schemas.snapshot import Snapshot
+from schemas.topic import COMMANDS, DAY, Topic
 from schemas.window import EnrichedWindow, WindowAggregate
 
-DAY = 86_400_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Topic:
-    """A topic: its name, what is on it, and how it is kept."""
-
-    name: str
-    holds: str  # one line for people
-    key: str  # what the key is
-    record: type | None  # None: the original bytes of another topic
-    beside: tuple[type, ...] = ()  # further records that it carries
-    retention_ms: int | None = None  # None for compacted ones
-    partitions: Literal["ingest", "derived", "one"] = "derived"
-    wire: Literal["avro", "json"] = "avro"
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def compacted(self) -> bool:
-        """Whether only the newest record of a key is kept."""
-        return self.retention_ms is None
-
-    def config(self) -> dict[str, str]:
-        """The broker's settings of this topic.
-
-        Returns:
-            Setting name → value, as kafka-configs shows them.
-        """
-        keep = (
-            {"cleanup.policy": "compact"}
-            if self.retention_ms is None
-            else {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
-        )
-        return keep | dict(self.settings)
-
+__all__ = [
+    "AGGREGATES",
+    "ANOMALIES",
+    "CATALOG",
+    "COMMANDS",
+    "CONFIG",
+    "CONFIG_ACK",
+    "DAY",
+    "DECISIONS",
+    "DEPLOYMENTS",
+    "ENRICHED",
+    "FLOORS",
+    "LATE",
+    "METRICS",
+    "NAMED",
+    "PARTIALS",
+    "QUALITY",
+    "STAGES",
+    "TOPICS",
+    "Topic",
+    "changelog",
+    "dead_letters",
+    "journal",
+    "snapshots",
+]
 
 LARGE = {"max.message.bytes": "2097152"}
 # A copy of a large message, with headers, and perhaps packed less well than its producer did.
@@ -150,15 +138,6 @@ CONFIG_ACK = Topic(
     key="application",
     record=ConfigAck,
     retention_ms=7 * DAY,
-    wire="json",
-)
-COMMANDS = Topic(
-    name="llmopt.commands.v1",
-    holds="pause, resume, emergency stop, set, rollback, promote, abort, approve, reject, trigger",
-    key="scope or *",
-    record=Command,
-    retention_ms=400 * DAY,
-    partitions="one",
     wire="json",
 )
 CATALOG = Topic(

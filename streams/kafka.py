@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import Consumer, KafkaError, Producer
-from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
 BORN = "@"  # in a consumer's client id, between the worker and when it was started
 LARGEST_MESSAGE = 100_000_000  # before compression; what a topic takes is the topic's to say
@@ -117,6 +119,8 @@ def producer(brokers: str, **settings: Any) -> Producer:
 
 def admin(brokers: str) -> AdminClient:
     """The client that describes and creates."""
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415  # a stop needs none
+
     return AdminClient(
         {"bootstrap.servers": brokers, "log_level": 3, "socket.timeout.ms": 10_000},
         logger=client_log(),

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from schemas.command import Command, CommandKind
 from schemas.jsontext import jsontext
-from schemas.topics import COMMANDS
+from schemas.topic import COMMANDS
 from streams import kafka
 
 HOLDS = (CommandKind.PAUSE, CommandKind.RESUME, CommandKind.STOP)  # twice is as good as once

@@ -9,8 +9,7 @@ from confluent_kafka import KafkaException
 
 from schemas.command import Command, CommandKind
 from schemas.scope import ALL
-from schemas.shape import hint
-from schemas.topics import COMMANDS
+from schemas.topic import COMMANDS
 from streams.cli import give, home, show
 from streams.cli.failure import Failure, explained
 from streams.cli.give import because, someone
@@ -150,7 +149,8 @@ def _keep(settings: Settings, command: Command, away: KafkaException, *, machine
 
 def _strange(settings: Settings, scope: str) -> str | None:
     """That nothing is known of *scope*, and which may have been meant; None if something is."""
-    from streams.commanding import known  # noqa: PLC0415  # a stop was sent before
+    from schemas.shape import hint  # noqa: PLC0415  # a stop was sent before
+    from streams.commanding import known  # noqa: PLC0415  # the same
 
     there, others = known(settings, scope, now_ms())
     if there:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 
 from streams import kafka
 from streams.settings import Settings, current
@@ -38,6 +37,8 @@ def reached() -> Settings:
         InvalidSettings: as `settings`.
         KafkaException: No broker answers; known at once where nobody listens.
     """
+    from confluent_kafka.admin import AdminClient  # noqa: PLC0415  # a stop needs none
+
     found = settings()
     errors: list[KafkaError] = []
     admin = AdminClient(
