@@ -127,17 +127,26 @@ def minute(scope: str, start: int, requests: int, length: int = MINUTE) -> Recor
 
 def tell(at: Servers, records: Iterable[Record]) -> None:
     """Put records where the pipeline would have."""
-    producer = kafka.producer(at.settings.bootstrap_servers, linger_ms=0)
-    width = at.settings.partitions_derived
-    for topic, scope, value in records:
-        producer.produce(
-            topic.name,
-            key=scope,
-            value=at.codec.encode(topic, value),
-            partition=partition_of(scope, width),
-        )
-    if producer.flush(30):
+    settings = at.settings
+    if put(settings.bootstrap_servers, at.codec, settings.partitions_derived, records):
         raise SystemExit("The broker did not take the records of the bench.")
+
+
+def put(
+    brokers: str, codec: Codec, width: int, records: Iterable[Record], pause: float = 0.0
+) -> int:
+    """Put records into the partitions of their scopes, a *pause* (seconds) after each.
+
+    Returns:
+        How many the broker did not take.
+    """
+    producer = kafka.producer(brokers, linger_ms=0)
+    for topic, scope, value in records:
+        home = partition_of(scope, width)
+        producer.produce(topic.name, codec.encode(topic, value), scope, home)
+        producer.poll(pause)
+    left: int = producer.flush(30)
+    return left
 
 
 def wait(configs: Configs, scopes: Sequence[str], within: float = PATIENCE) -> bool:

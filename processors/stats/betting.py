@@ -33,6 +33,12 @@ def increments(differences: Floats) -> Floats:
     return gains
 
 
+def bet(logs: tuple[float, ...], differences: Floats) -> tuple[float, ...]:
+    """The log wealth of the 16 bettors, () before their first bet, after these *differences*."""
+    before = np.array(logs) if logs else np.zeros(LAMBDAS.size)
+    return tuple((before + increments(differences)).tolist())
+
+
 def pair(stable: Floats, candidate: Floats, chance: np.random.Generator) -> Floats:
     """Pair two samples of the same minute: stable − candidate [m], each value used once.
 

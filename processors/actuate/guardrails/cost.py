@@ -13,9 +13,8 @@ from processors.actuate.guardrails.reading import (
     Levels,
     Reading,
     Standing,
-    bounded,
-    harm_bounds,
     mean,
+    reading_of,
     standing_of,
 )
 from processors.actuate.guardrails.shape import Shape
@@ -52,8 +51,7 @@ def observe(
             _parts(stable.cost, reference.cost_limit),
             chance,
         )
-        before = np.array(logs) if logs else np.zeros(betting.LAMBDAS.size)
-        logs = tuple((before + betting.increments(d)).tolist())
+        logs = betting.bet(logs, d)
     if reference.cost is not None:
         moved = shape.observe(moved, reference.cost, stable.cost, candidate.cost)
     return Cost(
@@ -88,18 +86,7 @@ def read(cost: Cost, levels: Levels) -> Reading:
         logs.append(confidence.log_e(costs.difference, costs.weight, variance, rho2))
         dearer = known.harm >= DEARER * known.error
         logs.append(shape.log_e(cost.moved) if dearer else confidence.NONE)
-    lower, upper = harm_bounds(known, levels)
-    return Reading(
-        log_e=bounded(mixture.log_mean(logs)),
-        stable_n=costs.stable_n,
-        candidate_n=costs.candidate_n,
-        compared_n=costs.compared_n,
-        stable_value=mean(costs.stable_sum, costs.stable_n),
-        candidate_value=mean(costs.candidate_sum, costs.candidate_n),
-        standing=known,
-        lower_harm=lower,
-        upper_harm=upper,
-    )
+    return reading_of(costs, mixture.log_mean(logs), known, levels)
 
 
 def standing(cost: Cost) -> Standing | None:

@@ -11,9 +11,8 @@ from processors.actuate.guardrails.reading import (
     Levels,
     Reading,
     Standing,
-    bounded,
-    harm_bounds,
     mean,
+    reading_of,
     standing_of,
 )
 from processors.stats import betting, histograms, mixture
@@ -40,8 +39,7 @@ def observe(quality: Quality, stable: Arm, candidate: Arm, chance: np.random.Gen
     logs = quality.logs
     if stable.quality.counts and candidate.quality.counts:
         d = betting.pair(_scores(stable.quality), _scores(candidate.quality), chance)
-        before = np.array(logs) if logs else np.zeros(betting.LAMBDAS.size)
-        logs = tuple((before + betting.increments(d)).tolist())
+        logs = betting.bet(logs, d)
     return Quality(
         logs=logs,
         scores=quality.scores.add(stable.quality_moments, candidate.quality_moments),
@@ -58,19 +56,8 @@ def _scores(histogram: Histogram) -> betting.Floats:
 def read(quality: Quality, levels: Levels) -> Reading:
     """The figures so far; harm is the part of the stable arm's mean score that is lost."""
     scores = quality.scores
-    known = standing(quality)
-    lower, upper = harm_bounds(known, levels)
-    return Reading(
-        log_e=bounded(mixture.tempered(quality.logs, scores.inflation)),
-        stable_n=scores.stable_n,
-        candidate_n=scores.candidate_n,
-        compared_n=scores.compared_n,
-        stable_value=mean(scores.stable_sum, scores.stable_n),
-        candidate_value=mean(scores.candidate_sum, scores.candidate_n),
-        standing=known,
-        lower_harm=lower,
-        upper_harm=upper,
-    )
+    log_e = mixture.tempered(quality.logs, scores.inflation)
+    return reading_of(scores, log_e, standing(quality), levels)
 
 
 def standing(quality: Quality) -> Standing | None:

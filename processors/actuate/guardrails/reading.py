@@ -101,3 +101,21 @@ def harm_bounds(standing: Standing | None, levels: Levels) -> tuple[float | None
         return None, None
     low, high = (sequence(standing.weight, alpha) for alpha in levels)
     return standing.lower(low), standing.upper(high)
+
+
+def reading_of(
+    contrast: Contrast, log_e: float, standing: Standing | None, levels: Levels
+) -> Reading:
+    """The figures of a guardrail that compares the means of both arms."""
+    lower, upper = harm_bounds(standing, levels)
+    return Reading(
+        log_e=bounded(log_e),
+        stable_n=contrast.stable_n,
+        candidate_n=contrast.candidate_n,
+        compared_n=contrast.compared_n,
+        stable_value=mean(contrast.stable_sum, contrast.stable_n),
+        candidate_value=mean(contrast.candidate_sum, contrast.candidate_n),
+        standing=standing,
+        lower_harm=lower,
+        upper_harm=upper,
+    )

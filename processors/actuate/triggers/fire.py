@@ -45,7 +45,7 @@ def respond(
         the finding by which the caller takes the config back, or None.
     """
     at = turn.entry.at
-    for finding in sorted(findings, key=_urgency):
+    for finding in sorted(findings, key=lambda each: urgency(each.trigger)):
         trigger = finding.trigger
         watch = vigil.watches[trigger.id]
         open_ = vigil.question is not None and vigil.question.trigger == trigger.id
@@ -116,9 +116,10 @@ def conclude(turn: Turn, vigil: Vigil, answer: Answer, by: str, said: str) -> tu
     return turn.tell(alarm), replace(vigil, question=None)
 
 
-def _urgency(finding: Finding) -> tuple[int, str]:
+def urgency(trigger: Trigger) -> tuple[int, str]:
+    """What triggers are sorted by, so that the most severe comes first."""
     order = ("critical", "high", "medium", "low")
-    return order.index(finding.trigger.severity), finding.trigger.id
+    return order.index(trigger.severity), trigger.id
 
 
 def _answer(trigger: Trigger, suspect: Suspect, barred: str | None) -> Answer:

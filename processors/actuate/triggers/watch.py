@@ -10,7 +10,7 @@ from processors.actuate.ledger import HOUR, returns_of
 from processors.actuate.rollout import Rollout, roll_back
 from processors.actuate.state import Hold, Mode, ScopeState
 from processors.actuate.transition import move, return_to
-from processors.actuate.triggers.fire import Suspect, cause_of, lapse, respond, settle
+from processors.actuate.triggers.fire import Suspect, cause_of, lapse, respond, settle, urgency
 from processors.actuate.triggers.look import Finding, look
 from processors.actuate.triggers.say import sentence
 from processors.actuate.triggers.vigil import Vigil, count, note, vigil_over
@@ -165,14 +165,13 @@ def _look_all(
 
 def _declared(turn: Turn) -> list[Trigger]:
     """The triggers of the scope that are enabled, the most severe first."""
-    order = ("critical", "high", "medium", "low")
     names = {ALL, turn.scope, turn.scope.split("/", 1)[0]}
     found = [
         trigger
         for trigger in turn.policy.catalog.triggers.values()
         if trigger.enabled and not names.isdisjoint(trigger.scopes)
     ]
-    return sorted(found, key=lambda trigger: (order.index(trigger.severity), trigger.id))
+    return sorted(found, key=urgency)
 
 
 def _within(turn: Turn, trigger: Trigger) -> bool:

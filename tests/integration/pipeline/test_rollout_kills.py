@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.rollouts import Record, put
 from bench.windows import summary
 from processors.actuate import policy as actuate
 from processors.actuate.rollout import NEXT
@@ -26,13 +27,12 @@ from schemas.flow import Input, Moment
 from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Phase
 from schemas.scope import BUCKETS, partition_of
-from schemas.topics import CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED, Topic
+from schemas.topics import CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED
 from schemas.window import (
     MINUTE,
     EnrichedWindow,
     WindowAggregate,
 )
-from streams import kafka
 from streams.app import STUCK
 from streams.declared import declared
 from streams.stages import make
@@ -56,7 +56,6 @@ SCOPES = {  # what its candidate does there, and how its rollout must end
     "tutor/chat": (GOOD | {"cost_usd": 0.05}, 0.0, Phase.ROLLED_BACK),
 }
 STABLE = {"latency_ms": 1_000.0, "quality": 94.0, "cost_usd": 0.02}
-Record = tuple[Topic, str, EnrichedWindow | Decision]
 
 
 @dataclass
@@ -227,17 +226,9 @@ def killed(pipeline: Any) -> tuple[Any, Story]:
 
 
 def send(pipeline: Any, records: Sequence[Record], pause: float = 0.0) -> None:
-    producer = kafka.producer(pipeline.cluster.bootstrap_servers, linger_ms=0)
-    for topic, scope, value in records:
-        producer.produce(
-            topic.name,
-            key=scope,
-            value=pipeline.codec.encode(topic, value),
-            partition=partition_of(scope, PARTITIONS),
-        )
-        producer.poll(pause)
+    brokers = pipeline.cluster.bootstrap_servers
 
-    assert 0 == producer.flush(30)
+    assert 0 == put(brokers, pipeline.codec, PARTITIONS, records, pause)
 
 
 def test_the_kills_fell_into_the_rollouts(

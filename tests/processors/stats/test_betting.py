@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.stats.betting import LAMBDAS, MOST_PAIRS, increments, pair
+from processors.stats.betting import LAMBDAS, MOST_PAIRS, bet, increments, pair
 from processors.stats.mixture import log_mean
 
 
@@ -15,9 +15,16 @@ def chance(seed: int = 3) -> np.random.Generator:
 
 def test_wealth_is_the_product_of_the_bets() -> None:
     d = [0.3, -1.0, 0.0, 0.9]
-    expected = [math.log(math.prod(1 + bet * x for x in d)) for bet in LAMBDAS]
+    expected = [math.log(math.prod(1 + part * x for x in d)) for part in LAMBDAS]
 
     assert pytest.approx(expected) == increments(np.array(d)).tolist()
+
+
+def test_wealth_grows_from_bet_to_bet() -> None:
+    first, second = np.array([0.3, -0.2]), np.array([0.5])
+    expected = increments(np.concatenate((first, second))).tolist()
+
+    assert pytest.approx(expected) == list(bet(bet((), first), second))
 
 
 def test_there_are_sixteen_bettors_of_whom_none_can_be_ruined() -> None:
