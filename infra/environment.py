@@ -13,14 +13,11 @@ from infra.postgres.server import Postgres
 from infra.process import Released
 from infra.registry.process import Registry
 from infra.service import Service
-from infra.state import Running, Started, read
+from infra.state import DEV, STATE, Running, Started, read
 
 BOOTSTRAP_SERVERS = "LLMOPT_BOOTSTRAP_SERVERS"
 SCHEMA_REGISTRY_URL = "LLMOPT_SCHEMA_REGISTRY_URL"
 DATABASE_URL = "LLMOPT_DATABASE_URL"
-
-DEV = Path(__file__).parents[1] / ".local" / "dev"
-STATE = "environment.json"
 
 
 class Environment:
@@ -223,12 +220,6 @@ def down(folder: Path = DEV, say: Callable[[str], None] = print) -> bool:
         kept.end()
         (folder / STATE).unlink()
         return True
-
-
-def running(folder: Path = DEV) -> Running | None:
-    """The environment that `up` has left running; None when it is not, or not whole."""
-    kept = read(folder / STATE)
-    return kept if kept is not None and kept.alive() else None
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from signal import Signals
 
 from infra.process import Released, end
 
+DEV = Path(__file__).parents[1] / ".local" / "dev"
+STATE = "environment.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -72,3 +75,9 @@ def read(file: Path) -> Running | None:
     except FileNotFoundError:
         return None
     return Running(kept["variables"], tuple(Started(**started) for started in kept["processes"]))
+
+
+def running(folder: Path = DEV) -> Running | None:
+    """The environment that `up` has left running; None when it is not, or not whole."""
+    kept = read(folder / STATE)
+    return kept if kept is not None and kept.alive() else None

@@ -204,9 +204,9 @@ def current(env: Mapping[str, str] = os.environ) -> Settings:
         InvalidSettings: as `Settings.read`.
     """
     if not named(env):
-        from infra import environment  # noqa: PLC0415  # costs nothing when the servers are named
+        from infra.state import running  # noqa: PLC0415  # costs nothing when servers are named
 
-        running = environment.running()
-        if running is not None:
-            return at(running.env(), env)
+        left = running()
+        if left is not None:
+            return at(left.env(), env)
     return Settings.read(env)

@@ -6,7 +6,7 @@ import shlex
 
 import click
 
-from infra import environment
+from infra import environment, state
 from sinks.migrate import migrate
 from streams import provision
 from streams.cli import home, show
@@ -58,7 +58,7 @@ def down(*, machine: bool) -> None:
 @example("llmopt dev status")
 def status(*, machine: bool) -> None:
     """Say where it runs; exit code 3 when it does not."""
-    running = environment.running()
+    running = state.running()
     servers = None if running is None else _shown(at(running.env()))
     if machine:
         show.document({"running": running is not None, "servers": servers})
@@ -78,7 +78,7 @@ def env(*, machine: bool) -> None:
 
     Exit code 3 when nothing is running.
     """
-    running = environment.running()
+    running = state.running()
     if running is None:
         raise Failure("Nothing is running: start it with `llmopt dev up`.", NOT_FOUND)
     if machine:

@@ -15,9 +15,10 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from infra import environment as subject
-from infra.environment import DATABASE_URL, STATE, Environment, down, running, up
+from infra.environment import DATABASE_URL, Environment, down, up
 from infra.errors import StartFailed
 from infra.process import birth
+from infra.state import STATE, running
 from streams.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("own_servers")]
