@@ -24,7 +24,7 @@ from streams.exactly_once.errors import Fenced, Retake, StepFailed
 from streams.exactly_once.journal import Record, digests, home, records
 from streams.exactly_once.lost import lost
 from streams.exactly_once.mark import mark
-from streams.exactly_once.relay import overruled, relays
+from streams.exactly_once.relay import overruled
 from streams.exactly_once.round import Work
 from streams.exactly_once.session import Session
 from streams.exactly_once.whole import WHOLE
@@ -157,7 +157,7 @@ def withdrawn(session: Session) -> bool:
         KafkaException: the broker did not answer.
         Retake: it did not take the records in time.
     """
-    if not relays(session.stage):
+    if not session.stage.obeys:
         return False
     # So that what comes after the look is the end of the transaction alone.
     if left := session.producer.flush(PATIENCE):

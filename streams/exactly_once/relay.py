@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from confluent_kafka import KafkaException
 
 from schemas.command import Command, CommandKind
-from schemas.topics import COMMANDS
 from streams.exactly_once.errors import Retake
 from streams.exactly_once.session import Session
-from streams.exactly_once.stage import Stage
 from streams.log import log
 from streams.sending import send
 from streams.spool import overtaken
 
 PATIENCE = 5.0  # seconds for a broker to take a command
-
-
-def relays(stage: Stage[Any, Any]) -> bool:
-    """Whether *stage* is the one that the commands are left to; it alone writes what they hold."""
-    return COMMANDS in stage.puts_aside
 
 
 def overruled(session: Session) -> bool:
@@ -41,7 +33,7 @@ def relay(session: Session) -> None:
         Retake: the broker did not take it, or did not give it back, or it could not be read.
     """
     spool = session.home.spool
-    if spool is None or not relays(session.stage) or not overruled(session):
+    if spool is None or not session.stage.obeys or not overruled(session):
         return
     if spool.unread:
         raise Retake(f"what was commanded on this machine cannot be read: {min(spool.unread)}")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from native.core import Queue
 
 PATIENCE = 0.05  # seconds, of one call for records
-HURRY = 0.02  # the same where a command may come meanwhile, or messages wait that were held back
+HURRY = 0.02  # the same where a command may be obeyed, or messages wait that were held back
 
 
 MOST = 5_000  # messages of one call
@@ -275,9 +275,11 @@ class Session:
                 left = deadline - time.monotonic()
                 if left <= 0 or (gathered and self.stage.interval is None):
                     break
-                if self.commands is not None and not gathered and self.glance():
-                    break  # a command does not wait for records
-                got = self.consume(min(left, PATIENCE if self.commands is None else HURRY))
+                # A command does not wait for records; what else it concerns learns of it with
+                # the next round, and does not commit while it is carried out.
+                if self.stage.obeys and not gathered and self.glance():
+                    break
+                got = self.consume(min(left, HURRY if self.stage.obeys else PATIENCE))
                 if self.failure is not None:
                     raise self.failure
                 if self.rebalanced:

@@ -11,7 +11,7 @@ from confluent_kafka import Message
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.flow import Emit, Moment, Outcome
-from schemas.topics import Topic
+from schemas.topics import COMMANDS, Topic
 
 S = TypeVar("S")
 P = TypeVar("P")
@@ -60,3 +60,8 @@ class Stage(Generic[P, S]):
     def group(self) -> str:
         """The consumer group, as kafka-consumer-groups shows it."""
         return f"llmopt.{self.name}"
+
+    @property
+    def obeys(self) -> bool:
+        """Whether the commands are left to it: it alone writes what they hold."""
+        return COMMANDS in self.puts_aside

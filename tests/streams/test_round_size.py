@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
-from streams.exactly_once.session import LARGEST, MOST, Session
+from streams.exactly_once.session import LARGEST, MOST, PATIENCE, Session
 
 
 def consumer(size: int) -> Any:
     """As much of a session as fetching needs; each message has so many bytes."""
     made = SimpleNamespace(
-        stage=SimpleNamespace(interval=60.0, batch=60_000),
+        stage=SimpleNamespace(interval=60.0, batch=60_000, obeys=False),
         commands=None,
         in_step=None,
         failure=None,
@@ -44,3 +44,18 @@ def test_messages_without_a_value_weigh_nothing() -> None:
 
     assert 60_000 == len(Session.fetch(session))
     assert LARGEST == session.room
+
+
+@pytest.mark.parametrize(("obeys", "waits"), [(True, set()), (False, {PATIENCE})])
+def test_only_who_obeys_commands_breaks_off_its_wait_for_one(
+    *, obeys: bool, waits: set[float]
+) -> None:
+    session = consumer(0)
+    session.stage = SimpleNamespace(interval=None, batch=60_000, obeys=obeys)
+    session.commands, waited = object(), []
+    session.glance = lambda: True  # there is one
+    session.consume = lambda patience: waited.append(patience) or []
+    session.weigh = lambda _: None
+
+    assert [] == Session.fetch(session)
+    assert waits == set(waited[:1])
