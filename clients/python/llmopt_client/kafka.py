@@ -65,7 +65,9 @@ def consumer_settings(bootstrap_servers: str, app: str, more: Settings) -> Setti
         # it is read from its beginning; a place that is gone means another topic, to begin anew
         "auto.offset.reset": "error",
         "isolation.level": "read_committed",
-        "fetch.wait.max.ms": 100,
+        # Data ends a wait at once. A hundred applications that ask ten times a second keep a broker
+        # busy with answers that say nothing.
+        "fetch.wait.max.ms": 500,
         "fetch.error.backoff.ms": 50,
         "fetch.queue.backoff.ms": 10,
     }
