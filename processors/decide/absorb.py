@@ -168,7 +168,7 @@ def follow(state: ScopeState, event: Deployment) -> ScopeState:
     taken_back = event.candidate_model
     if event.phase is Phase.ROLLED_BACK:
         state = replace(state, promoted_at=None)
-        # Nobody is to blame for a stop, a past that never came, a question without an answer.
+        # Nobody is to blame for a stop, nor for a past, evidence or an answer that never came.
         guilty = event.blamed or event.verdict is Verdict.FAIL
         if guilty and taken_back is not None and taken_back not in (*state.rolled_back, stable):
             state = replace(state, rolled_back=(*state.rolled_back, taken_back)[-KEPT_MODELS:])
