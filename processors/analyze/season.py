@@ -1,0 +1,102 @@
+"""What repeats in a series, and what is left without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+SHORTEST = 4  # points of a period
+CYCLES = 3  # that a period must be seen
+LEAST = 0.4  # correlation with itself one period before, and so many
+SURE = 3.5  # deviations of the correlation of noise, 1/√n
+DIP = 0.4  # by how much less it must be at some lag before: what only fades has no period
+NEARLY = 0.8  # of the best correlation: the shortest lag with that much is the period
+
+
+@dataclass(frozen=True, slots=True)
+class Decomposition:
+    """A series [n] as trend + season + rest."""
+
+    period: int
+    trend: Floats  # [n], NaN within half a period of both ends
+    season: Floats  # [n], about 0
+    rest: Floats  # [n], NaN where the trend is
+    strength: float  # the season's part of what the trend leaves, 0 to 1
+
+
+def decompose(values: Floats, period: int) -> Decomposition:
+    """Take a series apart into a moving mean of one period, the mean of each phase, and the rest.
+
+    The classical decomposition (Macaulay, "The smoothing of time series", 1931); the strength is
+    1 − Var(rest)/Var(season + rest), at least 0 (Hyndman & Athanasopoulos, "Forecasting:
+    principles and practice", 2021, section 4.3).
+
+    Args:
+        values: [n], at least two periods.
+        period: Points of one repetition, at least 2.
+
+    Raises:
+        ValueError: The series is shorter than two periods.
+    """
+    n = values.size
+    if period < 2 or n < 2 * period:
+        raise ValueError(f"{n} points are no two periods of {period}")
+    weights = np.full(period + 1 - period % 2, 1.0 / period)
+    if period % 2 == 0:
+        weights[[0, -1]] /= 2.0
+    half = period // 2
+    trend = np.full(n, np.nan)
+    trend[half : n - half] = np.convolve(values, weights, mode="valid")
+    apart = values - trend
+    phases = np.array([np.nanmean(apart[phase::period]) for phase in range(period)])
+    season = np.resize(phases - phases.mean(), n)
+    rest = apart - season
+    whole = float(np.nanvar(apart))
+    strength = max(0.0, 1.0 - float(np.nanvar(rest)) / whole) if whole > 0.0 else 0.0
+    return Decomposition(period, trend, season, rest, strength)
+
+
+def period_of(values: Floats) -> int | None:
+    """After how many points a series repeats; None when it does not, or not often enough to tell.
+
+    The lag at which a series without its line correlates with itself best, after a lag at which it
+    did not; of such lags that are nearly as good, the shortest.
+
+    Args:
+        values: [n], evenly spaced.
+    """
+    n = values.size
+    longest = n // CYCLES
+    if longest < SHORTEST:
+        return None
+    at = np.arange(n) - (n - 1) / 2.0
+    away = values - values.mean()
+    away = away - at * float(at @ away) / float(at @ at)
+    correlations = autocorrelation(away, longest + 1)
+    lowest = np.minimum.accumulate(correlations)
+    lags = np.arange(SHORTEST, longest + 1)
+    here = correlations[lags]
+    good = (here >= max(LEAST, SURE / np.sqrt(n))) & (here - lowest[lags] >= DIP)
+    good &= (here >= correlations[lags - 1]) & (here >= correlations[lags + 1])
+    if not good.any():
+        return None
+    return int(lags[good & (here >= NEARLY * here[good].max())][0])
+
+
+def autocorrelation(values: Floats, most: int) -> Floats:
+    """The correlation of a series with itself up to *most* points before: [most + 1].
+
+    Each lag by the pairs that there are: n of them for none, n − k for k. Zeros for a constant.
+    """
+    n = values.size
+    away = values - values.mean()
+    spectrum = np.fft.rfft(away, 2 * n)
+    products = np.fft.irfft(spectrum * np.conj(spectrum), 2 * n)[: most + 1]
+    if products[0] <= n * 1e-24 * max(1.0, float(np.abs(values).max()) ** 2):
+        return np.zeros(most + 1)
+    found: Floats = products / products[0] * n / (n - np.arange(most + 1))
+    return found
