@@ -126,8 +126,8 @@ def _expected(values: Floats, h: int, period: int | None) -> Floats:
         if back < n:
             total[back:] += values[: n - back]
             count[back:] += 1.0
-    means: Floats = np.divide(total, count, out=np.full(n, np.nan), where=count > 0)
-    return means
+    expected: Floats = np.divide(total, count, out=np.full(n, np.nan), where=count > 0)
+    return expected
 
 
 def _moving(values: Floats, width: int) -> Floats:
