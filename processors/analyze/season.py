@@ -100,3 +100,11 @@ def autocorrelation(values: Floats, most: int) -> Floats:
         return np.zeros(most + 1)
     found: Floats = products / products[0] * n / (n - np.arange(most + 1))
     return found
+
+
+def deseasonalized(values: Floats) -> tuple[Floats, int | None]:
+    """*values* [n] without what repeats in them, and after how many points it does, if it does."""
+    period = period_of(values)
+    if period is None:
+        return values, None
+    return values - decompose(values, period).season, period
