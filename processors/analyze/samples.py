@@ -22,7 +22,8 @@ LEVEL = 0.95  # of each interval
 FEWEST = 8  # values of a sample
 MOST = 0.95  # φ is taken for no more
 QUANTILES = (0.5, 0.95, 0.99)
-LITTLE = 0.05  # of the mean: a difference that is known to be smaller is none
+LITTLE = 0.05  # of the mean: a difference that is known to be smaller is none, unless it counts
+LEAST = 0.01  # the same of one that counts
 
 
 class Outcome(StrEnum):
@@ -160,7 +161,7 @@ def inflated(values: Floats) -> float:
 
 
 def _outcome(each: Beside, p: float, good: Good | None, alpha: float) -> Outcome:
-    little = LITTLE * abs(each.before)
+    little = (LITTLE if p > alpha else LEAST) * abs(each.before)
     if max(abs(each.difference.low), abs(each.difference.high)) <= little:
         return Outcome.ALIKE
     if p > alpha:

@@ -17,6 +17,8 @@ COMMANDS = {  # name -> where it is, imported when it is asked for, and what it 
         "catalog",
         "Declare models, prices, objectives, rules, constraints, strategies, triggers, windows.",
     ),
+    "changepoints": ("changepoints", "Find where series changed, in a file."),
+    "compare": ("compare", "Compare two files, column by column."),
     "config": ("config", "See and change what applications are served."),
     "decisions": ("decisions", "See what was decided, and why."),
     "deployments": ("deployments", "See rollouts, step by step; promote or abort them."),
@@ -29,6 +31,7 @@ COMMANDS = {  # name -> where it is, imported when it is asked for, and what it 
     "status": ("status", "See stages, lag, rollouts and dead letters at a glance."),
     "stop": ("control", "Emergency stop: every rollout back to stable, then only observe."),
     "topics": ("topics", "Create, list and compare the topics."),
+    "trend": ("trend", "Tell which way series go, and where they will be, in a file."),
     "windows": ("windows", "See what happened, window by window."),
     "worker": ("worker", "Run stages until told to stop."),
 }

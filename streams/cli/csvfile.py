@@ -18,6 +18,7 @@ from streams.cli.show import moment
 TIMES: tuple[str, ...] = ("timestamp", "time", "datetime", "date", "unix_timestamp", "ts", "at")
 TIMES += ("start", "t", "hour", "day", "month", "year", "index", "")
 LONGEST_HEADER = 4  # lines
+MOST_LISTED = 8  # names in a sentence
 WIDER = 1.5  # times the usual step: a gap
 
 
@@ -48,7 +49,7 @@ class Table:
         """The points of column *name*; one of fewer than *least* is refused."""
         if name not in self.columns:
             raise Unusable(
-                f"{self.file} has no column {name!r} of numbers; it has {_listed(self.columns)}"
+                f"{self.file} has no column {name!r} of numbers; it has {listed(self.columns)}"
             )
         values = self.columns[name]
         there = np.isfinite(values)
@@ -98,13 +99,11 @@ def read(file: Path, wanted: Sequence[str] = ()) -> Table:
             there = [names[i] for i in range(len(names)) if i != time and _numeric(cells[i])]
             said = "is text" if name in names and names.index(name) != time else "is not there"
             said = "holds the times" if time is not None and name == names[time] else said
-            raise Unusable(f"{file.name}: column {name!r} {said}; numbers are in {_listed(there)}")
+            raise Unusable(f"{file.name}: column {name!r} {said}; numbers are in {listed(there)}")
     if not columns:
         raise Unusable(f"{file.name} has no column of numbers beside its times")
     times, columns = _ordered(times, columns, repairs)
-    for name, values in columns.items():
-        if gone := int(np.isnan(values).sum()):
-            repairs.append(f"{gone} of {values.size} values of {name!r} are missing: left out")
+    _missing(columns, repairs)
     _gaps(times, repairs, dated=dated)
     named = None if time is None else names[time]
     return Table(file.name, named, dated, times, columns, tuple(repairs))
@@ -161,7 +160,7 @@ def _header(
         if seen[name] > 1:
             names[i] = f"{name} ({seen[name]})"
     if twice := [name for name, count in seen.items() if count > 1]:
-        repairs.append(f"{_listed(twice)} stands more than once in the header: numbered")
+        repairs.append(f"{listed(twice)} stands more than once in the header: numbered")
     return names, rows
 
 
@@ -269,6 +268,17 @@ def _ordered(
     return known, merged
 
 
+def _missing(columns: Mapping[str, Floats], repairs: list[str]) -> None:
+    gone = {name: int(np.isnan(values).sum()) for name, values in columns.items()}
+    gone = {name: count for name, count in gone.items() if count}
+    if len(gone) > MOST_LISTED:
+        most = max(gone.values())
+        repairs.append(f"values of {len(gone)} columns are missing, up to {most} each: left out")
+        return
+    for name, count in gone.items():
+        repairs.append(f"{count} of {columns[name].size} values of {name!r} are missing: left out")
+
+
 def _gaps(times: Floats, repairs: list[str], *, dated: bool) -> None:
     steps = np.diff(times)
     if steps.size < 3:
@@ -283,6 +293,12 @@ def _gaps(times: Floats, repairs: list[str], *, dated: bool) -> None:
     )
 
 
-def _listed(names: Sequence[str] | Mapping[str, object]) -> str:
-    shown = ", ".join(repr(name) for name in list(names)[:8])
-    return shown + (" …" if len(names) > 8 else "") if names else "none"
+def listed(names: Sequence[str] | Mapping[str, object]) -> str:
+    """Names for people, the first few of many.
+
+    >>> listed(["p95", "quality"]), listed([]), listed("abcdefghij")
+    ("'p95', 'quality'", 'none', "'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h' and 2 more")
+    """
+    shown = ", ".join(repr(name) for name in list(names)[:MOST_LISTED])
+    more = len(names) - MOST_LISTED
+    return shown + (f" and {more} more" if more > 0 else "") if names else "none"

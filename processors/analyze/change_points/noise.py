@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,21 +31,25 @@ class Noise(NamedTuple):
         return self.variance * (1.0 + self.correlation) / (1.0 - self.correlation) ** 2
 
 
-def noise(values: Floats, most: float) -> Noise:
+def noise(values: Floats, most: float, known: Sequence[int] = ()) -> Noise:
     """The noise of *values* by their differences, in which a change of level is one number.
 
     With v_k = Var(x_t − x_{t−k})/2, AR(1) has v_1 = σ²(1 − φ) and v_2 = σ²(1 − φ²), so that
-    φ = v_2/v_1 − 1, whatever the level and the slope. The one largest step is left out: it may be
-    the change itself. Everything smaller counts, so that a series of many small jumps is noisy.
+    φ = v_2/v_1 − 1, whatever the level and the slope. The one largest step is left out, which may
+    be a change, and those that are known to be. Everything else counts, so that a series of many
+    small jumps is noisy.
 
     Args:
         values: [n], at least 4.
         most: φ is taken for no more: beyond it slow noise and a trend cannot be told apart.
+        known: The first points after changes.
     """
     one, two = np.diff(values), values[2:] - values[:-2]
-    at = int(np.argmax(np.abs(one - np.median(one))))
+    largest = int(np.argmax(np.abs(one - np.median(one))))
+    at = np.unique([largest, *(each - 1 for each in known)])
+    across = np.unique(np.concatenate((at - 1, at)))  # steps of two that cross one of them
+    across = across[(across >= 0) & (across < two.size)]
     first = float(np.var(np.delete(one, at))) / 2.0
-    across = [i for i in (at - 1, at) if 0 <= i < two.size]
     second = float(np.var(np.delete(two, across))) / 2.0
     if first <= LEAST:
         return Noise(LEAST, most)

@@ -17,6 +17,8 @@ from processors.analyze.change_points.segments import Lines, line
 
 Floats = npt.NDArray[np.float64]
 
+LOOKS = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segmenting:
@@ -77,9 +79,9 @@ def changes(series: Floats | Sequence[Floats], policy: Segmenting | None = None)
     long-run variance stands where independent noise would have its own: a mean of correlated noise
     wanders as far as one with that variance (Lavielle & Moulines, "Least-squares estimation of an
     unknown number of shifts in a time series", J. Time Series Analysis 2000); it is estimated from
-    differences, as if the noise were AR(1) (`noise`). At a given place a change takes χ²(2d) off
-    what the lines beside it leave of noise, so that *p* is n times its upper tail (Bonferroni),
-    given the other changes.
+    differences, as if the noise were AR(1) (`noise`), and again without the steps at the changes
+    that a first look has found. At a given place a change takes χ²(2d) off what the lines beside it
+    leave of noise, so that *p* is n times its upper tail (Bonferroni), given the other changes.
 
     Args:
         series: Finite values, evenly spaced.
@@ -103,9 +105,14 @@ def changes(series: Floats | Sequence[Floats], policy: Segmenting | None = None)
     block = -(-rows.shape[1] // policy.most)
     n = rows.shape[1] // block
     coarse = scaled[:, : n * block].reshape(len(scaled), n, block).mean(axis=2)
-    lines = Lines.of(np.array([each / _deviation(each, policy) for each in coarse]))
     beta = float(special.chdtri(2 * len(scaled), n**-policy.rarity))
-    found = segment(n, lines.left, beta, policy.shortest)
+    found: tuple[int, ...] = ()
+    for _ in range(LOOKS):
+        parted = found
+        lines = Lines.of(np.array([each / _deviation(each, policy, parted) for each in coarse]))
+        found = segment(n, lines.left, beta, policy.shortest)
+        if found == parted:
+            break
     cuts = [0, *found, n]
     gains = [_gain(lines, *cuts[i : i + 3]) for i in range(len(found))]
     ends = [0, *(block * each for each in found), rows.shape[1]]
@@ -115,6 +122,16 @@ def changes(series: Floats | Sequence[Floats], policy: Segmenting | None = None)
         Change(index, _p(gain, n, len(scaled)), _sides(rows, before, index, end))
         for (before, index, end), gain in zip(_triples(ends), gains, strict=True)
     ]
+
+
+def fitted(values: Floats, found: Sequence[Change]) -> Floats:
+    """The lines of the segments between the changes: [n], as *values*."""
+    ends = [0, *(each.index for each in found), values.size]
+    parts = []
+    for begin, end in pairwise(ends):
+        start, slope = line(values[begin:end])
+        parts.append(start + slope * np.arange(end - begin))
+    return np.concatenate(parts)
 
 
 def _scaled(rows: Floats, policy: Segmenting) -> Floats:
@@ -127,8 +144,8 @@ def _scaled(rows: Floats, policy: Segmenting) -> Floats:
     return np.array(kept)
 
 
-def _deviation(values: Floats, policy: Segmenting) -> float:
-    return math.sqrt(noise(values, policy.correlated).long_run)
+def _deviation(values: Floats, policy: Segmenting, known: Sequence[int]) -> float:
+    return math.sqrt(noise(values, policy.correlated, known).long_run)
 
 
 def _gain(lines: Lines, before: int, index: int, end: int) -> float:

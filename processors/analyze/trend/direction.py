@@ -53,12 +53,13 @@ class TrendPolicy:
     """
 
     level: float = 0.95  # of the interval; a trend counts at 1 − level
-    little: float = 0.05  # of the level of the series, over all of it: that is stable
+    little: float = 0.05  # of the level of the series, over all of it: stable, unless it counts
+    least: float = 0.01  # the same of a trend that counts
 
     def __post_init__(self) -> None:
         """Refuse what is no level, and a change that is none."""
-        if not 0.5 <= self.level < 1.0 or self.little < 0.0:
-            raise ValueError("level must lie in [0.5, 1), and little must not be negative")
+        if not 0.5 <= self.level < 1.0 or not 0.0 <= self.least <= self.little:
+            raise ValueError("level must lie in [0.5, 1), least between 0 and little")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,8 @@ def trend(
 
     What repeats is taken off; then the test of Mann and Kendall, corrected for autocorrelation,
     with Sen's slope (`mann_kendall`). A slope that counts is improving or degrading by what is good
-    for the metric. One that does not is stable where its whole interval is next to nothing, and
-    inconclusive otherwise; and one that counts but is next to nothing with all of its interval is
-    stable, too.
+    for the metric. One that does not is stable where its whole interval is little, and inconclusive
+    otherwise; and one that counts but is next to nothing with all of its interval is stable, too.
 
     Args:
         times: [n], rising.
@@ -127,11 +127,11 @@ def trend(
     length = float(times[-1] - times[0])
     middle = float(np.median(values))
     spread = float(np.median(np.abs(values - middle)))
-    little = policy.little * max(abs(middle), spread)
+    counts = found.p <= 1.0 - policy.level
     reach = max(abs(found.low), abs(found.high)) * length
-    if reach <= little:
+    if reach <= (policy.least if counts else policy.little) * max(abs(middle), spread):
         direction = Direction.STABLE
-    elif found.p > 1.0 - policy.level:
+    elif not counts:
         direction = Direction.INCONCLUSIVE
     elif good is Good.NEITHER:
         direction = Direction.RISING if found.slope > 0.0 else Direction.FALLING

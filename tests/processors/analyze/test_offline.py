@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from processors.analyze.change_points import Segmenting, changes
+from processors.analyze.change_points import Segmenting, changes, fitted
 from processors.analyze.change_points.noise import Noise, noise, without_spikes
 from processors.analyze.change_points.offline import _gain, _p
 from processors.analyze.change_points.penalized import segment
@@ -105,6 +105,13 @@ def test_a_step_is_found_with_its_place_and_size() -> None:
     assert 120 == found.index
     assert pytest.approx(6.0, abs=0.8) == found.sides[0].shift
     assert found.p < 1e-6
+
+
+def test_between_changes_a_series_is_its_lines() -> None:
+    values = np.concatenate((np.full(30, 2.0), 9.0 + 0.5 * np.arange(30)))
+
+    assert pytest.approx(values) == fitted(values, changes(values))
+    assert pytest.approx(np.full(9, 3.0)) == fitted(np.full(9, 3.0), [])
 
 
 def test_a_bend_is_found() -> None:
