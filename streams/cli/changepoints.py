@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from processors.analyze.cause import CausePolicy, Event, causes
 from processors.analyze.change_points import Change, changes, fitted
 from processors.analyze.season import deseasonalized
+from schemas.scope import ALL
 from streams.cli import given, show
 from streams.cli.cells import Floats, Unusable
-from streams.cli.csvfile import Table, read
+from streams.cli.csvfile import Table, read, read_events
 from streams.cli.help import example
 
 FEWEST = 10  # points: two segments
@@ -24,19 +27,32 @@ MOST_SHOWN = 6  # columns of a change in the table, and panels of a picture
 @click.argument("file", type=given.FILE)
 @given.columns
 @click.option("--keep-seasons", is_flag=True, help="Take what repeats for changes, too.")
+@click.option(
+    "--events",
+    type=given.FILE,
+    metavar="FILE",
+    help="A CSV of what happened when, such as deployments: likely causes are told.",
+)
 @given.plotted
 @show.as_json
 @example(
-    "llmopt changepoints latency.csv",
+    "llmopt changepoints latency.csv --events deployments.csv",
     "llmopt changepoints latency.csv --column p95 --plot changes.png",
 )
 def changepoints(
-    file: Path, *, wanted: tuple[str, ...], keep_seasons: bool, plot: Path | None, machine: bool
+    file: Path,
+    *,
+    wanted: tuple[str, ...],
+    keep_seasons: bool,
+    events: Path | None,
+    plot: Path | None,
+    machine: bool,
 ) -> None:
     """Find where series changed their level or direction, in FILE, a CSV with a header.
 
     Several columns are looked at together: a change is one of them all. What repeats, such as days
-    and weeks, is taken off before. The chance is that of as much of a change anywhere in noise.
+    and weeks, is taken off before. The chance is that of as much of a change anywhere in noise. A
+    likely cause is an event of the same time or shortly before, by what is believed of it.
     """
     table = read(file, wanted)
     names = list(table.columns)
@@ -45,25 +61,70 @@ def changepoints(
     plain, titles = (values, names) if keep_seasons else _plain(names, values, said)
     found = changes(plain)
     lines = np.array([fitted(row, found) for row in plain])
+    known = [] if events is None else read_events(events)
+    likely = [_causes(times, each, known) for each in found]
     if plot is not None:
         from streams.cli import charts  # noqa: PLC0415  # only a picture is worth matplotlib
 
         given.save(charts.changed(table, times, titles, plain, lines, found), plot)
     if machine:
-        show.document(_document(table, times, names, values, lines, found, said))
+        document = _document(table, times, names, values, lines, found, said)
+        for told, each in zip(document["changes"], likely, strict=True):
+            told["causes"] = each
+        show.document(document)
         return
     given.say(table.file, said)
     count = "1 change" if len(found) == 1 else f"{len(found)} changes"
     together = " together" if len(names) > 1 else ""
     columns = f"{len(names)} columns" if len(names) > MOST_SHOWN else ", ".join(names)
     show.table(
-        ("at", "column", "before", "after", "shift", "shift %", "slope before", "after", "chance"),
-        [row for each in found for row in _told(table, times, names, each)],
+        ("at", "column", "before", "after", "shift", "shift %", "slope before", "after", "chance")
+        + (() if events is None else ("likely cause",)),
+        [
+            (*row, *(() if events is None else (cause,)))
+            for each, of in zip(found, likely, strict=True)
+            for row, cause in zip(
+                _told(table, times, names, each), chain([_first(of)], repeat("")), strict=False
+            )
+        ],
         empty=f"No change in {times.size} points of {columns}{together}.",
         title=f"{count} in {times.size} points of {columns}{together}; slopes per point",
     )
     if plot is not None:
         click.echo(f"\nDrawn in {plot}.")
+
+
+def _causes(
+    times: Floats, change: Change, events: Sequence[tuple[float, str]]
+) -> list[dict[str, Any]]:
+    """The events that may be the cause, the likeliest first; none without events."""
+    step = float(np.median(np.diff(times)))
+    happened = [Event(what, "event", ALL, round(1_000 * at)) for at, what in events]
+    found = causes(
+        ALL,
+        round(1_000 * float(times[change.index])),
+        1_000 * step,
+        happened,
+        1_000 * float(times[-1] - times[0] + step),
+        CausePolicy(delay_ms=max(2_000 * step, CausePolicy().delay_ms)),
+    )
+    return [
+        {
+            "what": each.event.id,
+            "time": each.event.at / 1_000,
+            "before_s": each.before_ms / 1_000,
+            "share": each.share,
+            "coincidence": each.coincidence,
+        }
+        for each in found
+    ]
+
+
+def _first(likely: Sequence[dict[str, Any]]) -> str:
+    """The likeliest cause for people; a dash where another cause is likelier than any."""
+    if not likely or likely[0]["share"] < 0.5:
+        return "–"
+    return f"{likely[0]['what']} ({likely[0]['share']:.0%})"
 
 
 def _rows(table: Table, names: Sequence[str]) -> tuple[Floats, Floats]:

@@ -109,6 +109,22 @@ def read(file: Path, wanted: Sequence[str] = ()) -> Table:
     return Table(file.name, named, dated, times, columns, tuple(repairs))
 
 
+def read_events(file: Path) -> list[tuple[float, str]]:
+    """What happened when, by a CSV with a column of times; the other cells say what.
+
+    Raises:
+        Unusable: The file cannot be read, is no table, or has no times or nothing else.
+    """
+    names, rows = _header(file.name, _lines(file), [])
+    cells = list(zip(*rows, strict=True))
+    time = _time(names, cells)
+    if time is None or len(names) < 2:
+        raise Unusable(f"{file.name} needs a column of times and one that says what happened")
+    _, times = _times(file.name, names, cells, time, [])
+    told = [" ".join(filter(None, (*row[:time], *row[time + 1 :]))) for row in rows]
+    return sorted(zip(times.tolist(), told, strict=True))
+
+
 def _lines(file: Path) -> list[tuple[int, list[str]]]:
     try:
         text = file.read_bytes().decode("utf-8-sig")

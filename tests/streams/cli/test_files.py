@@ -88,6 +88,39 @@ def test_seasons_are_kept_where_that_is_asked_for(file: Path) -> None:
     assert 7 == len(told("changepoints", file, "--keep-seasons")["changes"])
 
 
+def test_the_event_of_the_time_is_the_likely_cause(file: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.csv"
+    events.write_text(
+        "when,what,by\n2024-03-02 10:00,price change,billing\n2024-03-07 23:30,deployed v2,ann\n"
+    )
+    (change,) = told("changepoints", file, "--column", "p95_ms", "--events", events)["changes"]
+    answer = ran("changepoints", file, "--column", "p95_ms", "--events", events)
+
+    assert ["deployed v2 ann", "price change billing"] == [
+        each["what"] for each in change["causes"]
+    ]
+    assert 1_800.0 == change["causes"][0]["before_s"]
+    assert change["causes"][0]["share"] > 0.8
+    assert "deployed v2 ann (" in answer.stdout
+
+
+def test_a_change_long_after_every_event_has_no_likely_cause(file: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.csv"
+    events.write_text("when,what\n2024-03-02 10:00,price change\n")
+    answer = ran("changepoints", file, "--column", "p95_ms", "--events", events)
+
+    assert "–" == answer.stdout.splitlines()[2].split()[-1]
+
+
+def test_events_need_times_and_words(file: Path, tmp_path: Path) -> None:
+    events = tmp_path / "events.csv"
+    events.write_text("what\ndeployed\n")
+    answer = ran("changepoints", file, "--events", events)
+
+    assert 1 == answer.exit_code
+    assert "events.csv" in answer.stderr
+
+
 def test_no_change_is_said(file: Path) -> None:
     answer = ran("changepoints", file, "--column", "cost")
 
