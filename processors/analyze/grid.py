@@ -37,13 +37,13 @@ def even(times: Floats, values: Floats) -> Even:
         True
     """
     steps = np.diff(times)
-    step = float(np.median(steps))
+    length = float(times[-1] - times[0])
+    step = length / max(1, round(length / float(np.median(steps))))
     at = np.rint((times - times[0]) / step)
     near = float(np.abs(times - times[0] - at * step).max()) <= step / 2.0
     n = int(at[-1]) + 1
     if not near or np.diff(at).min() < 1.0 or n > times.size / (1.0 - MOST_FILLED):
-        whole = float(times[-1] - times[0]) / (times.size - 1)
-        return Even(times, values, whole, 0, uneven=True)
+        return Even(times, values, length / (times.size - 1), 0, uneven=True)
     if n == times.size:
         return Even(times, values, step, 0, uneven=False)
     grid = times[0] + step * np.arange(n)

@@ -40,8 +40,6 @@ def segment(n: int, cost: Cost, penalty: float, shortest: int) -> tuple[int, ...
             begins, until = np.append(begins, fresh), np.append(until, n + 1)
         alive = until > end
         begins, until = begins[alive], until[alive]
-        if not begins.size:
-            continue
         found = best[begins] + cost(begins, end)
         at = int(np.argmin(found))
         best[end], before[end] = found[at] + penalty, begins[at]

@@ -6,7 +6,7 @@ from scipy import stats
 from statsmodels.tsa.seasonal import seasonal_decompose
 from statsmodels.tsa.stattools import acf
 
-from processors.analyze.season import autocorrelation, decompose, period_of
+from processors.analyze.season import autocorrelation, decompose, deseasonalized, period_of
 
 
 def seasonal(n: int, period: int, seed: int) -> np.ndarray:
@@ -59,6 +59,16 @@ def test_noise_has_no_period(n: int, phi: float) -> None:
         found += period_of(values) is not None
 
     assert stats.binomtest(found, trials, 0.05, alternative="greater").pvalue > 0.01
+
+
+def test_a_season_is_taken_off_and_noise_has_none() -> None:
+    values = seasonal(240, 12, 3)
+    plain, period = deseasonalized(values)
+    noise = np.random.default_rng(3).normal(size=240)
+
+    assert 12 == period
+    assert pytest.approx(values - decompose(values, 12).season) == plain
+    assert (noise.tolist(), None) == (deseasonalized(noise)[0].tolist(), deseasonalized(noise)[1])
 
 
 def test_too_few_points_have_no_period() -> None:
