@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.float64]
 FEWEST = 20  # values
 CYCLES = 3  # earlier periods whose mean is what a point is expected to be
 RECENT = 24  # values whose mean that is where nothing repeats
+MOST = 8_192  # newest values that are looked at
 TAIL = 400  # newest origins whose errors count
 RIDGE = 5.0  # origins' worth of the belief that the last deviation says nothing
 
@@ -56,6 +57,7 @@ def forecast(
     """
     if values.size < FEWEST:
         raise ValueError(f"a forecast needs at least {FEWEST} values, got {values.size}")
+    values = values[-MOST:]
     if not 1 <= horizon <= values.size // 2 or not 0.0 < level < 1.0:
         raise ValueError(
             "horizon must be at least 1 and at most half of the values, "

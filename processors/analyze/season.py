@@ -14,7 +14,8 @@ CYCLES = 3  # that a period must be seen
 LEAST = 0.4  # correlation with itself one period before, and so many
 SURE = 3.5  # deviations of the correlation of noise, 1/√n
 DIP = 0.4  # by how much less it must be at some lag before: what only fades has no period
-NEARLY = 0.8  # of the best correlation: the shortest lag with that much is the period
+NEARLY = 0.8  # of the best correlation: the shortest lag with that much is about the period
+WIDER = 1.3  # times that: up to there the best lag is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,13 @@ def decompose(values: Floats, period: int) -> Decomposition:
     n = values.size
     if period < 2 or n < 2 * period:
         raise ValueError(f"{n} points are no two periods of {period}")
-    weights = np.full(period + 1 - period % 2, 1.0 / period)
+    sums = np.concatenate(([0.0], np.cumsum(values - values[0])))
+    moving = (sums[period:] - sums[:-period]) / period + values[0]
     if period % 2 == 0:
-        weights[[0, -1]] /= 2.0
+        moving = (moving[1:] + moving[:-1]) / 2.0
     half = period // 2
     trend = np.full(n, np.nan)
-    trend[half : n - half] = np.convolve(values, weights, mode="valid")
+    trend[half : n - half] = moving
     apart = values - trend
     phases = np.array([np.nanmean(apart[phase::period]) for phase in range(period)])
     season = np.resize(phases - phases.mean(), n)
@@ -64,7 +66,8 @@ def period_of(values: Floats) -> int | None:
     """After how many points a series repeats; None when it does not, or not often enough to tell.
 
     The lag at which a series without its line correlates with itself best, after a lag at which it
-    did not; of such lags that are nearly as good, the shortest.
+    did not; of such lags that are nearly as good, the shortest; and of those about it the one whose
+    phases differ most.
 
     Args:
         values: [n], evenly spaced.
@@ -84,7 +87,26 @@ def period_of(values: Floats) -> int | None:
     good &= (here >= correlations[lags - 1]) & (here >= correlations[lags + 1])
     if not good.any():
         return None
-    return int(lags[good & (here >= NEARLY * here[good].max())][0])
+    first = int(lags[good & (here >= NEARLY * here[good].max())][0])
+    near = lags[(lags >= first) & (lags <= WIDER * first)]
+    return _sharpened(away, int(near[int(np.argmax(correlations[near]))]))
+
+
+def _sharpened(away: Floats, period: int) -> int:
+    """The period within 5 % of one, at most 50 points, whose phases differ most from each other.
+
+    A correlation hardly falls a few points beside a long period; over many of them phases blur.
+    """
+    reach = min(max(1, round(period / 20)), 50)
+    near = range(max(SHORTEST, period - reach), min(period + reach, away.size // CYCLES) + 1)
+    explained = []
+    for each in near:
+        phases = np.arange(away.size) % each
+        sums, counts = np.bincount(phases, weights=away), np.bincount(phases)
+        between = float((sums**2 / counts).sum())
+        noise = (float(away @ away) - between) / (away.size - each)
+        explained.append(between - each * noise)  # more phases explain more, of noise too
+    return near[int(np.argmax(explained))]
 
 
 def autocorrelation(values: Floats, most: int) -> Floats:

@@ -22,7 +22,7 @@ from streams.cli.cells import Floats
 from streams.cli.csvfile import Table, read
 from streams.cli.help import example
 
-AHEAD = 0.1  # of the length of a series is forecast, unless told
+AHEAD, MOST_AHEAD = 0.1, 200  # part of a series that is forecast, and values, unless told
 
 
 class Told(NamedTuple):
@@ -44,7 +44,10 @@ class Told(NamedTuple):
     help="Which way is good; by the names of the columns if not given.",
 )
 @click.option(
-    "--ahead", type=click.IntRange(1), metavar="N", help="Values to forecast; a tenth if not given."
+    "--ahead",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Values to forecast; a tenth of them if not given.",
 )
 @given.plotted
 @show.as_json
@@ -112,10 +115,10 @@ def _told(
     if n < forecasts.FEWEST:
         said.append(f"{name!r} has fewer than {forecasts.FEWEST} values: no forecast")
         return Told(name, points, found, None, np.empty(0))
-    length = ahead or max(1, round(AHEAD * n))
-    if length > n // 2:
-        said.append(f"{length} values ahead are more than half of those of {name!r}: {n // 2} are")
-        length = n // 2
+    length, most = ahead or max(1, min(round(AHEAD * n), MOST_AHEAD)), min(n, forecasts.MOST) // 2
+    if length > most:
+        said.append(f"no more than {most} values of {name!r} can be forecast from those it has")
+        length = most
     then = points.times[-1] + points.step * np.arange(1, length + 1)
     return Told(name, points, found, forecast(points.values, length), then)
 

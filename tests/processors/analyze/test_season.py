@@ -49,6 +49,13 @@ def test_a_period_is_found(period: int) -> None:
     assert sum(abs(each - period) <= period / 20 for each in found) >= 19
 
 
+def test_a_long_period_is_found_almost_to_the_point() -> None:
+    at = np.arange(30_000)
+    values = 2 * np.sin(2 * np.pi * at / 1_440) + np.random.default_rng(1).normal(size=at.size)
+
+    assert period_of(values) in (1_439, 1_440, 1_441)
+
+
 @pytest.mark.parametrize(("n", "phi"), [(60, 0.0), (120, 0.5), (300, 0.8), (300, 1.0)])
 def test_noise_has_no_period(n: int, phi: float) -> None:
     trials, found = 200, 0
