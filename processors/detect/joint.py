@@ -42,12 +42,12 @@ def learn(past: Floats) -> Usual:
     if np.isnan(past).all(axis=0).any():
         raise ValueError("a metric has no value in the past; leave it out")
     center: Floats = np.nanmedian(past, axis=0)
-    spread: Floats = TO_SIGMA * np.nanmedian(np.abs(past - center), axis=0)
+    mad = np.nanmedian(np.abs(past - center), axis=0)
     plain: Floats = np.nanstd(past, axis=0)
-    spread = np.where(spread > 0, spread, np.where(plain > 0, plain, 1.0))
+    spread = np.where(mad > 0, TO_SIGMA * mad, np.where(plain > 0, plain, 1.0)).astype(np.float64)
     z = np.nan_to_num(np.clip((past - center) / spread, -CLIP, CLIP))
     covariance, shrunk = shrink(z)
-    inverse: Floats = np.linalg.inv(covariance)
+    inverse = np.asarray(np.linalg.inv(covariance), np.float64)
     return Usual(center, spread, inverse, shrunk)
 
 
