@@ -43,4 +43,4 @@ class SeriesPolicy:
         It bounds what independent normal, lognormal, Student (4 degrees of freedom) and Poisson
         values, an autoregression and a daily course gave. Light tails give far fewer.
         """
-        return float(10.0 ** -(1.75 + 0.19 * self.threshold))
+        return float(10.0 ** -(1.6 + 0.2 * self.threshold))

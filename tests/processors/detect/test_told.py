@@ -122,3 +122,11 @@ def test_one_cause_joins_services() -> None:
     (incident,) = group(both[::-1], causes)
 
     assert (("chat", "search"), 0, 240_000) == (incident.scopes, incident.start, incident.end)
+
+
+def test_a_long_anomaly_links_what_comes_after_a_short_one_within_it() -> None:
+    found = group(
+        [anomaly("search", 0, end=3_600_000), anomaly("search", 5), anomaly("search", 65)]
+    )
+
+    assert [3] == [len(incident.anomalies) for incident in found]
