@@ -90,8 +90,8 @@ PyObject *counted(PyObject *module, PyObject *arguments);
 PyObject *tallied(PyObject *module, PyObject *arguments);
 PyObject *merged(PyObject *module, PyObject *arguments);
 PyObject *moments(PyObject *module, PyObject *arguments);
-extern const char counted_doc[], tallied_doc[], merged_doc[],
-    moments_doc[];
+PyObject *cells(PyObject *module, PyObject *arguments);
+extern const char counted_doc[], tallied_doc[], merged_doc[], moments_doc[], cells_doc[];
 
 /* keys.c */
 PyObject *read_keys(PyObject *module, PyObject *arguments);

@@ -40,6 +40,7 @@ static PyMethodDef methods[] = {
     {"datum", datum, METH_VARARGS, datum_doc},
     {"merged", merged, METH_VARARGS, merged_doc},
     {"moments", moments, METH_VARARGS, moments_doc},
+    {"cells", cells, METH_VARARGS, cells_doc},
     {"split", split, METH_O, split_doc},
     {"places", places, METH_VARARGS, places_doc},
     {NULL, NULL, 0, NULL},

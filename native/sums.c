@@ -5,6 +5,7 @@
 
 #define DIGIT 11
 #define DIGITS (1 << DIGIT)
+#define MOST_RUNS 64 /* of parts that ascend, which are merged instead of sorted */
 
 /* Where the codes with each value of a digit begin, once they are sorted by it. */
 static void begin(size_t *places, const int64_t *codes, size_t n, int shift)
@@ -126,6 +127,64 @@ static int sorted_pairs(int64_t *codes, int64_t *counts, int64_t *spare_codes,
     return there;
 }
 
+/* Where the first of at most MOST_RUNS runs that ascend begin, and where the last one ends; how many
+ * there are, or 0 if there are more. */
+static size_t runs_of(const int64_t *codes, size_t n, size_t *bounds)
+{
+    size_t runs = 1;
+
+    bounds[0] = 0;
+    for (size_t i = 1; i < n; i++)
+        if (codes[i] < codes[i - 1]) {
+            if (runs == MOST_RUNS)
+                return 0;
+            bounds[runs++] = i;
+        }
+    bounds[runs] = n;
+    return runs;
+}
+
+/* Two runs with their counts, [from, middle) and [middle, to), as one. */
+static void merge_runs(const int64_t *codes, const int64_t *counts, int64_t *found,
+                       int64_t *along, size_t from, size_t middle, size_t to)
+{
+    size_t a = from, b = middle, at = from;
+
+    while (a < middle && b < to) {
+        int first = codes[a] <= codes[b];
+        size_t one = first ? a : b;
+        found[at] = codes[one];
+        along[at++] = counts[one];
+        a += (size_t)first;
+        b += (size_t)!first;
+    }
+    memcpy(found + at, codes + a, (middle - a) * sizeof *found);
+    memcpy(along + at, counts + a, (middle - a) * sizeof *along);
+    at += middle - a;
+    memcpy(found + at, codes + b, (to - b) * sizeof *found);
+    memcpy(along + at, counts + b, (to - b) * sizeof *along);
+}
+
+/* As `sorted_pairs`, of so many runs that ascend, whose bounds are lost. */
+static int merged_pairs(int64_t *columns[4], size_t *bounds, size_t runs)
+{
+    int there = 0;
+
+    for (; runs > 1; there = !there) {
+        int64_t **from = columns + (there ? 2 : 0), **to = columns + (there ? 0 : 2);
+        size_t kept = 0, n = bounds[runs];
+
+        for (size_t run = 0; run < runs; run += 2) {
+            size_t middle = bounds[run + 1], end = run + 2 > runs ? middle : bounds[run + 2];
+            merge_runs(from[0], from[1], to[0], to[1], bounds[run], middle, end);
+            bounds[kept++] = bounds[run];
+        }
+        bounds[kept] = n;
+        runs = kept;
+    }
+    return there;
+}
+
 const char tallied_doc[] =
     "tallied(codes, counts, found, sums) -> n\n\n"
     "Fill found with each of the codes (int64, not negative) once, ascending, and sums with the sum\n"
@@ -135,7 +194,7 @@ PyObject *tallied(PyObject *module, PyObject *arguments)
 {
     Py_buffer views[4];
     int64_t *columns[4];
-    size_t n, kinds = 0;
+    size_t n, runs, kinds = 0, bounds[MOST_RUNS + 1];
 
     (void)module;
     if (columns_of(arguments, 4, views) < 0)
@@ -144,7 +203,9 @@ PyObject *tallied(PyObject *module, PyObject *arguments)
         columns[i] = views[i].buf;
     n = (size_t)views[0].len / 8;
     Py_BEGIN_ALLOW_THREADS
-    int there = sorted_pairs(columns[0], columns[1], columns[2], columns[3], n);
+    runs = runs_of(columns[0], n, bounds);
+    int there = runs ? merged_pairs(columns, bounds, runs)
+                     : sorted_pairs(columns[0], columns[1], columns[2], columns[3], n);
     const int64_t *codes = columns[there ? 2 : 0], *counts = columns[there ? 3 : 1];
     for (size_t i = 0; i < n; kinds++) { /* in place, for kinds is at most i */
         int64_t code = codes[i], sum = 0;
@@ -287,6 +348,142 @@ PyObject *moments(PyObject *module, PyObject *arguments)
     else
         result = PyLong_FromLongLong(most);
 done:
+    while (opened > 0)
+        PyBuffer_Release(&views[--opened]);
+    return result;
+}
+
+/* ---- histograms ---- */
+
+#define FEW 16 /* values that are sorted one by one instead of counted in a table */
+
+typedef struct {
+    const int64_t *first, *edge; /* processors.sketch: by the top bits of a double */
+    size_t cells;
+    uint32_t *table; /* zeros between two histograms, one for each bucket */
+} Sketch;
+
+/* The bucket of a value, from 0 on. Values of 2^53 and more, which there are not, share the last one. */
+static inline int64_t bucket_of(const Sketch *sketch, int64_t value)
+{
+    double real = (double)value;
+    int64_t bits, cell;
+
+    memcpy(&bits, &real, 8);
+    cell = (bits >> 45) - (1023 << 7) + 1;
+    if (cell < 0)
+        cell = 0;
+    if ((size_t)cell >= sketch->cells)
+        cell = (int64_t)sketch->cells - 1;
+    return sketch->first[cell] + (value > sketch->edge[cell]) + 1;
+}
+
+/* What one row has of a metric, with `base` added to each bucket; how many buckets. */
+static size_t histogram(const Sketch *sketch, const int64_t *values, const int64_t *order, size_t n,
+                        size_t metrics, int64_t base, int64_t *found, int64_t *counts)
+{
+    size_t kinds = 0;
+    int64_t least = INT64_MAX, most = -1;
+
+    if (n <= FEW) {
+        for (size_t i = 0; i < n; i++) {
+            int64_t value = values[(size_t)order[i] * metrics], code;
+            size_t at = kinds;
+            if (value < 0)
+                continue;
+            code = base + bucket_of(sketch, value);
+            while (at > 0 && found[at - 1] > code)
+                at--;
+            if (at > 0 && found[at - 1] == code) {
+                counts[at - 1]++;
+                continue;
+            }
+            for (size_t each = kinds++; each > at; each--) {
+                found[each] = found[each - 1];
+                counts[each] = counts[each - 1];
+            }
+            found[at] = code;
+            counts[at] = 1;
+        }
+        return kinds;
+    }
+    for (size_t i = 0; i < n; i++) {
+        int64_t value = values[(size_t)order[i] * metrics], bucket;
+        if (value < 0)
+            continue;
+        bucket = bucket_of(sketch, value);
+        sketch->table[bucket]++;
+        least = bucket < least ? bucket : least;
+        most = bucket > most ? bucket : most;
+    }
+    for (int64_t bucket = least; bucket <= most; bucket++)
+        if (sketch->table[bucket]) {
+            found[kinds] = base + bucket;
+            counts[kinds++] = sketch->table[bucket];
+            sketch->table[bucket] = 0;
+        }
+    return kinds;
+}
+
+const char cells_doc[] =
+    "cells(values, order, first, firsts, edges, found, counts) -> n\n\n"
+    "Fill found with (row * m + metric) * 2^16 + bucket + 1 of each bucket that has some, ascending,\n"
+    "and counts with how many. values, order and first are as in moments, each value below 2^53; firsts\n"
+    "and edges are the tables of processors.sketch; there is room for a bucket for each value.";
+
+PyObject *cells(PyObject *module, PyObject *arguments)
+{
+    PyObject *arrays[7], *result = NULL;
+    Py_buffer views[7] = {0};
+    Sketch sketch = {0};
+    size_t n, k, rows, metrics, kinds = 0;
+    int opened = 0, bad = 0;
+
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OOOOOOO", &arrays[0], &arrays[1], &arrays[2], &arrays[3],
+                          &arrays[4], &arrays[5], &arrays[6]))
+        return NULL;
+    for (; opened < 7; opened++)
+        if (column_of(arrays[opened], 0, 8, opened > 4, &views[opened]) < 0)
+            goto done;
+    k = (size_t)views[1].len / 8;
+    rows = (size_t)views[2].len / 8;
+    metrics = views[0].ndim == 2 ? (size_t)views[0].shape[1] : 0;
+    n = metrics ? (size_t)views[0].len / 8 / metrics : 0;
+    sketch = (Sketch){views[3].buf, views[4].buf, (size_t)views[3].len / 8, NULL};
+    if (!metrics || views[5].len != views[6].len || (size_t)views[5].len < k * metrics * 8 ||
+        sketch.cells == 0 || views[3].len != views[4].len) {
+        PyErr_SetString(PyExc_ValueError, "the columns are not as long as they must be");
+        goto done;
+    }
+    sketch.table = PyMem_Calloc((size_t)sketch.first[sketch.cells - 1] + 3, sizeof *sketch.table);
+    if (sketch.table == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    const int64_t *values = views[0].buf, *order = views[1].buf, *first = views[2].buf;
+    int64_t *found = views[5].buf, *counts = views[6].buf;
+    for (size_t i = 0; i < k && !bad; i++)
+        bad = (uint64_t)order[i] >= n;
+    for (size_t row = 0; row < rows && !bad; row++) {
+        size_t from = (size_t)first[row], to = row + 1 < rows ? (size_t)first[row + 1] : k;
+        if (from > to || to > k || (row == 0 && from)) {
+            bad = 1;
+            break;
+        }
+        for (size_t metric = 0; metric < metrics; metric++)
+            kinds += histogram(&sketch, values + metric, order + from, to - from, metrics,
+                               (int64_t)(row * metrics + metric) << 16, found + kinds,
+                               counts + kinds);
+    }
+    Py_END_ALLOW_THREADS
+    if (bad)
+        PyErr_SetString(PyExc_ValueError, "rows begin, or events are, where there are none");
+    else
+        result = PyLong_FromSize_t(kinds);
+done:
+    PyMem_Free(sketch.table);
     while (opened > 0)
         PyBuffer_Release(&views[--opened]);
     return result;

@@ -21,7 +21,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ALPHA", "ESTIMATES", "GAMMA", "ZERO", "buckets", "quantile", "rank"]
+__all__ = ["ALPHA", "EDGE", "ESTIMATES", "FIRST", "GAMMA", "ZERO", "buckets", "quantile", "rank"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -58,7 +58,8 @@ def _tables() -> tuple[Ints, Ints]:
     return np.array(below), np.array([0, *(_EDGES[b] for b in first)])
 
 
-_FIRST, _EDGE = _tables()
+FIRST, EDGE = _tables()
+"""The bucket where each cell begins, and the edge that it meets; the first cell is of zero."""
 
 
 def buckets(values: Ints) -> Ints:
@@ -78,7 +79,7 @@ def buckets(values: Ints) -> Ints:
         cell >>= _SHIFT
         cell -= _BIAS - 1
         np.maximum(cell, 0, out=cell)
-        np.add(_FIRST[cell], part > _EDGE[cell], out=found[start : start + _BLOCK])
+        np.add(FIRST[cell], part > EDGE[cell], out=found[start : start + _BLOCK])
     shaped: Ints = found.reshape(values.shape)
     return shaped
 

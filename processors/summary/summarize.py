@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from processors.sketch import buckets
 from processors.summary.combine import carry
 from processors.summary.counted import counted
+from processors.summary.histograms import histograms
 from processors.summary.kinds import bounded, indexed
 from processors.summary.measured import measured
 from processors.summary.table import (
     CELL,
     KINDS,
-    ROW,
     TYPES,
-    WIDTH,
     Ints,
     Summary,
     empty,
@@ -49,13 +47,7 @@ def summarize(events: EventColumns, chosen: Bools | None = None) -> Summary:
     heads = order[first]
     used, key = present(events.key[heads], len(events.keys))
     moments, extremes = measured(events.values, order, first)
-    codes = []
-    for metric in range(M):
-        values, here = events.values[order, metric], row
-        if (absent := values < 0).any():
-            values, here = values[~absent], row[~absent]
-        codes.append(here * ROW + (metric << WIDTH) + buckets(values) + 1)
-    cells, cell_counts = counted(np.concatenate(codes))
+    cells, cell_counts = histograms(events.values, order, first)
     failures = _failures(events, order, row)
     return Summary(
         keys=tuple(map(events.keys.__getitem__, used.tolist())),

@@ -33,6 +33,16 @@ def test_counts_are_summed_the_same(pairs: list[tuple[int, int]]) -> None:
     assert sorted(expected.items()) == list(zip(found.tolist(), sums.tolist(), strict=True))
 
 
+@given(st.lists(st.lists(st.integers(0, 40) | st.integers(0, 2**40)), max_size=70))
+def test_counts_of_parts_that_ascend_are_summed_the_same(parts: list[list[int]]) -> None:
+    codes = np.array([code for part in parts for code in sorted(part)], np.int64)
+    expected = np.unique(codes, return_counts=True)
+
+    found, sums = tallied(codes.copy(), np.ones_like(codes))
+
+    assert [each.tolist() for each in expected] == [found.tolist(), sums.tolist()]
+
+
 @given(st.lists(st.integers(0, 2**64 - 1)), st.lists(st.integers(0, 2**64 - 1)))
 def test_ids_are_merged_the_same(a: list[int], b: list[int]) -> None:
     one, two = (np.sort(np.array(each, np.uint64)) for each in (a, b))
