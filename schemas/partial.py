@@ -18,6 +18,7 @@ METRICS = (  # name, values per unit of the name
     ("cost_usd", 1_000_000_000),  # nano-dollars
     ("quality", 1_000),  # thousandths of a point
 )
+REQUEST, FAILED, TIMEOUT = 1, 2, 4  # the flags of a single event
 LIMIT = 1 << 40  # every value is below it, so that two limbs hold the squares of half a million
 COUNTERS = (
     "requests",
@@ -44,6 +45,12 @@ class Partial:
     `failures` i64[e] = row · 2¹⁶ + index into `error_types` ascending with `failure_counts` i64[e],
     `units` i64[u] = row · 2¹⁶ + unit bucket, ascending, each once: units with an error.
 
+    Where there is hardly more than one event of a key and minute, a row is a single event, not yet
+    summed up. Then there are `widths` u8[M + 1], of the columns of n unsigned integers of so many
+    bytes (0 where all are 0, 1, 2, 4, or 8 with a sign) which `figures` has one after another: of
+    each metric the value + 1, or 0 where there is none, then the retries; and `flags` u8[n]. The
+    columns of sums are empty, `failure_counts` too; a row has one failure and one unit at most.
+
     `watermark` is the source's own, in ms; `idle` says that it had nothing to read for so long
     that it must not hold windows open. `floor` is its promise, in ms, that no later partial holds
     an event before it. `sources` is how many sources there are in all.
@@ -68,3 +75,6 @@ class Partial:
     units: bytes
     cell_bytes: int = 8
     count_bytes: int = 8
+    widths: bytes = b""
+    figures: bytes = b""
+    flags: bytes = b""

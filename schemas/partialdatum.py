@@ -11,6 +11,7 @@ from schemas.partial import Partial
 __all__ = ["quick"]
 
 COLUMNS = 10  # of bytes
+MORE = 3  # of them, of single events
 
 
 def quick(data: bytes, start: int) -> Partial | None:
@@ -33,12 +34,10 @@ def _partial(data: bytes, at: int) -> Partial:
     floor, at = optional(data, at + 1)
     keys, at = avrobytes.keys(data, at)
     error_types, at = strings(data, at)
-    columns = []
-    for _ in repeat(None, COLUMNS):
-        column, at = piece(data, at)
-        columns.append(column)
+    columns, at = _columns(data, at, COLUMNS)
     cell_bytes, at = long(data, at)
     count_bytes, at = long(data, at)
+    (widths, figures, flags), at = _columns(data, at, MORE)
     if idle > 1 or at != len(data):
         raise UnusualError
     key, minute, counters, moments, extremes, cells, counts, failures, failed, units = columns
@@ -62,4 +61,16 @@ def _partial(data: bytes, at: int) -> Partial:
         units=units,
         cell_bytes=cell_bytes,
         count_bytes=count_bytes,
+        widths=widths,
+        figures=figures,
+        flags=flags,
     )
+
+
+def _columns(data: bytes, at: int, many: int) -> tuple[list[bytes], int]:
+    """So many pieces, and where they end."""
+    found = []
+    for _ in repeat(None, many):
+        column, at = piece(data, at)
+        found.append(column)
+    return found, at

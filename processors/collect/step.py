@@ -14,7 +14,8 @@ from processors.collect.reading import Read
 from processors.collect.state import MARK, CollectEntry, CollectMark, CollectState
 from processors.collect.take import take
 from processors.summary.pack import pack, pieces, route
-from processors.summary.table import Summary, empty
+from processors.summary.singles import Rows
+from processors.summary.table import empty
 from schemas.floor import Floor
 from schemas.flow import Emit, Input, Moment, Outcome
 from schemas.topics import PARTIALS
@@ -41,14 +42,14 @@ def step(
     floor = max((each for each in (state.mark.floor, *floors) if each is not None), default=None)
     seen, newest = dict(state.seen), dict(state.mark.newest)
     counts: Counter[str] = Counter()
-    summaries, letters = list[Summary](), list[Emit]()
+    rows, letters = list[Rows](), list[Emit]()
     for read in reads:
         topic = read.topic
         taken = take(policy, seen.get(topic, Seen()), newest.get(topic), floor, read, moment)
         seen[topic] = taken.seen
         if taken.newest is not None:
             newest[topic] = taken.newest
-        summaries.append(taken.summary)
+        rows.append(taken.rows)
         letters += taken.letters
         counts.update(taken.counts)
     # What is broken, repeated or late says nothing of the time: such a source stays idle.
@@ -61,7 +62,7 @@ def step(
     )
     mark = replace(mark, floor=floor)
     news = passed or floor != state.mark.floor
-    partials = _partials(policy, summaries, state.mark, mark, moment, everywhere=news)
+    partials = _partials(policy, rows, state.mark, mark, moment, everywhere=news)
     if not (reads or partials):
         return Outcome(state, watermark=mark.watermark, tail=state.tail(policy))
     if passed or fed:  # a floor alone says nothing of the time
@@ -117,18 +118,18 @@ def _later(policy: CollectPolicy, mark: CollectMark, fed: bool, moment: Moment) 
 
 def _partials(
     policy: CollectPolicy,
-    summaries: Sequence[Summary],
+    read: Sequence[Rows],
     before: CollectMark,
     after: CollectMark,
     moment: Moment,
     *,
     everywhere: bool,
 ) -> list[Emit]:
-    """The summaries by destination; the last partial to each one tells what is new."""
+    """The rows by destination; the last partial to each one tells what is new."""
     destinations = policy.destinations or moment.partitions
-    rows: dict[int, list[Summary]] = {p: [] for p in range(destinations)}
-    for summary in summaries:
-        for partition, share in route(summary, destinations):
+    rows: dict[int, list[Rows]] = {p: [] for p in range(destinations)}
+    for each in read:
+        for partition, share in route(each, destinations):
             rows[partition] += pieces(share)
     told = partial(pack, source=moment.partition, sources=moment.partitions)
     emits = []

@@ -12,8 +12,9 @@ from processors.collect.deduplicate import Seen, deduplicate
 from processors.collect.letters import dead, late
 from processors.collect.policy import CollectPolicy
 from processors.collect.reading import Read
+from processors.summary.singles import Rows, singles
 from processors.summary.summarize import summarize
-from processors.summary.table import Ints, Summary
+from processors.summary.table import Ints
 from schemas.columns import EventColumns
 from schemas.flow import Emit, Moment
 
@@ -29,7 +30,7 @@ class Taken:
 
     seen: Seen
     newest: int | None  # ms, the latest event time of the topic so far
-    summary: Summary
+    rows: Rows
     letters: list[Emit]
     counts: Counter[str]
 
@@ -42,11 +43,11 @@ def take(
     read: Read,
     moment: Moment,
 ) -> Taken:
-    """Sort the events of *read* into new, repeated and late, and sum the new ones.
+    """Sort the events of *read* into new, repeated and late, and sum the new ones up.
 
     An event is late when it is more than the grace behind the latest event up to itself, in the
     order of the log, no matter where batches begin; or when it is before the *floor*, that is, of a
-    window which `merge` lets go.
+    window which `merge` lets go. Where a sum would be hardly more than an event, there are none.
     """
     events, rejected = read.decoded.events, read.decoded.rejected
     seen, repeated = deduplicate(seen, policy.horizon, read.offsets, events)
@@ -68,7 +69,15 @@ def take(
     )
     counts.update([f"dead_lettered.{each.reason}" for each in rejected])
     letters = dead(read, moment) + (late(read, behind, floor, moment) if behind.any() else [])
-    return Taken(seen, newest, summarize(events, None if fit.all() else fit), letters, counts)
+    return Taken(seen, newest, _rows(policy, events, fit), letters, counts)
+
+
+def _rows(policy: CollectPolicy, events: EventColumns, fit: Bools) -> Rows:
+    """The fit events as sums, or as they are where there is hardly more than one of a key."""
+    n = int(fit.sum())
+    if policy.singles_from <= n < policy.singles_below * len(events.keys):
+        return singles(events, np.flatnonzero(fit))
+    return summarize(events, None if n == len(events) else fit)
 
 
 def _behind(

@@ -10,7 +10,7 @@ from processors.merge.pending import spill
 from processors.merge.progress import Progress
 from processors.merge.window import Window, admit, pooled_key, written
 from processors.summary.combine import combine
-from processors.summary.table import Summary, select
+from processors.summary.singles import Rows, picked, summed
 from schemas.window import MINUTE
 
 __all__ = ["glimpse"]
@@ -20,7 +20,7 @@ CANDIDATE = "candidate"  # the cohort
 
 
 def glimpse(
-    progress: Progress, pending: Sequence[Summary], before: int | None, now: int | None
+    progress: Progress, pending: Sequence[Rows], before: int | None, now: int | None
 ) -> None:
     """Write the open minute's rows of the scopes with a candidate, when another EVERY is over.
 
@@ -45,7 +45,7 @@ def glimpse(
     # Which keys the limit leaves is a matter of all that the minute has.
     most = progress.policy.max_live_keys
     scopes = tried if len(keys) <= most else {key[:2] for key in keys}
-    summary = combine([_of(piece, scopes, start) for piece in pending])
+    summary = combine(summed([_of(piece, scopes, start) for piece in pending]))
     summary = admit(summary, (), most, spill(progress.moment), MINUTE)
     served = {key[:2] for key in summary.keys if key[5] == CANDIDATE}
     fresh = frozenset(key for key in summary.keys if key[:2] in served)
@@ -55,7 +55,7 @@ def glimpse(
         progress.counts["glimpses"] += len(fresh)
 
 
-def _of(piece: Summary, scopes: set[tuple[str, str]], start: int) -> Summary:
+def _of(piece: Rows, scopes: set[tuple[str, str]], start: int) -> Rows:
     """The rows of *scopes* in the minute that begins at *start*."""
     there = np.array([key[:2] in scopes for key in piece.keys], dtype=bool)
-    return select(piece, np.flatnonzero(there[piece.key] & (piece.start == start)))
+    return picked(piece, np.flatnonzero(there[piece.key] & (piece.start == start)))

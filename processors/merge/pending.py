@@ -13,8 +13,9 @@ from processors.merge.window import Window, admit
 from processors.refused import among, noted
 from processors.summary.check import check
 from processors.summary.combine import combine
-from processors.summary.pack import unpack
-from processors.summary.table import COUNT, Summary, by_start, select
+from processors.summary.pack import unpacked
+from processors.summary.singles import Rows, Singles, picked, summed
+from processors.summary.table import COUNT, by_start, empty
 from schemas.errors import Undecodable
 from schemas.flow import Input, Moment
 from schemas.partial import METRICS, Key, Partial
@@ -23,6 +24,7 @@ from schemas.window import MINUTE
 
 __all__ = ["absorb", "accepted", "add", "events", "heard", "spill", "split"]
 
+PIECE = 128  # events that take as much room as a piece that has none
 QUALITY = [name for name, _ in METRICS].index("quality")
 
 
@@ -31,8 +33,9 @@ def spill(moment: Moment) -> Key:
     return ("__overflow__", f"merged-{moment.partition}", "", "", "", "")
 
 
-def events(summary: Summary) -> int:
+def events(rows: Rows) -> int:
     """How many events the rows are of: requests, and scores of answers."""
+    [summary] = summed([rows])
     return int(summary.counters[:, 0].sum() + summary.moments[:, QUALITY, COUNT].sum())
 
 
@@ -65,7 +68,7 @@ def heard(mark: MergeMark, partial: Partial) -> MergeMark:
 
 
 def add(
-    policy: MergePolicy, state: MergeState, offset: int, rows: Summary, moment: Moment
+    policy: MergePolicy, state: MergeState, offset: int, rows: Rows, moment: Moment
 ) -> tuple[MergeState, int]:
     """Let *rows* wait; also, how many events are of windows that are gone.
 
@@ -98,10 +101,10 @@ def absorb(
             continue
         if each.value is None:
             raise ValueError(f"the partial at offset {each.offset} was added up and is unreadable")
-        rows, _ = _to_come(state.mark.final, unpack(each.value))
+        rows, _ = _to_come(state.mark.final, unpacked(each.value))
         if closed is not None and each.offset <= state.mark.taken:
             _, kept = split([rows], closed)
-            rows = combine(kept)
+            rows = kept[0] if kept else empty()
         found.append((each.offset, rows))
     return _with(policy, state, found, moment)
 
@@ -116,16 +119,16 @@ def _usable(policy: MergePolicy, partial: Partial | None, moment: Moment) -> boo
     return True
 
 
-def _to_come(final: int | None, rows: Summary) -> tuple[Summary, int]:
+def _to_come(final: int | None, rows: Rows) -> tuple[Rows, int]:
     """The rows of windows that are not gone; also, how many events the others are of."""
     if final is None or not len(rows) or (fits := rows.start >= final).all():
         return rows, 0
-    gone = select(rows, np.flatnonzero(~fits))
-    return select(rows, np.flatnonzero(fits)), events(gone)
+    gone = picked(rows, np.flatnonzero(~fits))
+    return picked(rows, np.flatnonzero(fits)), events(gone)
 
 
 def _with(
-    policy: MergePolicy, state: MergeState, found: Iterable[tuple[int, Summary]], moment: Moment
+    policy: MergePolicy, state: MergeState, found: Iterable[tuple[int, Rows]], moment: Moment
 ) -> MergeState:
     """The state with the rows of partials, by their offsets, among those that wait."""
     firsts, pending = dict(state.firsts), list(state.pending)
@@ -150,34 +153,37 @@ def accepted(state: MergeState, inputs: Sequence[Input]) -> tuple[MergeState, li
     return replace(state, refused=refused), [each for each in inputs if each.value is not None]
 
 
-def split(pieces: Iterable[Summary], end: int) -> tuple[list[Summary], tuple[Summary, ...]]:
+def split(pieces: Iterable[Rows], end: int) -> tuple[list[Rows], tuple[Rows, ...]]:
     """The rows of minutes that start before *end*, and the others."""
-    before, after = [], []
+    before, after = list[Rows](), list[Rows]()
     for piece in pieces:
         early = piece.start < end
         if early.any():
-            before.append(select(piece, np.flatnonzero(early)))
+            before.append(picked(piece, np.flatnonzero(early)))
         if not early.any():
             after.append(piece)
         elif not early.all():
-            after.append(select(piece, np.flatnonzero(~early)))
+            after.append(picked(piece, np.flatnonzero(~early)))
     return before, tuple(after)
 
 
 def _compacted(
     policy: MergePolicy,
     windows: Mapping[tuple[int, int], Window],
-    pieces: tuple[Summary, ...],
+    pieces: tuple[Rows, ...],
     spilt: Key,
-) -> tuple[Summary, ...]:
+) -> tuple[Rows, ...]:
     """The same rows in one piece once there are many, with each minute's keys limited.
+
+    Single events wait for each other rather than be sums that are added up again and again, which
+    take more room.
 
     Late rows are limited beside the keys that their window has. These are the same until the rows
     go into it, so that when it is done, which differs after a restart, changes nothing.
     """
-    if len(pieces) <= policy.max_pieces:
+    if not _many(policy, pieces):
         return pieces
-    whole = combine(pieces)
+    whole = combine(summed(pieces))
     if len(whole.keys) > policy.max_live_keys:
         whole = combine(
             [
@@ -186,6 +192,13 @@ def _compacted(
             ]
         )
     return (whole,)
+
+
+def _many(policy: MergePolicy, pieces: Sequence[Rows]) -> bool:
+    if len(pieces) <= policy.max_pieces:
+        return False
+    waiting = [len(piece) + PIECE for piece in pieces if isinstance(piece, Singles)]
+    return len(pieces) - len(waiting) > policy.max_pieces or sum(waiting) > policy.max_singles
 
 
 def _held(windows: Mapping[tuple[int, int], Window], start: int) -> Sequence[Key]:

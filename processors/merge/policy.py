@@ -21,6 +21,7 @@ class MergePolicy:
     grace_ms: int = 600_000  # how long a window can be revised after its end
     max_live_keys: int = 100_000  # distinct keys of one window; the rest share one
     max_pieces: int = 32  # summaries of open minutes that may wait before they are added up
+    max_singles: int = 262_144  # events that may wait before they are added up, 36 bytes each
     sources: int = SOURCES  # partitions of `collect`, at most
     windows: tuple[Span, ...] = ()  # those that are declared beside the ones of fixed lengths
 
@@ -28,7 +29,7 @@ class MergePolicy:
         """Refuse what cannot work."""
         if self.grace_ms < 0:
             raise ValueError(f"grace_ms is {self.grace_ms}: set it to 0 or more")
-        for name in ("max_live_keys", "max_pieces"):
+        for name in ("max_live_keys", "max_pieces", "max_singles"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: set it to 1 or more")
         for each in self.windows:

@@ -10,7 +10,7 @@ from processors.merge.session import Extent, Row, Scope, Sessions
 from processors.merge.window import Window
 from processors.refused import Refused
 from processors.summary.combine import combine
-from processors.summary.table import Summary
+from processors.summary.singles import Rows
 from schemas.span import Session, called
 from schemas.topics import PARTIALS
 from schemas.window import MINUTE
@@ -85,7 +85,7 @@ class MergeState:
 
     mark: MergeMark = MergeMark()
     windows: Mapping[tuple[int, int], Window] = field(default_factory=dict)  # by (length, start)
-    pending: tuple[Summary, ...] = ()
+    pending: tuple[Rows, ...] = ()
     firsts: Mapping[int, int] = field(default_factory=dict)  # minute, ms -> first partial with it
     declared: Declared = Declared()
     refused: Refused = field(default_factory=dict)

@@ -16,7 +16,8 @@ from processors.merge.progress import Progress
 from processors.merge.row import name, rows
 from processors.merge.state import MARK, Declared, MergeEntry, MergeState, boundary
 from processors.summary.combine import combine
-from processors.summary.pack import unpack
+from processors.summary.pack import unpacked
+from processors.summary.singles import summed
 from schemas.flow import Input, Moment, Outcome
 
 __all__ = ["step"]
@@ -54,7 +55,7 @@ def step(
     )
     end(progress, before)
     for each in inputs:
-        state, lost = add(policy, state, each.offset, unpack(each.value), moment)
+        state, lost = add(policy, state, each.offset, unpacked(each.value), moment)
         progress.counts["late"] += lost
         state = _moved(progress, state, each)
     progress.counts["partials"] += len(inputs)
@@ -91,7 +92,7 @@ def _moved(progress: Progress, state: MergeState, told: Input) -> MergeState:
     if until == since and not ripe:
         glimpse(progress, state.pending, state.mark.watermark, mark.watermark)
         return replace(state, mark=mark)
-    close(progress, combine(ripe), since=since, until=until)
+    close(progress, combine(summed(ripe)), since=since, until=until)
     want = wanted(progress.policy, until)
     if due(progress, want):
         mark = replace(mark, final=final(mark, want))

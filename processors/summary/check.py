@@ -9,11 +9,23 @@ import numpy as np
 
 from processors.sketch import ESTIMATES
 from processors.summary.known import Known
-from processors.summary.pack import WIDTHS, unpack
-from processors.summary.table import CELL, COUNT, HIGH, LIMB, LOW, ROW, SUM, Ints, M, Summary
+from processors.summary.pack import WIDTHS, figures, unpack
+from processors.summary.table import (
+    CELL,
+    COUNT,
+    HIGH,
+    LIMB,
+    LOW,
+    ROW,
+    SUM,
+    Column,
+    Ints,
+    M,
+    Summary,
+)
 from schemas.columns import NO_UNIT
 from schemas.errors import Reason, Undecodable
-from schemas.partial import COUNTERS, LIMIT, Key, Partial
+from schemas.partial import COUNTERS, FAILED, LIMIT, REQUEST, TIMEOUT, Key, Partial
 from schemas.scope import BUCKETS, partition_of, reserved, scope_of
 from schemas.window import MINUTE
 
@@ -23,7 +35,9 @@ AHEAD = 3_600_000  # ms that event time may be ahead of when a partial was writt
 MOST = 1 << 56  # of what is counted, so that a hundred of them still fit 64 bits
 SOURCES = 100_000  # partitions of one topic, more than a cluster has
 LONGEST = 256  # characters of a name
-ITEM = {"key": 4}  # bytes of a value, where it is not 8
+ITEM = {"key": 4, "widths": 1, "figures": 1, "flags": 1}  # bytes of a value, where it is not 8
+WIDEST = max(WIDTHS)  # bytes of an integer; only such can be too large for a value
+NARROW = {0, *WIDTHS}
 
 
 def check(
@@ -54,6 +68,9 @@ def check(
     last = (written + AHEAD) // MINUTE
     if not _all(np.frombuffer(partial.minute, "<i8"), 0, last + 1):
         raise Undecodable(Reason.OUT_OF_RANGE, f"minute is negative, or after {last}")
+    if partial.widths:
+        _singles(partial)
+        return
     rows = unpack(partial)
     _table(rows)
     _codes(rows, partial)
@@ -105,19 +122,29 @@ def _lengths(partial: Partial) -> None:
     if partial.cell_bytes not in {4, 8} or partial.count_bytes not in WIDTHS:
         said = f"cells of {partial.cell_bytes} bytes with counts of {partial.count_bytes}"
         raise Undecodable(Reason.OUT_OF_RANGE, f"there are no {said}")
+    if not NARROW.issuperset(partial.widths):
+        raise Undecodable(
+            Reason.OUT_OF_RANGE, f"there are no figures of {max(partial.widths)} bytes"
+        )
     items = {**ITEM, "cells": partial.cell_bytes, "cell_counts": partial.count_bytes}
-    cells = len(partial.cells) // partial.cell_bytes
+    one = bool(partial.widths)  # event a row, of which there are no sums
+    sums, events = (0, n) if one else (n, 0)
+    cells = 0 if one else len(partial.cells) // partial.cell_bytes
+    failures = len(partial.failures) // 8
     wanted = {
         "key": n,
         "minute": n,
-        "counters": n * len(COUNTERS),
-        "moments": n * M * 4,
-        "extremes": n * M * 2,
+        "counters": sums * len(COUNTERS),
+        "moments": sums * M * 4,
+        "extremes": sums * M * 2,
         "cell_counts": cells,
         "cells": cells,
-        "failure_counts": len(partial.failures) // 8,
-        "failures": len(partial.failures) // 8,
+        "failure_counts": 0 if one else failures,
+        "failures": failures,
         "units": len(partial.units) // 8,
+        "widths": M + 1 if one else 0,
+        "figures": events * sum(partial.widths),
+        "flags": events,
     }
     for name, values in wanted.items():
         found = len(getattr(partial, name))
@@ -156,17 +183,9 @@ def _table(rows: Summary) -> None:
 
 def _codes(rows: Summary, partial: Partial) -> None:
     """The sparse columns, and that the cells hold just the values that the moments count."""
-    n, failures = len(rows), np.frombuffer(partial.failures, "<i8")
-    columns = (
-        ("cells", rows.cells, n * ROW, rows.cells % CELL, len(ESTIMATES)),
-        ("failures", failures, n * CELL, failures % CELL, len(partial.error_types)),
-        ("units", rows.units, n * CELL, rows.units % CELL, min(BUCKETS, NO_UNIT)),
-    )
-    for name, codes, size, inner, most in columns:
-        if (np.diff(codes) <= 0).any():
-            raise Undecodable(Reason.INCONSISTENT, f"{name} does not ascend")
-        _within(name, codes, size)
-        _within(name, inner, most)
+    n = len(rows)
+    _sparse("cells", rows.cells, n * ROW, len(ESTIMATES))
+    _marks(partial, n)
     for name, counts in (("cell", rows.cell_counts), ("failure", rows.failure_counts)):
         if not _all(counts, 1, MOST):
             raise Undecodable(Reason.OUT_OF_RANGE, f"a {name} count is not above zero, or too high")
@@ -176,11 +195,42 @@ def _codes(rows: Summary, partial: Partial) -> None:
         raise Undecodable(Reason.INCONSISTENT, "the cells hold other values than are counted")
 
 
-def _within(name: str, values: Ints, size: int) -> None:
+def _marks(partial: Partial, n: int) -> tuple[Ints, Ints]:
+    """The failures and the units of *n* rows, as they travel."""
+    failures, units = (np.frombuffer(each, "<i8") for each in (partial.failures, partial.units))
+    _sparse("failures", failures, n * CELL, len(partial.error_types))
+    _sparse("units", units, n * CELL, min(BUCKETS, NO_UNIT))
+    return failures, units
+
+
+def _sparse(name: str, codes: Ints, size: int, most: int) -> None:
+    if (codes[1:] <= codes[:-1]).any():
+        raise Undecodable(Reason.INCONSISTENT, f"{name} does not ascend")
+    _within(name, codes, size)
+    _within(name, codes % CELL, most)
+
+
+def _singles(partial: Partial) -> None:
+    """Events that nobody has added up: there is little that they could contradict."""
+    n = len(partial.key) // 4
+    _within("key", np.frombuffer(partial.key, "<i4"), len(partial.keys))
+    _within("flags", np.frombuffer(partial.flags, np.uint8), (REQUEST | FAILED | TIMEOUT) + 1)
+    *metrics, retries = figures(partial)
+    for column in metrics:
+        if column.itemsize == WIDEST:
+            _within("figures", column, LIMIT + 1)
+    _within("figures", retries, MOST)
+    for name, codes in zip(("failures", "units"), _marks(partial, n), strict=True):
+        rows = codes // CELL
+        if (rows[1:] == rows[:-1]).any():
+            raise Undecodable(Reason.INCONSISTENT, f"an event has more than one of its {name}")
+
+
+def _within(name: str, values: Column, size: int) -> None:
     if not _all(values, 0, size):
         raise Undecodable(Reason.OUT_OF_RANGE, f"{name} has an index outside 0 to {size - 1}")
 
 
-def _all(values: Ints, low: int, end: int) -> bool:
+def _all(values: Column, low: int, end: int) -> bool:
     """Whether all are in [low, end)."""
     return not len(values) or bool(low <= values.min() and values.max() < end)

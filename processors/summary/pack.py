@@ -3,50 +3,67 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
+from processors.summary.combine import combine
 from processors.summary.known import Known
-from processors.summary.table import CELL, COUNT, NEVER, ROW, TYPES, Ints, Summary, select, spans
+from processors.summary.singles import Rows, Singles, picked, summed
+from processors.summary.table import CELL, COUNT, NEVER, ROW, TYPES, Column, Ints, Summary, spans
 from schemas.partial import COUNTERS, METRICS, Partial
 from schemas.scope import partition_of, scope_of
 from schemas.window import MINUTE
 
-__all__ = ["PIECE", "WIDTHS", "narrow", "pack", "pieces", "route", "unpack", "wide"]
+__all__ = [
+    "PIECE",
+    "WIDTHS",
+    "figures",
+    "narrow",
+    "pack",
+    "pieces",
+    "route",
+    "unpack",
+    "unpacked",
+    "wide",
+]
 
 PIECE = 450_000  # bytes; with the largest row that there can be, a piece stays below 900 kB
 WIDTHS = {1: "<u1", 2: "<u2", 4: "<u4", 8: "<i8"}  # bytes of an integer -> its kind
 M, C = len(METRICS), len(COUNTERS)
 FIXED = 4 + 8 + 8 * (C + 4 * M + 2 * M)  # bytes of a row without its cells, failures and units
+SINGLE = 4 + 8 + 8 * (M + 1) + 1  # bytes of a single event without its failure and unit, at most
 
 
-def route(summary: Summary, partitions: int) -> list[tuple[int, Summary]]:
+def route(rows: Rows, partitions: int) -> list[tuple[int, Rows]]:
     """The rows of each partition that has some, by the scope of their keys, ascending."""
-    homes = np.array(list(map(_homes(partitions).__getitem__, summary.keys)), dtype=np.int64)
-    home = homes[summary.key]
-    return [(p, select(summary, np.flatnonzero(home == p))) for p in np.unique(home).tolist()]
+    homes = np.array(list(map(_homes(partitions).__getitem__, rows.keys)), dtype=np.int64)
+    home = homes[rows.key]
+    return [(p, picked(rows, np.flatnonzero(home == p))) for p in np.unique(home).tolist()]
 
 
-def pieces(summary: Summary, limit: int = PIECE) -> list[Summary]:
+def pieces(rows: Rows, limit: int = PIECE) -> list[Rows]:
     """The rows in their order, in as few runs as keep each below *limit* bytes and one row.
 
     A piece of PIECE bytes has fewer than half of the error types that a partial has room for.
     """
-    rows = len(summary)
-    text = np.array(list(map(LENGTHS.__getitem__, summary.keys)), dtype=np.int64)
-    size = FIXED + text[summary.key] + 16 * np.diff(spans(summary.cells, ROW, rows))
-    names = np.array([len(kind) for kind in summary.error_types], dtype=np.int64)
-    failures = np.concatenate([[0], np.cumsum(names[summary.failures % TYPES] + 16)])
-    size += np.diff(failures[spans(summary.failures, TYPES, rows)])
-    size += 8 * np.diff(spans(summary.units, CELL, rows))
+    n, single = len(rows), isinstance(rows, Singles)
+    text = np.array(list(map(LENGTHS.__getitem__, rows.keys)), dtype=np.int64)
+    size = (SINGLE if single else FIXED) + text[rows.key]
+    names = np.array([len(kind) for kind in rows.error_types], dtype=np.int64)
+    failures = np.concatenate([[0], np.cumsum(names[rows.failures % TYPES] + 16)])
+    size += np.diff(failures[spans(rows.failures, TYPES, n)])
+    size += 8 * np.diff(spans(rows.units, CELL, n))
+    if not isinstance(rows, Singles):
+        size += 16 * np.diff(spans(rows.cells, ROW, n))
     run = np.cumsum(size) // limit
-    if rows == 0 or run[-1] == 0:
-        return [summary]
-    return [select(summary, np.flatnonzero(run == each)) for each in np.unique(run).tolist()]
+    if n == 0 or run[-1] == 0:
+        return [rows]
+    return [picked(rows, np.flatnonzero(run == each)) for each in np.unique(run).tolist()]
 
 
 def pack(
-    summary: Summary,
+    rows: Rows,
     *,
     source: int,
     sources: int,
@@ -54,50 +71,64 @@ def pack(
     idle: bool = False,
     floor: int | None = None,
 ) -> Partial:
-    """The summary of minutes as it travels, from one of *sources* tasks of `collect`.
+    """The rows of minutes as they travel, from one of *sources* tasks of `collect`.
 
     Raises:
-        ValueError: it has more error types than 65,536: take it in `pieces`.
+        ValueError: they have more error types than 65,536: take them in `pieces`.
     """
-    if len(summary.error_types) > CELL:
-        raise ValueError(f"{len(summary.error_types)} error types do not fit into a partial")
-    failed, kinds = np.divmod(summary.failures, TYPES)
-    cells, cell_bytes = narrow(summary.cells, least=4)
-    cell_counts, count_bytes = narrow(summary.cell_counts)
+    if len(rows.error_types) > CELL:
+        raise ValueError(f"{len(rows.error_types)} error types do not fit into a partial")
+    failed, kinds = np.divmod(rows.failures, TYPES)
+    columns = _singles(rows) if isinstance(rows, Singles) else _sums(rows)
     return Partial(
         source=source,
         sources=sources,
         watermark=watermark,
         idle=idle,
         floor=floor,
-        keys=summary.keys,
-        error_types=summary.error_types,
-        key=summary.key.astype("<i4").tobytes(),
-        minute=_bytes(summary.start // MINUTE),
-        counters=_bytes(summary.counters),
-        moments=_bytes(summary.moments),
-        extremes=_bytes(summary.extremes),
-        cells=cells,
-        cell_counts=cell_counts,
+        keys=rows.keys,
+        error_types=rows.error_types,
+        key=rows.key.astype("<i4").tobytes(),
+        minute=_bytes(rows.start // MINUTE),
         failures=_bytes(failed * CELL + kinds),
-        failure_counts=_bytes(summary.failure_counts),
-        units=_bytes(summary.units),
-        cell_bytes=cell_bytes,
-        count_bytes=count_bytes,
+        units=_bytes(rows.units),
+        **columns,
     )
 
 
 def unpack(partial: Partial) -> Summary:
-    """The summary that a partial carries.
+    """The summary that a partial carries, of single events as well.
 
     Raises:
         ValueError: the lengths of its columns disagree.
     """
-    key = np.frombuffer(partial.key, "<i4").astype(np.int64)
+    rows = unpacked(partial)
+    return combine(summed([rows])) if isinstance(rows, Singles) else rows
+
+
+def unpacked(partial: Partial) -> Rows:
+    """The rows that a partial carries, as they are.
+
+    Raises:
+        ValueError: the lengths of its columns disagree.
+    """
+    failed, kinds = np.divmod(_ints(partial.failures), CELL)
+    key = np.frombuffer(partial.key, "<i4")
+    if partial.widths:
+        return Singles(
+            keys=partial.keys,
+            error_types=partial.error_types,
+            key=key,
+            start=_ints(partial.minute) * MINUTE,
+            figures=figures(partial),
+            flags=np.frombuffer(partial.flags, np.uint8),
+            failures=failed * TYPES + kinds,
+            units=_ints(partial.units),
+        )
+    key = key.astype(np.int64)
     moments = _ints(partial.moments).reshape(len(key), M, 4)
     extremes = _ints(partial.extremes).reshape(len(key), M, 2)
     none = moments[..., COUNT, None] == 0
-    failed, kinds = np.divmod(_ints(partial.failures), CELL)
     return Summary(
         keys=partial.keys,
         error_types=partial.error_types,
@@ -114,7 +145,50 @@ def unpack(partial: Partial) -> Summary:
     )
 
 
-def narrow(column: Ints, least: int = 1) -> tuple[bytes, int]:
+def figures(partial: Partial) -> tuple[Column, ...]:
+    """The figures of single events, each column as wide as it came.
+
+    Raises:
+        ValueError: their length is not the one that the widths say.
+    """
+    n, at, found = len(partial.key) // 4, 0, []
+    for width in partial.widths:
+        kind = WIDTHS[width] if width else "<u1"
+        column = np.frombuffer(partial.figures, kind, n if width else 0, at)
+        found.append(column if width else np.zeros(n, np.uint8))
+        at += n * width
+    return tuple(found)
+
+
+def _sums(summary: Summary) -> dict[str, Any]:
+    """The columns of sums."""
+    cells, cell_bytes = narrow(summary.cells, least=4)
+    cell_counts, count_bytes = narrow(summary.cell_counts)
+    return {
+        "counters": _bytes(summary.counters),
+        "moments": _bytes(summary.moments),
+        "extremes": _bytes(summary.extremes),
+        "cells": cells,
+        "cell_counts": cell_counts,
+        "failure_counts": _bytes(summary.failure_counts),
+        "cell_bytes": cell_bytes,
+        "count_bytes": count_bytes,
+    }
+
+
+def _singles(events: Singles) -> dict[str, Any]:
+    """The columns of single events."""
+    found = [narrow(column) if column.any() else (b"", 0) for column in events.figures]
+    none = ("counters", "moments", "extremes", "cells", "cell_counts", "failure_counts")
+    return {
+        **dict.fromkeys(none, b""),
+        "widths": bytes(width for _, width in found),
+        "figures": b"".join(column for column, _ in found),
+        "flags": events.flags.astype(np.uint8).tobytes(),
+    }
+
+
+def narrow(column: Column, least: int = 1) -> tuple[bytes, int]:
     """A column without negatives, in integers as small as the largest allows; their bytes."""
     top = int(column.max(initial=0))
     size = next(

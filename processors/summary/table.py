@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ __all__ = [
     "SUM",
     "TYPES",
     "WIDTH",
+    "Column",
     "Ints",
     "Summary",
     "by_start",
@@ -33,6 +35,7 @@ __all__ = [
 ]
 
 Ints = npt.NDArray[np.int64]
+Column = npt.NDArray[np.integer[Any]]  # of any width
 
 M, C = len(METRICS), len(COUNTERS)
 COUNT, SUM, HIGH, LOW = range(4)  # the moments of a metric
@@ -96,7 +99,7 @@ def empty() -> Summary:
     )
 
 
-def present(indices: Ints, size: int) -> tuple[Ints, Ints]:
+def present(indices: Column, size: int) -> tuple[Ints, Ints]:
     """Which of 0 to *size* are among *indices*, ascending, and of each index the place there."""
     there = np.zeros(size, dtype=np.bool_)
     there[indices] = True

@@ -23,7 +23,9 @@ SOURCES, TASKS = 3, 2
 START = 28_401_120 * MINUTE
 DAY = 1_440 * MINUTE
 FAR = START + 30 * DAY  # closes every window of the events before
-COLLECT = collect.CollectPolicy(destinations=TASKS, grace_ms=3 * MINUTE, idle_ms=2_000)
+COLLECT = collect.CollectPolicy(
+    destinations=TASKS, grace_ms=3 * MINUTE, idle_ms=2_000, singles_from=2, singles_below=3
+)
 MERGE = merge.MergePolicy(grace_ms=3 * MINUTE)
 SCOPES = ("shop", "mail", "chat", "code")
 

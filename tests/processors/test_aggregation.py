@@ -19,7 +19,7 @@ from schemas.window import MINUTE
 
 SOURCES, TASKS = 3, 2
 START = 28_401_120 * MINUTE
-COLLECT = collect.CollectPolicy(destinations=TASKS, horizon=200)
+COLLECT = collect.CollectPolicy(destinations=TASKS, horizon=200, singles_from=3, singles_below=3)
 MERGE = merge.MergePolicy()
 FAR = START + 9 * 1_440 * MINUTE  # closes every window of the events before
 

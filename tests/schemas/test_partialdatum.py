@@ -39,7 +39,7 @@ PARTIAL = st.builds(
     **{
         name: st.binary(max_size=100)
         for name in ("key", "minute", "counters", "moments", "extremes", "cells", "cell_counts",
-                     "failures", "failure_counts", "units")
+                     "failures", "failure_counts", "units", "widths", "figures", "flags")
     },
 )  # fmt: skip
 NOTHING = Partial(

@@ -27,7 +27,7 @@ from processors.summary.table import Summary
 from schemas.flow import Emit, Moment
 from schemas.topics import LATE, PARTIALS
 
-POLICY = CollectPolicy(grace_ms=5_000, horizon=7, delay_ms=500)
+POLICY = CollectPolicy(grace_ms=5_000, horizon=7, delay_ms=500, singles_from=3, singles_below=2)
 MOMENT = Moment(now=1, seed=1, epoch=1, partition=0, partitions=3)
 Row = tuple[int, int, int]
 Reading = Callable[..., Read]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from processors.summary.pack import pack
+from processors.summary.singles import Rows, singles
 from processors.summary.summarize import summarize
 from schemas.columns import ABSENT, NO_UNIT, EventColumns
 from schemas.flow import Input
@@ -57,8 +58,10 @@ def partial(
     idle: bool = False,
     floor: int | None = None,
 ) -> Input:
-    """A partial as merge reads it."""
-    rows = summarize(events([], 0) if found is None else found)
+    """A partial as merge reads it; every other one has its events as they are."""
+    rows: Rows = summarize(events([], 0) if found is None else found)
+    if found is not None and offset % 2:
+        rows = singles(found, np.arange(len(found)))
     told = pack(rows, source=source, sources=sources, watermark=watermark, idle=idle, floor=floor)
     return Input(PARTIALS.name, offset, told)
 

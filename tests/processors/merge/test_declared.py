@@ -21,6 +21,7 @@ from processors.merge import (
 from processors.merge.recompute import batch_windows, content
 from processors.merge.window import Window
 from processors.summary.combine import combine
+from processors.summary.singles import summed
 from processors.summary.table import Summary
 from schemas.codec import pack, unpack
 from schemas.columns import EventColumns
@@ -123,7 +124,7 @@ def spelled(state: MergeState) -> list[object]:
             name: (bits(each.summary), dict(each.revisions), dict(each.extents))
             for name, each in sorted(state.declared.sessions.items())
         },
-        bits(combine(state.pending)),
+        bits(combine(summed(state.pending))),
         state.firsts,
     ]
 

@@ -23,6 +23,7 @@ from processors.merge import (
 )
 from processors.merge.recompute import batch_windows, content
 from processors.summary.combine import combine
+from processors.summary.singles import summed
 from processors.summary.table import Summary
 from schemas.columns import EventColumns
 from schemas.flow import Emit, Input, Moment
@@ -85,7 +86,7 @@ def spelled(state: MergeState) -> list[object]:
     return [
         state.mark,
         {at: (bits(w.summary), dict(w.revisions)) for at, w in sorted(state.windows.items())},
-        bits(combine(state.pending)),
+        bits(combine(summed(state.pending))),
         state.firsts,
     ]
 
