@@ -95,7 +95,8 @@ extern const char counted_doc[], tallied_doc[], merged_doc[], moments_doc[], cel
 
 /* keys.c */
 PyObject *read_keys(PyObject *module, PyObject *arguments);
-extern const char read_keys_doc[];
+PyObject *looked_up(PyObject *module, PyObject *arguments);
+extern const char read_keys_doc[], looked_up_doc[];
 
 /* crc.c */
 void crc32_begin(void);

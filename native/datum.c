@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { LONG, STRING, BYTES, BOOLEAN, DOUBLE, OPTIONAL, ARRAY, MAP, RECORD };
+enum { LONG, STRING, BYTES, BOOLEAN, DOUBLE, OPTIONAL, ARRAY, MAP, RECORD, KNOWN };
 
 typedef struct {
     uint8_t *bytes;
@@ -129,6 +129,31 @@ static int put_array(Out *out, PyObject *items, PyObject *value)
     return ended < 0 ? -1 : put_end(out);
 }
 
+/* A tuple that was written before is kept with its data. */
+static int put_known(Out *out, PyObject *plan, PyObject *known, PyObject *value)
+{
+    PyObject *bytes;
+    size_t from = out->size;
+
+    if (!PyTuple_CheckExact(value))
+        return put(out, plan, value);
+    bytes = PyDict_GetItemWithError(known, value);
+    if (bytes != NULL)
+        return put_bytes(out, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+    if (PyErr_Occurred() || put(out, plan, value) < 0)
+        return -1;
+    bytes = PyBytes_FromStringAndSize((const char *)out->bytes + from,
+                                      (Py_ssize_t)(out->size - from));
+    if (bytes == NULL)
+        return -1;
+    if (PyDict_GET_SIZE(known) >= MOST_KNOWN)
+        PyDict_Clear(known);
+    if (PyDict_SetItem(known, value, bytes) < 0)
+        from = SIZE_MAX;
+    Py_DECREF(bytes);
+    return from == SIZE_MAX ? -1 : 0;
+}
+
 /* A mapping in the order of its keys. Values of the type `row` know their data themselves. */
 static int put_map(Out *out, PyObject *values, PyObject *row, PyObject *value)
 {
@@ -198,6 +223,9 @@ static int put(Out *out, PyObject *plan, PyObject *value)
             ended = put_end(out);
         else
             ended = put_bytes(out, "\2", 1) < 0 ? -1 : put(out, PyList_GET_ITEM(plan, 1), value);
+        break;
+    case KNOWN:
+        ended = put_known(out, PyList_GET_ITEM(plan, 1), PyList_GET_ITEM(plan, 2), value);
         break;
     case ARRAY: ended = put_array(out, PyList_GET_ITEM(plan, 1), value); break;
     case MAP:

@@ -307,6 +307,7 @@ typedef struct {
     Span dimensions; /* service to provider, as they lie there */
     Span options;    /* config version and cohort, unions included */
     Span error, request, trace, unit;
+    int blank; /* whether an option is there and says nothing, which is the same key */
 } Event;
 
 static int event(Cursor *c, int64_t oldest, int64_t newest, Event *e)
@@ -334,9 +335,12 @@ static int event(Cursor *c, int64_t oldest, int64_t newest, Event *e)
     if (e->values[TOTAL] == ABSENT)
         e->values[TOTAL] = e->values[INPUT] + e->values[OUTPUT];
     from = c->at;
-    for (int i = 0; i < 2; i++)
+    e->blank = 0;
+    for (int i = 0; i < 2; i++) {
         if (!maybe_text(c, LONGEST, &part) || !plain(part, '|'))
             return 0;
+        e->blank |= part.data != NULL && part.size == 0;
+    }
     e->options = (Span){from, (size_t)(c->at - from)};
     return maybe_text(c, LONGEST, &e->request) && maybe_text(c, LONGEST, &e->trace) &&
            maybe_text(c, LONGEST, &e->unit) && maybe_real(c, MOST_MS, 1e3, &e->values[TTFT]) &&
@@ -358,7 +362,8 @@ enum { MESSAGE, REST, TIMESTAMP, KEY, RETRIES, ERROR, UNIT, IDENTITY, VALUES, FA
 
 /* How many events there are; -1 when there is no memory. */
 static Py_ssize_t read_all(const Span *spans, Py_ssize_t count, uint32_t schema, int64_t oldest,
-                           int64_t newest, const Py_buffer *out, Names *keys, Names *errors)
+                           int64_t newest, const Py_buffer *out, Names *keys, Names *errors,
+                           int *blank)
 {
     Py_ssize_t n = 0, rest = 0;
     int64_t *column[VALUES + 1];
@@ -380,6 +385,7 @@ static Py_ssize_t read_all(const Span *spans, Py_ssize_t count, uint32_t schema,
         if ((key = numbered(keys, e.dimensions, e.options)) < 0 ||
             (e.error.size && (error = numbered(errors, e.error, nothing)) < 0))
             return -1;
+        *blank |= e.blank;
         column[MESSAGE][n] = i;
         column[TIMESTAMP][n] = e.timestamp;
         column[KEY][n] = key;
@@ -406,6 +412,8 @@ static PyObject *string(Cursor *c, int optional)
     if (!optional || present(c) == 1)
         number(c, &size);
     found = PyUnicode_DecodeUTF8((const char *)c->at, size, "strict");
+    if (found != NULL)
+        PyUnicode_InternInPlace(&found); /* the same names make many keys */
     c->at += size;
     return found;
 }
@@ -470,11 +478,12 @@ static PyObject *listed(const Names *names, PyObject *(*made)(const Name *, PyOb
 }
 
 const char read_events_doc[] =
-    "read_events(values, schema, oldest, newest, columns, known) -> (n, keys, error_types)\n\n"
+    "read_events(values, schema, oldest, newest, columns, known) -> (n, keys, error_types, distinct)\n\n"
     "Fill the columns, of the message, the ones left over, the timestamp, the key, retries, error\n"
     "type, unit, identity (int64), values (int64, 8 an event), failed and timeout (bool), with the\n"
     "n events that can be read; all others are left over. Keys that were read before are the same\n"
-    "objects: known has them by their bytes. Raises MemoryError, TypeError, ValueError.";
+    "objects: known has them by their bytes. Some of the keys may be equal where they are not distinct.\n"
+    "Raises MemoryError, TypeError, ValueError.";
 
 PyObject *read_events(PyObject *module, PyObject *arguments)
 {
@@ -485,7 +494,7 @@ PyObject *read_events(PyObject *module, PyObject *arguments)
     long long oldest, newest;
     unsigned int schema;
     Py_ssize_t count, n;
-    int opened = 0;
+    int opened = 0, blank = 0;
 
     (void)module;
     if (!PyArg_ParseTuple(arguments, "O!ILLO!O!", &PyList_Type, &values, &schema, &oldest, &newest,
@@ -511,7 +520,7 @@ PyObject *read_events(PyObject *module, PyObject *arguments)
             goto done;
     Py_INCREF(values); /* it keeps the bytes, which nobody changes */
     Py_BEGIN_ALLOW_THREADS
-    n = read_all(spans, count, schema, oldest, newest, out, &keys, &errors);
+    n = read_all(spans, count, schema, oldest, newest, out, &keys, &errors, &blank);
     Py_END_ALLOW_THREADS
     Py_DECREF(values);
     if (n < 0) {
@@ -520,7 +529,7 @@ PyObject *read_events(PyObject *module, PyObject *arguments)
     }
     if ((keys_found = listed(&keys, known_key, known)) != NULL &&
         (errors_found = listed(&errors, error_of, known)) != NULL)
-        result = Py_BuildValue("nOO", n, keys_found, errors_found);
+        result = Py_BuildValue("nOOO", n, keys_found, errors_found, blank ? Py_False : Py_True);
 done:
     Py_XDECREF(keys_found);
     Py_XDECREF(errors_found);

@@ -37,6 +37,7 @@ static PyMethodDef methods[] = {
     {"event_faults", event_faults, METH_VARARGS, event_faults_doc},
     {"batch_faults", batch_faults, METH_VARARGS, batch_faults_doc},
     {"digests", digests, METH_O, digests_doc},
+    {"looked_up", looked_up, METH_VARARGS, looked_up_doc},
     {"datum", datum, METH_VARARGS, datum_doc},
     {"merged", merged, METH_VARARGS, merged_doc},
     {"moments", moments, METH_VARARGS, moments_doc},

@@ -20,10 +20,12 @@ Write = Callable[[Any], bytes]
 END = b"\0"  # of an array or a map
 
 
-LONG, STRING, BYTES, BOOLEAN, DOUBLE, OPTIONAL, ARRAY, MAP, RECORD = range(9)  # as in datum.c
+# As in datum.c.
+LONG, STRING, BYTES, BOOLEAN, DOUBLE, OPTIONAL, ARRAY, MAP, RECORD, KNOWN = range(10)
 Plan = list[Any]
 """A kind, then what it is made of: plans; for a RECORD the names of its fields and their plans. A
-record that holds itself is a list that does."""
+record that holds itself is a list that does. What is KNOWN, names that make a key, has the data of
+those that were written before beside its plan."""
 
 
 @cache
@@ -60,7 +62,8 @@ def _plan(kind: Any, named: dict[str, Plan]) -> Plan:  # an Avro type
         case ["null", some]:
             return [OPTIONAL, _plan(some, named)]
         case {"type": "array", "items": items}:
-            return [ARRAY, _plan(items, named)]
+            each = _plan(items, named)
+            return [ARRAY, [KNOWN, each, {}] if each == [ARRAY, [STRING]] else each]
         case {"type": "map", "values": values}:
             return [MAP, _plan(values, named), MetricRow]
         case {"type": "record", "name": name, "fields": fields}:
@@ -84,6 +87,8 @@ def _of(plan: Plan, known: dict[int, Write]) -> Write:
             return WRITES[kind]
         case _ if kind == OPTIONAL:
             return _optional(_of(parts[0], known))
+        case _ if kind == KNOWN:
+            return _of(parts[0], known)
         case _ if kind == ARRAY:
             return _array(_of(parts[0], known))
         case _ if kind == MAP:

@@ -51,22 +51,23 @@ def quick(
     oldest, newest = clock.now - clock.retention, clock.now + AHEAD
     asked = (id_, oldest, newest, columns, KNOWN)
     try:
-        found, named, types = native.core.read_events(data, *asked)
+        found, named, types, distinct = native.core.read_events(data, *asked)
     except TypeError:  # some are messages of another kind
-        found, named, types = native.core.read_events(list(map(raw, values)), *asked)
+        found, named, types, distinct = native.core.read_events(list(map(raw, values)), *asked)
     message, left, timestamp, key, retries, error_type, unit, identity = (
         each[:found] for each in eights
     )
     left = eights[1, : n - found]
     # An absent part of a key reads as "", which may also be said: the key is the same.
-    keys = {each: i for i, each in enumerate(dict.fromkeys(named))}
-    if len(keys) < len(named):
+    if not distinct:
+        keys = {each: i for i, each in enumerate(dict.fromkeys(named))}
         key = np.array([keys[each] for each in named], np.int64)[key]
+        named = list(keys)
     return EventColumns(
         message=message,
         timestamp=timestamp,
         key=key,
-        keys=tuple(keys),
+        keys=tuple(named),
         values=figures[:found],
         request=np.ones(found, np.bool_),
         failed=flags[0, :found],

@@ -135,10 +135,17 @@ def _with(
     for offset, rows in found:
         if len(rows):
             pending.append(rows)
-            for start in np.unique(rows.start).tolist():
+            for start in _starts(rows):
                 firsts.setdefault(start, offset)
-    pieces = _compacted(policy, state.windows, tuple(pending), spill(moment))
+    pieces = tuple(pending)
+    if len(pieces) // policy.max_pieces > len(state.pending) // policy.max_pieces:
+        pieces = _compacted(policy, state.windows, pieces, spill(moment))
     return replace(state, pending=pieces, firsts=firsts)
+
+
+def _starts(rows: Rows) -> list[int]:
+    first, last = int(rows.start.min()), int(rows.start.max())
+    return [first] if first == last else np.unique(rows.start).tolist()
 
 
 def accepted(state: MergeState, inputs: Sequence[Input]) -> tuple[MergeState, list[Input]]:
@@ -195,10 +202,8 @@ def _compacted(
 
 
 def _many(policy: MergePolicy, pieces: Sequence[Rows]) -> bool:
-    if len(pieces) <= policy.max_pieces:
-        return False
     waiting = [len(piece) + PIECE for piece in pieces if isinstance(piece, Singles)]
-    return len(pieces) - len(waiting) > policy.max_pieces or sum(waiting) > policy.max_singles
+    return len(pieces) - len(waiting) >= policy.max_pieces or sum(waiting) > policy.max_singles
 
 
 def _held(windows: Mapping[tuple[int, int], Window], start: int) -> Sequence[Key]:

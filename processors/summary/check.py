@@ -8,7 +8,7 @@ from functools import partial as partial_of
 import numpy as np
 
 from processors.sketch import ESTIMATES
-from processors.summary.known import Known
+from processors.summary.known import Known, looked_up
 from processors.summary.pack import WIDTHS, figures, unpack
 from processors.summary.table import (
     CELL,
@@ -57,11 +57,11 @@ def check(
         Undecodable: with the reason, and a sentence that names the column.
     """
     _source(partial, written + AHEAD, sources)
-    homes = _homes(partitions)
-    if any(map(partition.__ne__, map(homes.__getitem__, partial.keys))):
-        key = next(key for key in partial.keys if homes[key] != partition)
-        scope = scope_of(*key[:2])
-        raise Undecodable(Reason.MISROUTED, f"{scope} belongs to partition {homes[key]}")
+    homes = looked_up(_homes(partitions), partial.keys)
+    if (homes != partition).any():
+        at = int(np.flatnonzero(homes != partition)[0])
+        scope = scope_of(*partial.keys[at][:2])
+        raise Undecodable(Reason.MISROUTED, f"{scope} belongs to partition {homes[at]}")
     for kind in partial.error_types:
         _name("error_types", kind)
     _lengths(partial)

@@ -8,6 +8,7 @@ import numpy as np
 
 from processors.summary.counted import tallied
 from processors.summary.kinds import bounded, indexed
+from processors.summary.known import ranked
 from processors.summary.table import CELL, HIGH, LIMB, LOW, ROW, TYPES, Ints, Summary, empty, spans
 from schemas.scope import ALL
 from schemas.window import MINUTE
@@ -27,11 +28,8 @@ def combine(summaries: Sequence[Summary], length: int = MINUTE) -> Summary:
     parts = [summary for summary in summaries if len(summary)]
     if not parts:
         return empty()
-    names = sorted({key for part in parts for key in part.keys})
-    ids = {key: i for i, key in enumerate(names)}
-    key = np.concatenate(
-        [np.array([ids[name] for name in part.keys], dtype=np.int64)[part.key] for part in parts]
-    )
+    names, ids = ranked(part.keys for part in parts)
+    key = np.concatenate([ids[part.key] for ids, part in zip(ids, parts, strict=True)])
     start = np.concatenate([part.start for part in parts]) // length * length
     starts, at = np.unique(start, return_inverse=True)
     groups, row = np.unique(at * len(names) + key, return_inverse=True)
@@ -47,7 +45,7 @@ def combine(summaries: Sequence[Summary], length: int = MINUTE) -> Summary:
     marks = [(part.units, np.ones_like(part.units)) for part in parts]
     units, _ = _gather(row, parts, CELL, marks) if length == MINUTE else (empty().units, None)
     return Summary(
-        keys=tuple(names),
+        keys=names,
         error_types=error_types,
         key=groups % len(names),
         start=starts[groups // len(names)],

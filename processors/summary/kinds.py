@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
 
 import numpy as np
 
 from processors.summary.table import KINDS, TYPES, Ints
-from schemas.partial import Key
 
 __all__ = ["OTHER", "bounded", "indexed"]
-
-N = TypeVar("N", str, Key)
 
 OTHER = "__other__"  # error types beyond those that are told apart
 
 
-def indexed(found: Iterable[N]) -> tuple[tuple[N, ...], Mapping[N, int]]:
+def indexed(found: Iterable[str]) -> tuple[tuple[str, ...], Mapping[str, int]]:
     """The names of a summary, ascending, and the index of each of *found*."""
     names = tuple(sorted(set(found)))
     return names, {name: i for i, name in enumerate(names)}

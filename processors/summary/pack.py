@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from processors.summary.combine import combine
-from processors.summary.known import Known
+from processors.summary.known import Known, looked_up
 from processors.summary.singles import Rows, Singles, picked, summed
 from processors.summary.table import CELL, COUNT, NEVER, ROW, TYPES, Column, Ints, Summary, spans
 from schemas.partial import COUNTERS, METRICS, Partial
@@ -37,9 +37,9 @@ SINGLE = 4 + 8 + 8 * (M + 1) + 1  # bytes of a single event without its failure 
 
 def route(rows: Rows, partitions: int) -> list[tuple[int, Rows]]:
     """The rows of each partition that has some, by the scope of their keys, ascending."""
-    homes = np.array(list(map(_homes(partitions).__getitem__, rows.keys)), dtype=np.int64)
-    home = homes[rows.key]
-    return [(p, picked(rows, np.flatnonzero(home == p))) for p in np.unique(home).tolist()]
+    home = looked_up(_homes(partitions), rows.keys)[rows.key]
+    used = np.flatnonzero(np.bincount(home)).tolist()
+    return [(p, picked(rows, np.flatnonzero(home == p))) for p in used]
 
 
 def pieces(rows: Rows, limit: int = PIECE) -> list[Rows]:
@@ -47,15 +47,18 @@ def pieces(rows: Rows, limit: int = PIECE) -> list[Rows]:
 
     A piece of PIECE bytes has fewer than half of the error types that a partial has room for.
     """
-    n, single = len(rows), isinstance(rows, Singles)
-    text = np.array(list(map(LENGTHS.__getitem__, rows.keys)), dtype=np.int64)
-    size = (SINGLE if single else FIXED) + text[rows.key]
+    n = len(rows)
+    size = looked_up(LENGTHS, rows.keys)[rows.key]
     names = np.array([len(kind) for kind in rows.error_types], dtype=np.int64)
-    failures = np.concatenate([[0], np.cumsum(names[rows.failures % TYPES] + 16)])
-    size += np.diff(failures[spans(rows.failures, TYPES, n)])
-    size += 8 * np.diff(spans(rows.units, CELL, n))
-    if not isinstance(rows, Singles):
-        size += 16 * np.diff(spans(rows.cells, ROW, n))
+    failures = names[rows.failures % TYPES] + 16
+    if isinstance(rows, Singles):
+        size += SINGLE
+        size[rows.failures // TYPES] += failures
+        size[rows.units // CELL] += 8
+    else:
+        size += FIXED + 16 * np.diff(spans(rows.cells, ROW, n))
+        size += np.diff(np.concatenate([[0], np.cumsum(failures)])[spans(rows.failures, TYPES, n)])
+        size += 8 * np.diff(spans(rows.units, CELL, n))
     run = np.cumsum(size) // limit
     if n == 0 or run[-1] == 0:
         return [rows]

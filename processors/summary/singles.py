@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from processors.summary.kinds import N, indexed
+from processors.summary.known import ranked
 from processors.summary.summarize import summarize
-from processors.summary.table import CELL, TYPES, Column, Ints, M, Summary, present, rows_of, select
+from processors.summary.table import CELL, TYPES, Column, Ints, M, Summary, present, select
 from schemas.columns import ABSENT, NO_UNIT, EventColumns
 from schemas.partial import FAILED, LIMIT, REQUEST, TIMEOUT, Key
 from schemas.window import MINUTE
@@ -72,12 +72,13 @@ def singles(events: EventColumns, chosen: Ints) -> Singles:
 
 
 def picked(rows: Rows, chosen: Ints) -> Rows:
-    """Some rows, in the order of their indices in *chosen*, with the names that they use."""
+    """Some rows, by their indices, which ascend, with the names that they use."""
     if isinstance(rows, Summary):
         return select(rows, chosen)
-    n = len(rows)
+    place = np.full(len(rows), -1)
+    place[chosen] = np.arange(len(chosen))
     used, key = present(rows.key[chosen], len(rows.keys))
-    failures, _ = rows_of(rows.failures, TYPES, chosen, n)
+    failures = _kept(rows.failures, TYPES, place)
     types, kind = present(failures & TYPES - 1, len(rows.error_types))
     return Singles(
         keys=tuple(map(rows.keys.__getitem__, used.tolist())),
@@ -87,7 +88,7 @@ def picked(rows: Rows, chosen: Ints) -> Rows:
         figures=tuple(column[chosen] for column in rows.figures),
         flags=rows.flags[chosen],
         failures=failures - (failures & TYPES - 1) + kind,
-        units=rows_of(rows.units, CELL, chosen, n)[0],
+        units=_kept(rows.units, CELL, place),
     )
 
 
@@ -98,14 +99,18 @@ def summed(pieces: Sequence[Rows]) -> list[Summary]:
     return [*sums, summarize(_together(waiting))] if waiting else sums
 
 
-def _moved(names: Sequence[N], index: Mapping[N, int]) -> Ints:
-    return np.array([index[name] for name in names], dtype=np.int64)
+def _kept(codes: Ints, size: int, place: Ints) -> Ints:
+    """The codes of the events that have a place, there."""
+    event, code = np.divmod(codes, size)
+    at = place[event]
+    found: Ints = (at * size + code)[at >= 0]
+    return found
 
 
 def _together(pieces: Sequence[Singles]) -> EventColumns:
     """All their events; keys ascend, so that sums are in that order."""
-    keys, at = indexed(key for piece in pieces for key in piece.keys)
-    types, index = indexed(kind for piece in pieces for kind in piece.error_types)
+    keys, at = ranked(piece.keys for piece in pieces)
+    types, index = ranked(piece.error_types for piece in pieces)
     bounds = np.cumsum([0, *map(len, pieces)])
     n = int(bounds[-1])
     values = np.empty((n, M), dtype=np.int64)
@@ -114,17 +119,17 @@ def _together(pieces: Sequence[Singles]) -> EventColumns:
     values -= 1
     flags = np.concatenate([piece.flags for piece in pieces])
     error_type, unit = np.full(n, ABSENT), np.full(n, NO_UNIT)
-    for begin, piece in zip(bounds.tolist(), pieces, strict=False):
+    for begin, piece, kinds in zip(bounds.tolist(), pieces, index, strict=False):
         if len(piece.failures):
             event, kind = np.divmod(piece.failures, TYPES)
-            error_type[begin + event] = _moved(piece.error_types, index)[kind]
+            error_type[begin + event] = kinds[kind]
         if len(piece.units):
             event, marked = np.divmod(piece.units, CELL)
             unit[begin + event] = marked
     return EventColumns(
         message=np.arange(n),
         timestamp=np.concatenate([piece.start for piece in pieces]),
-        key=np.concatenate([_moved(piece.keys, at)[piece.key] for piece in pieces]),
+        key=np.concatenate([at[piece.key] for at, piece in zip(at, pieces, strict=True)]),
         keys=keys,
         values=values,
         request=flags & REQUEST != 0,

@@ -31,7 +31,7 @@ from schemas.topics import AGGREGATES, PARTIALS
 from schemas.window import MINUTE, SIZES, WindowAggregate
 
 MOMENT = Moment(now=1, seed=1, epoch=1, partition=3, partitions=4)
-HASTY = MergePolicy(grace_ms=0, max_pieces=3)
+HASTY = MergePolicy(grace_ms=0, max_pieces=3, max_singles=300)
 Streaming = Callable[..., tuple[list[Input], list[EventColumns]]]
 Making = Callable[..., EventColumns]
 Telling = Callable[..., Input]

@@ -38,7 +38,7 @@ shapes = st.tuples(
 )
 unlimited = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 # Whatever the grace, nothing is lost of a source that keeps to its floor.
-HASTY = MergePolicy(grace_ms=0, max_pieces=3)
+HASTY = MergePolicy(grace_ms=0, max_pieces=3, max_singles=300)
 Run = tuple[MergeState, list[Emit], dict[str, MergeEntry], dict[str, int], list[Emit]]
 
 
