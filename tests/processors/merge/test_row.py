@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
 from processors.merge.row import rows, windows
+from processors.merge.state import MergeEntry
 from processors.merge.window import Window, pooled_key
 from processors.summary.combine import combine
 from processors.summary.summarize import summarize
@@ -41,6 +43,18 @@ def test_a_row_comes_back_from_counts_as_narrow_as_the_largest_allows(
     assert counts.tolist() == again.summary.cell_counts.tolist()
     assert summary.cells.tolist() == again.summary.cells.tolist()
     assert window.revisions == again.revisions
+
+
+def test_a_row_is_written_as_what_its_fields_declare(
+    make_events: Callable[..., EventColumns],
+) -> None:
+    summary = combine([summarize(make_events([1, 2, 3, 4, 5, 6], 1, KEYS))])
+    kept = [MergeEntry(row=row) for row in rows(MINUTE, 0, held(summary), summary.keys)]
+
+    plain = [msgspec.to_builtins(entry, builtin_types=(bytes,)) for entry in kept]
+
+    assert [msgspec.msgpack.encode(each) for each in plain] == [pack(entry) for entry in kept]
+    assert kept == [unpack(MergeEntry, pack(entry)) for entry in kept]
 
 
 def test_a_row_without_values_comes_back(make_events: Callable[..., EventColumns]) -> None:
