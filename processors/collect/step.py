@@ -13,7 +13,7 @@ from processors.collect.policy import CollectPolicy
 from processors.collect.reading import Read
 from processors.collect.state import MARK, CollectEntry, CollectMark, CollectState
 from processors.collect.take import take
-from processors.summary.pack import pack, pieces, route
+from processors.summary.pack import pack, route
 from processors.summary.singles import Rows
 from processors.summary.table import empty
 from schemas.floor import Floor
@@ -130,7 +130,7 @@ def _partials(
     rows: dict[int, list[Rows]] = {p: [] for p in range(destinations)}
     for each in read:
         for partition, share in route(each, destinations):
-            rows[partition] += pieces(share)
+            rows[partition].append(share)
     told = partial(pack, source=moment.partition, sources=moment.partitions)
     emits = []
     for partition, parts in rows.items():

@@ -21,7 +21,6 @@ __all__ = [
     "figures",
     "narrow",
     "pack",
-    "pieces",
     "route",
     "unpack",
     "unpacked",
@@ -35,34 +34,38 @@ FIXED = 4 + 8 + 8 * (C + 4 * M + 2 * M)  # bytes of a row without its cells, fai
 SINGLE = 4 + 8 + 8 * (M + 1) + 1  # bytes of a single event without its failure and unit, at most
 
 
-def route(rows: Rows, partitions: int) -> list[tuple[int, Rows]]:
-    """The rows of each partition that has some, by the scope of their keys, ascending."""
-    home = looked_up(_homes(partitions), rows.keys)[rows.key]
-    used = np.flatnonzero(np.bincount(home)).tolist()
-    return [(p, picked(rows, np.flatnonzero(home == p))) for p in used]
+def route(rows: Rows, partitions: int, limit: int = PIECE) -> list[tuple[int, Rows]]:
+    """The rows of each partition that has some, by the scope of their keys, ascending.
 
-
-def pieces(rows: Rows, limit: int = PIECE) -> list[Rows]:
-    """The rows in their order, in as few runs as keep each below *limit* bytes and one row.
-
-    A piece of PIECE bytes has fewer than half of the error types that a partial has room for.
+    They are in their order, in as few runs as keep each below *limit* bytes and one row. A run of
+    PIECE bytes has fewer than half of the error types that a partial has room for.
     """
+    text, homes = np.divmod(looked_up(_places(partitions), rows.keys), partitions)
+    home, size = homes[rows.key], _sizes(rows) + text[rows.key]
+    found = []
+    for partition in np.flatnonzero(np.bincount(home)).tolist():
+        at = np.flatnonzero(home == partition)
+        run = np.cumsum(size[at]) // limit
+        runs = np.unique(run).tolist() if run[-1] else [0]
+        found += [(partition, picked(rows, at[run == each] if run[-1] else at)) for each in runs]
+    return found
+
+
+def _sizes(rows: Rows) -> Ints:
+    """How many bytes each row takes at most, without its key."""
     n = len(rows)
-    size = looked_up(LENGTHS, rows.keys)[rows.key]
     names = np.array([len(kind) for kind in rows.error_types], dtype=np.int64)
     failures = names[rows.failures % TYPES] + 16
     if isinstance(rows, Singles):
-        size += SINGLE
+        size: Ints = np.full(n, SINGLE)
         size[rows.failures // TYPES] += failures
         size[rows.units // CELL] += 8
-    else:
-        size += FIXED + 16 * np.diff(spans(rows.cells, ROW, n))
-        size += np.diff(np.concatenate([[0], np.cumsum(failures)])[spans(rows.failures, TYPES, n)])
-        size += 8 * np.diff(spans(rows.units, CELL, n))
-    run = np.cumsum(size) // limit
-    if n == 0 or run[-1] == 0:
-        return [rows]
-    return [picked(rows, np.flatnonzero(run == each)) for each in np.unique(run).tolist()]
+        return size
+    ends = np.concatenate([[0], np.cumsum(failures)])
+    size = FIXED + 16 * np.diff(spans(rows.cells, ROW, n))
+    size += np.diff(ends[spans(rows.failures, TYPES, n)])
+    size += 8 * np.diff(spans(rows.units, CELL, n))
+    return size
 
 
 def pack(
@@ -77,7 +80,7 @@ def pack(
     """The rows of minutes as they travel, from one of *sources* tasks of `collect`.
 
     Raises:
-        ValueError: they have more error types than 65,536: take them in `pieces`.
+        ValueError: they have more error types than 65,536: let `route` divide them.
     """
     if len(rows.error_types) > CELL:
         raise ValueError(f"{len(rows.error_types)} error types do not fit into a partial")
@@ -213,10 +216,9 @@ def _ints(column: bytes) -> Ints:
     return np.frombuffer(column, "<i8").astype(np.int64, copy=False)
 
 
-LENGTHS = Known(lambda key: sum(map(len, key)))  # characters
-
-
 @cache
-def _homes(partitions: int) -> Known:
-    """The partition of each key, by its scope."""
-    return Known(lambda key: partition_of(scope_of(key[0], key[1]), partitions))
+def _places(partitions: int) -> Known:
+    """The partition of each key, by its scope, and how many characters it has: many times over."""
+    return Known(
+        lambda key: sum(map(len, key)) * partitions + partition_of(scope_of(*key[:2]), partitions)
+    )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from processors.summary.check import check
 from processors.summary.combine import combine
-from processors.summary.pack import figures, pack, pieces, route, unpack, unpacked
+from processors.summary.pack import figures, pack, route, unpack, unpacked
 from processors.summary.singles import Rows, Singles, picked, singles, summed
 from processors.summary.summarize import summarize
 from processors.summary.table import M, Summary
@@ -119,7 +119,7 @@ def test_events_travel_as_they_are() -> None:
 def test_pieces_of_events_are_below_their_limit() -> None:
     codec, events = Codec(LocalRegistry()), some(5, 500)
 
-    parts = pieces(all_of(events), 9_000)
+    parts = [part for _, part in route(all_of(events), 1, 9_000)]
 
     assert max(len(codec.encode(PARTIALS, told(each))) for each in parts) < 9_000
     assert bits(combine([summarize(events)])) == bits(combine(summed(parts)))

@@ -11,7 +11,7 @@ from processors.summary import kinds
 from processors.summary import summarize as summarizing
 from processors.summary.combine import combine, pool
 from processors.summary.kinds import OTHER
-from processors.summary.pack import PIECE, pack, pieces, route, unpack
+from processors.summary.pack import PIECE, pack, route, unpack
 from processors.summary.summarize import summarize
 from processors.summary.table import (
     CELL,
@@ -228,7 +228,7 @@ def test_every_packed_piece_stays_below_its_limit() -> None:
         identity=np.zeros(n, dtype=np.uint64),
     )
     summary = combine([summarize(found)])
-    parts = pieces(summary)
+    parts = [part for _, part in route(summary, 1)]
 
     assert len(parts) > 10
     assert bits(summary) == bits(combine(parts))
@@ -241,8 +241,9 @@ def test_every_packed_piece_stays_below_its_limit() -> None:
         assert sum(map(len, columns)) < 2 * PIECE
 
 
-def test_a_small_summary_is_one_piece() -> None:
-    assert 1 == len(pieces(empty()))
+def test_a_small_summary_is_one_piece_and_an_empty_one_none() -> None:
+    assert 1 == len(route(summarize(columns([1, 2, 3])), 1))
+    assert [] == route(empty(), 4)
 
 
 def test_a_partial_with_columns_of_other_lengths_is_refused() -> None:
@@ -321,7 +322,7 @@ def test_more_error_types_than_a_partial_has_room_for_are_all_told_apart() -> No
     half = np.arange(len(found)) % 2 == 0
     whole = combine([summarize(found)])
     halves = combine([summarize(found, half), summarize(found, ~half)])
-    sent = [pack(each, source=0, sources=1, watermark=None) for each in pieces(whole)]
+    sent = [pack(each, source=0, sources=1, watermark=None) for _, each in route(whole, 1)]
 
     assert len(whole.error_types) == 20 * KINDS > CELL
     assert {1} == set(whole.failure_counts.tolist())
