@@ -22,16 +22,12 @@ class CollectPolicy:
     idle_ms: int = 5_000  # silence after which a source holds no window open
     heartbeat_ms: int = 1_000  # between two words of an idle source
     max_keys: int = 50_000  # distinct keys that one batch may bring
-    # Events are handed on as they are where there are so many, but fewer than that for each key.
-    singles_from: int = 256
-    singles_below: int = 8
+    singles_from: int = 256  # events from which on they may be handed on without a sum
+    singles_below: int = 16  # events for each key, from which on they are summed up
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
-        for name in ("grace_ms", "delay_ms"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}: set it to 0 or more")
-        for name in ("singles_from", "singles_below"):
+        for name in ("grace_ms", "delay_ms", "singles_from", "singles_below"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: set it to 0 or more")
         for name in ("horizon", "idle_ms", "heartbeat_ms", "max_keys"):

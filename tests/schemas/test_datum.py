@@ -71,6 +71,20 @@ def test_all_that_a_schema_has_room_for_is_written_the_same(
     assert plainly(record)(value) == native.core.datum(plan(record), value)  # type: ignore[union-attr]
 
 
+def test_names_that_were_written_before_are_written_the_same() -> None:
+    bare = {field.name: b"" for field in fields(Partial)} | {
+        "source": 0,
+        "sources": 1,
+        "idle": False,
+    }
+    bare |= {"watermark": None, "floor": None, "error_types": (), "cell_bytes": 8, "count_bytes": 8}
+    keys = (("a", "b"), ("a", ""), ("ä" * 99, "b"))
+
+    for each in (keys, keys[::-1], [list(key) for key in keys], keys):
+        value = SimpleNamespace(**bare | {"keys": each})
+        assert plainly(Partial)(value) == writer(Partial)(value)
+
+
 @pytest.mark.parametrize("source", [1 << 63, -(1 << 63) - 1, "1", None, 1.0])
 def test_what_is_no_long_fails(source: Any) -> None:
     for write in (plainly(Floor), writer(Floor)):

@@ -357,6 +357,8 @@ def test_a_tombstone_among_the_floors_is_passed_over() -> None:
         {"horizon": 0},
         {"idle_ms": 0},
         {"max_keys": 0},
+        {"singles_from": -1},
+        {"singles_below": -1},
         {"destinations": 0},
     ],
 )

@@ -305,7 +305,9 @@ def test_keys_that_were_written_before_stay_when_others_come_late(
     assert {"endpoint-00", "merged-0"} < {*rows}
 
 
-@pytest.mark.parametrize("setting", [{"grace_ms": -1}, {"max_live_keys": 0}, {"max_pieces": 0}])
+@pytest.mark.parametrize(
+    "setting", [{"grace_ms": -1}, {"max_live_keys": 0}, {"max_pieces": 0}, {"max_singles": 0}]
+)
 def test_a_setting_out_of_range_is_refused(setting: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="set it to"):
         MergePolicy(**setting)

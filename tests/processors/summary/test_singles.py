@@ -14,7 +14,7 @@ from processors.summary.combine import combine
 from processors.summary.pack import figures, pack, route, unpack, unpacked
 from processors.summary.singles import Rows, Singles, picked, singles, summed
 from processors.summary.summarize import summarize
-from processors.summary.table import M, Summary
+from processors.summary.table import M, Summary, empty
 from schemas.codec import Codec
 from schemas.columns import ABSENT, NO_UNIT, EventColumns
 from schemas.errors import Reason, Undecodable
@@ -123,6 +123,11 @@ def test_pieces_of_events_are_below_their_limit() -> None:
 
     assert max(len(codec.encode(PARTIALS, told(each))) for each in parts) < 9_000
     assert bits(combine([summarize(events)])) == bits(combine(summed(parts)))
+
+
+def test_few_rows_are_one_piece_and_no_rows_none() -> None:
+    assert 1 == len(route(all_of(some(1)), 1)) == len(route(summarize(some(1)), 1))
+    assert [] == route(empty(), 4)
 
 
 def test_a_value_at_the_limit_is_refused() -> None:

@@ -241,11 +241,6 @@ def test_every_packed_piece_stays_below_its_limit() -> None:
         assert sum(map(len, columns)) < 2 * PIECE
 
 
-def test_a_small_summary_is_one_piece_and_an_empty_one_none() -> None:
-    assert 1 == len(route(summarize(columns([1, 2, 3])), 1))
-    assert [] == route(empty(), 4)
-
-
 def test_a_partial_with_columns_of_other_lengths_is_refused() -> None:
     partial = pack(empty(), source=0, sources=1, watermark=None)
     broken = type(partial)(
