@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import dataclasses
 import faulthandler
 import gc
@@ -14,13 +12,12 @@ from schemas.topics import AGGREGATES, METRICS
 from streams import metrics
 from streams.app import partitions_of, work
 from streams.log import log, set_up
+from streams.memory import keep_giving_back, share_arenas
 from streams.settings import Settings
 from streams.stages import make
 from streams.store import Store
 
 GC_AFTER = (50_000, 10, 50)  # objects, and runs of the younger generations
-M_ARENA_MAX = -8  # of glibc's mallopt
-ARENAS = 2  # that malloc may have; its default of 8 a core keeps what each of them once needed
 STORE = "store"  # the stage that copies to Postgres; it runs beside the engine, not in it
 
 
@@ -49,6 +46,7 @@ def run(
     """
     set_up(settings.log_level)
     share_arenas()
+    keep_giving_back()
     faulthandler.enable()  # a library that crashes says where
     if metrics_port is not None:
         metrics.serve(metrics_port)
@@ -64,12 +62,6 @@ def run(
     status = asyncio.run(work(settings, name, engine, store, tell))
     log.info("stopped", worker=name, status=status)
     return status
-
-
-def share_arenas() -> None:
-    """Let all threads allocate from the same few arenas, where malloc is glibc's."""
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 def at_width(settings: Settings) -> Settings:

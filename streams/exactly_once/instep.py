@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, Message
 from streams.exactly_once.split import At, Split, split, timestamps
 
 MOST_HELD = 16 << 20  # bytes of one partition, after which no more of it is fetched
-MOST_TAKEN = 16 << 20  # bytes that are handed out at once
+MOST_TAKEN = 32 << 20  # bytes that are handed out at once; more than a round reads
 OBJECT = 200  # bytes, of a message beside its value
 PATIENCE = 10.0  # seconds without a turn for anybody: the topic that is waited for is away
 

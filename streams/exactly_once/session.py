@@ -266,10 +266,10 @@ class Session:
             OutOfStep: as `gather`.
         """
         gathered: list[Message] = []
-        patience = self.stage.interval or 0.1
-        if self.in_step is not None and self.in_step.more:
-            patience = HURRY
-        self.room, deadline = LARGEST, time.monotonic() + patience
+        self.room, patience = LARGEST, self.stage.interval or 0.1
+        if self.in_step is not None and self.in_step.more:  # as good as none of new ones
+            self.room, patience = 1, HURRY
+        deadline = time.monotonic() + patience
         try:
             while len(gathered) < self.stage.batch and self.room > 0:
                 left = deadline - time.monotonic()

@@ -59,3 +59,10 @@ def test_only_who_obeys_commands_breaks_off_its_wait_for_one(
 
     assert [] == Session.fetch(session)
     assert waits == set(waited[:1])
+
+
+def test_while_messages_wait_that_were_held_back_hardly_any_new_one_is_read() -> None:
+    session = consumer(96)
+    session.in_step = SimpleNamespace(more=True)
+
+    assert 1 == len(Session.fetch(session))
