@@ -22,6 +22,7 @@ COMMANDS = {  # name -> where it is, imported when it is asked for, and what it 
     "config": ("config", "See and change what applications are served."),
     "decisions": ("decisions", "See what was decided, and why."),
     "deployments": ("deployments", "See rollouts, step by step; promote or abort them."),
+    "detect": ("detect", "Find values that their past does not explain, in a file."),
     "dev": ("dev", "Run Kafka, a schema registry and Postgres on this machine."),
     "dlq": ("dlq", "See what could not be used, and send it again."),
     "pause": ("control", "Hold rollouts where they are."),

@@ -72,6 +72,25 @@ def changed(
     return figure
 
 
+def detected(
+    table: Table, shown: Sequence[tuple[str, Floats, Floats, Sequence[tuple[int, int, int]]]]
+) -> Figure:
+    """Each series (name, times, values, anomalies: first, last, highest), anomalies marked."""
+    total = sum(len(each[3]) for each in shown)
+    told = "1 anomaly" if total == 1 else f"{total or 'no'} anomalies"
+    figure, panels = _panels(table, told, [each[0] for each in shown])
+    for axes, (name, times, values, runs) in zip(panels, shown, strict=False):
+        at = _x(table, times)
+        axes.plot(at, values, color=GREY, linewidth=1.0)
+        for first, last, _ in runs:
+            axes.axvspan(at[first], at[last], color=RED, alpha=0.25, linewidth=1.5)
+        tops = [top for _, _, top in runs]
+        axes.plot(at[tops], values[tops], color=RED, marker="o", markersize=6, linestyle="none")
+        count = "1 anomaly" if len(runs) == 1 else f"{len(runs) or 'no'} anomalies"
+        _frame(axes, table, f"{name}: {count}", last=axes is panels[-1])
+    return figure
+
+
 def trended(
     table: Table,
     shown: Sequence[tuple[str, Floats, Floats, Trend, Forecast | None, Floats]],
