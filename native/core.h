@@ -61,7 +61,7 @@ static inline int number(Cursor *c, int64_t *found)
 typedef struct {
     size_t users;
     uint8_t bytes[];
-} Block; /* what the messages that came together share */
+} Block; /* what messages of one partition that came together share */
 
 typedef struct {
     PyObject_HEAD
@@ -78,8 +78,9 @@ extern PyTypeObject QueueType;
 
 /* split.c */
 PyObject *split(PyObject *module, PyObject *messages);
+PyObject *sizes(PyObject *module, PyObject *arguments);
 PyObject *places(PyObject *module, PyObject *arguments);
-extern const char split_doc[], places_doc[];
+extern const char split_doc[], sizes_doc[], places_doc[];
 
 /* events.c */
 PyObject *read_events(PyObject *module, PyObject *arguments);

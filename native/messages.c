@@ -394,15 +394,64 @@ typedef struct {
     size_t headers;
     int64_t timestamp;
     rd_kafka_headers_t *list;
+    size_t place;
 } Beside;
 
-static size_t measured(rd_kafka_message_t **messages, Beside *beside, ssize_t count)
-{
-    size_t total = 0;
+/* Each partition has a block of its own: messages of one that are held back for long keep no bytes
+ * of the others. */
+typedef struct {
+    const rd_kafka_topic_t *rkt;
+    int32_t partition;
+    size_t size;
+    Block *block;
+    uint8_t *at; /* where in the block its next message goes */
+} Place;
 
+typedef struct {
+    Place *all;
+    size_t count, room, last;
+} Places;
+
+/* The index of the message's place; places->room is 0 when there is no memory for another. */
+static size_t placed(Places *places, const rd_kafka_message_t *message)
+{
+    Place *all = places->all;
+    size_t i = places->last;
+
+    if (i < places->count && all[i].rkt == message->rkt && all[i].partition == message->partition)
+        return i;
+    for (i = 0; i < places->count; i++)
+        if (all[i].rkt == message->rkt && all[i].partition == message->partition)
+            return places->last = i;
+    if (places->count == places->room) {
+        places->room = 2 * places->room + 8;
+        all = realloc(places->all, places->room * sizeof *all);
+        if (all == NULL) {
+            places->room = 0;
+            return 0;
+        }
+        places->all = all;
+    }
+    all[i] = (Place){.rkt = message->rkt, .partition = message->partition};
+    places->count++;
+    return places->last = i;
+}
+
+static void places_left(Places *places)
+{
+    for (size_t i = 0; i < places->count; i++)
+        block_left(places->all[i].block);
+    free(places->all);
+}
+
+/* A block of the right size for each place; 0 when there is no memory for them. */
+static int measured(rd_kafka_message_t **messages, Beside *beside, ssize_t count, Places *places)
+{
     for (ssize_t i = 0; i < count; i++) {
         int kind;
-        beside[i] = (Beside){0};
+        beside[i] = (Beside){.place = placed(places, messages[i])};
+        if (places->room == 0)
+            return 0;
         if (messages[i]->err != 0)
             continue; /* its payload is a sentence */
         beside[i].timestamp = rk.message_timestamp(messages[i], &kind);
@@ -410,9 +459,18 @@ static size_t measured(rd_kafka_message_t **messages, Beside *beside, ssize_t co
             beside[i].headers = headers_size(beside[i].list);
         else
             beside[i].list = NULL;
-        total += messages[i]->len + messages[i]->key_len + beside[i].headers;
+        places->all[beside[i].place].size +=
+            messages[i]->len + messages[i]->key_len + beside[i].headers;
     }
-    return total;
+    for (size_t i = 0; i < places->count; i++) {
+        Place *each = &places->all[i];
+        each->block = malloc(sizeof *each->block + each->size);
+        if (each->block == NULL)
+            return 0;
+        each->block->users = 1;
+        each->at = each->block->bytes;
+    }
+    return 1;
 }
 
 /* A name that all messages of a topic share. */
@@ -427,14 +485,14 @@ static PyObject *topic_of(Queue *self, const rd_kafka_message_t *message)
 }
 
 static PyObject *listed(Queue *self, rd_kafka_message_t **messages, const Beside *beside,
-                        ssize_t count, Block *block)
+                        ssize_t count, Place *places)
 {
     PyObject *list = PyList_New(count), *topic = NULL;
     rd_kafka_topic_t *last = NULL;
-    uint8_t *at = block->bytes;
 
     for (ssize_t i = 0; list != NULL && i < count; i++) {
         rd_kafka_message_t *each = messages[i];
+        Place *place = &places[beside[i].place];
         Message *made;
 
         if (topic == NULL || each->rkt != last) {
@@ -447,8 +505,8 @@ static PyObject *listed(Queue *self, rd_kafka_message_t **messages, const Beside
             Py_CLEAR(list);
             break;
         }
-        made->block = block;
-        block->users++;
+        made->block = place->block;
+        place->block->users++;
         made->topic = Py_NewRef(topic);
         made->partition = each->partition;
         made->offset = each->offset;
@@ -459,12 +517,12 @@ static PyObject *listed(Queue *self, rd_kafka_message_t **messages, const Beside
         if (each->err == 0) {
             made->value_size = each->payload == NULL ? 0 : each->len;
             made->key_size = each->key == NULL ? 0 : each->key_len;
-            at = kept(each->payload, each->len, at, &made->value);
-            at = kept(each->key, each->key_len, at, &made->key);
+            place->at = kept(each->payload, each->len, place->at, &made->value);
+            place->at = kept(each->key, each->key_len, place->at, &made->key);
             if (beside[i].list != NULL) {
-                made->headers = at;
+                made->headers = place->at;
                 made->headers_size = beside[i].headers;
-                at = headers_kept(beside[i].list, at);
+                place->at = headers_kept(beside[i].list, place->at);
             }
         }
         PyList_SET_ITEM(list, i, (PyObject *)made);
@@ -480,7 +538,8 @@ static PyObject *queue_consume(Queue *self, PyObject *arguments)
     rd_kafka_message_t **messages;
     rd_kafka_queue_t *queue = self->queue;
     Beside *beside;
-    Block *block = NULL;
+    Places places = {0};
+    int good = 0;
     ssize_t count;
     PyObject *list;
 
@@ -505,17 +564,16 @@ static PyObject *queue_consume(Queue *self, PyObject *arguments)
     lead_all(self);
     count = rk.consume_batch_queue(queue, (int)(timeout * 1e3), messages, (size_t)most);
     if (count > 0)
-        block = malloc(sizeof *block + measured(messages, beside, count));
+        good = measured(messages, beside, count, &places);
     Py_END_ALLOW_THREADS
     if (count <= 0) {
         list = PyList_New(0);
-    } else if (block == NULL) {
+    } else if (!good) {
         list = PyErr_NoMemory();
     } else {
-        block->users = 1;
-        list = listed(self, messages, beside, count, block);
-        block_left(block);
+        list = listed(self, messages, beside, count, places.all);
     }
+    places_left(&places);
     Py_BEGIN_ALLOW_THREADS
     for (ssize_t i = 0; i < count; i++)
         rk.message_destroy(messages[i]);

@@ -43,6 +43,7 @@ static PyMethodDef methods[] = {
     {"moments", moments, METH_VARARGS, moments_doc},
     {"cells", cells, METH_VARARGS, cells_doc},
     {"split", split, METH_O, split_doc},
+    {"sizes", sizes, METH_VARARGS, sizes_doc},
     {"places", places, METH_VARARGS, places_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -110,6 +110,34 @@ const char places_doc[] =
     "places(messages, offsets, timestamps) -> bool\n\n"
     "Fill the arrays, int64 for each message; false for others than Messages.";
 
+const char sizes_doc[] =
+    "sizes(messages, found i64[n]) -> bool\n\nThe bytes that each of Queue's messages has: value, "
+    "key and headers. False: there are others.";
+
+PyObject *sizes(PyObject *module, PyObject *arguments)
+{
+    PyObject *messages, *found;
+    Py_buffer size;
+    size_t count;
+    int usual = 1;
+
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "O!O", &PyList_Type, &messages, &found))
+        return NULL;
+    count = (size_t)PyList_GET_SIZE(messages);
+    if (column_of(found, count, 8, 1, &size) < 0)
+        return NULL;
+    for (size_t i = 0; usual && i < count; i++) {
+        Message *message = (Message *)PyList_GET_ITEM(messages, (Py_ssize_t)i);
+        usual = Py_TYPE(message) == &MessageType;
+        if (usual)
+            ((int64_t *)size.buf)[i] =
+                (int64_t)(message->value_size + message->key_size + message->headers_size);
+    }
+    PyBuffer_Release(&size);
+    return PyBool_FromLong(usual);
+}
+
 PyObject *places(PyObject *module, PyObject *arguments)
 {
     PyObject *messages, *offsets, *timestamps;

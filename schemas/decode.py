@@ -126,8 +126,12 @@ def _decode(registry: Registry, topic: Topic, some: Some, clock: Clock, reader: 
         if reader is read_fast and same(written, record):
             found = faults(record, mine.data, mine.message, clock)
         if found is not None:
-            rejected += found[0]
-            mine = mine.only(np.flatnonzero(~found[1]))
+            told, broken, untold = found
+            rejected += told
+            if untold.any():
+                odd = mine.only(np.flatnonzero(untold))
+                parts.append(events(read_slowly(written, record, odd.data, odd.message), clock))
+            mine = mine.only(np.flatnonzero(~(broken | untold)))
         if not mine.data:
             continue
         if record is MetricBatch:

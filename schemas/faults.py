@@ -34,6 +34,7 @@ from schemas.unbatch import LIMITS, SHORTEST
 __all__ = ["faults"]
 
 Rule = tuple[Reason, str]
+Mask = npt.NDArray[np.bool_]
 TEXTS = (  # in the order of the schema, like the next
     *DIMENSIONS[:4],
     "error_type",
@@ -58,7 +59,7 @@ SOUND, UNTOLD = 0, -1
 
 def faults(
     record: type, values: list[bytes], message: Ints, clock: Clock
-) -> tuple[list[Rejected], npt.NDArray[np.bool_]] | None:
+) -> tuple[list[Rejected], Mask, Mask] | None:
     """The messages that can be told to be broken, and which ones those are.
 
     Args:
@@ -69,8 +70,9 @@ def faults(
 
     Returns:
         What the way in Python would say of them, and which [n] they are: every batch that is
-        broken, and of the events those that C can tell. None where there is no extension, or
-        nothing is known of the record.
+        broken, and of the events those that C can tell; then those [n] that it cannot tell of,
+        which are for the slow way to read. None where there is no extension, or nothing is known
+        of the record.
     """
     if native.core is None or record not in KINDS:
         return None
@@ -79,7 +81,8 @@ def faults(
     judge(values, KINDS[record](clock), found)
     broken = found[:, 0] > SOUND
     told = zip(message[broken].tolist(), *found[broken].T.tolist(), strict=True)
-    return [Rejected(name, *_said(record, *fault)) for name, *fault in told], broken
+    rejected = [Rejected(name, *_said(record, *fault)) for name, *fault in told]
+    return rejected, broken, found[:, 0] == UNTOLD
 
 
 @lru_cache(1 << 16)

@@ -76,7 +76,9 @@ def _rows(policy: CollectPolicy, events: EventColumns, fit: Bools) -> Rows:
     """The fit events as sums, or as they are where there is hardly more than one of a key."""
     n = int(fit.sum())
     if policy.singles_from <= n < policy.singles_below * len(events.keys):
-        return singles(events, np.flatnonzero(fit))
+        used = np.count_nonzero(np.bincount(events.key[fit], minlength=len(events.keys)))
+        if n < policy.singles_below * used:
+            return singles(events, np.flatnonzero(fit))
     return summarize(events, None if n == len(events) else fit)
 
 

@@ -131,16 +131,15 @@ def _with(
     policy: MergePolicy, state: MergeState, found: Iterable[tuple[int, Rows]], moment: Moment
 ) -> MergeState:
     """The state with the rows of partials, by their offsets, among those that wait."""
-    firsts, pending = dict(state.firsts), list(state.pending)
+    firsts, pending = dict(state.firsts), state.pending
     for offset, rows in found:
         if len(rows):
-            pending.append(rows)
+            pending = (*pending, rows)
+            if len(pending) % policy.max_pieces == 0:
+                pending = _compacted(policy, state.windows, pending, spill(moment))
             for start in _starts(rows):
                 firsts.setdefault(start, offset)
-    pieces = tuple(pending)
-    if len(pieces) // policy.max_pieces > len(state.pending) // policy.max_pieces:
-        pieces = _compacted(policy, state.windows, pieces, spill(moment))
-    return replace(state, pending=pieces, firsts=firsts)
+    return replace(state, pending=pending, firsts=firsts)
 
 
 def _starts(rows: Rows) -> list[int]:

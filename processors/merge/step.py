@@ -55,6 +55,7 @@ def step(
     )
     end(progress, before)
     for each in inputs:
+        state = replace(state, windows=progress.windows)  # those closed meanwhile among them
         state, lost = add(policy, state, each.offset, unpacked(each.value), moment)
         progress.counts["late"] += lost
         state = _moved(progress, state, each)

@@ -25,6 +25,7 @@ from processors.summary.table import (
 )
 from schemas.columns import NO_UNIT
 from schemas.errors import Reason, Undecodable
+from schemas.events import MOST as BOUNDS
 from schemas.partial import COUNTERS, FAILED, LIMIT, REQUEST, TIMEOUT, Key, Partial
 from schemas.scope import BUCKETS, partition_of, reserved, scope_of
 from schemas.window import MINUTE
@@ -32,6 +33,7 @@ from schemas.window import MINUTE
 __all__ = ["AHEAD", "SOURCES", "check"]
 
 AHEAD = 3_600_000  # ms that event time may be ahead of when a partial was written
+RETRIES = BOUNDS["retry_count"]  # of one event
 MOST = 1 << 56  # of what is counted, so that a hundred of them still fit 64 bits
 SOURCES = 100_000  # partitions of one topic, more than a cluster has
 LONGEST = 256  # characters of a name
@@ -219,7 +221,7 @@ def _singles(partial: Partial) -> None:
     for column in metrics:
         if column.itemsize == WIDEST:
             _within("figures", column, LIMIT + 1)
-    _within("figures", retries, MOST)
+    _within("figures", retries, RETRIES + 1)
     for name, codes in zip(("failures", "units"), _marks(partial, n), strict=True):
         rows = codes // CELL
         if (rows[1:] == rows[:-1]).any():

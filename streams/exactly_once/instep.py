@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from confluent_kafka import KafkaError, Message
 
-from streams.exactly_once.split import At, Split, split, timestamps
+from streams.exactly_once.split import At, Split, sizes, split, timestamps
 
 MOST_HELD = 16 << 20  # bytes of one partition, after which no more of it is fetched
 MOST_TAKEN = 32 << 20  # bytes that are handed out at once; more than a round reads
-OBJECT = 200  # bytes, of a message beside its value
+OBJECT = 200  # bytes, of a message beside what it has
 PATIENCE = 10.0  # seconds without a turn for anybody: the topic that is waited for is away
 
 Numbers = npt.NDArray[np.int64]
@@ -126,7 +126,7 @@ class InStep:
 
 def weights(messages: Sequence[Message]) -> Numbers:
     """What each of *messages* takes in memory, in bytes, [n]."""
-    return np.fromiter(map(len, messages), np.int64, len(messages)) + OBJECT
+    return sizes(messages) + OBJECT
 
 
 def earliest(ready: Mapping[At, Sequence[Message]]) -> dict[At, int]:
@@ -134,13 +134,13 @@ def earliest(ready: Mapping[At, Sequence[Message]]) -> dict[At, int]:
 
     There is one at least, if there are any.
     """
-    sizes = [weights(run) for run in ready.values()]
-    if sum(int(size.sum()) for size in sizes) <= MOST_TAKEN:
+    found = [weights(run) for run in ready.values()]
+    if sum(int(each.sum()) for each in found) <= MOST_TAKEN:
         return {at: len(run) for at, run in ready.items()}
     # A message is not taken before those ahead of it in its partition, whatever its timestamp.
     written = np.concatenate([np.maximum.accumulate(timestamps(run)) for run in ready.values()])
     order = np.argsort(written, kind="stable")
-    fits = int(np.searchsorted(np.cumsum(np.concatenate(sizes)[order]), MOST_TAKEN, "right"))
-    places = np.repeat(np.arange(len(sizes)), [len(size) for size in sizes])
-    counts = np.bincount(places[order[: max(1, fits)]], minlength=len(sizes))
+    fits = int(np.searchsorted(np.cumsum(np.concatenate(found)[order]), MOST_TAKEN, "right"))
+    places = np.repeat(np.arange(len(found)), [len(each) for each in found])
+    counts = np.bincount(places[order[: max(1, fits)]], minlength=len(found))
     return dict(zip(ready, counts.tolist(), strict=True))

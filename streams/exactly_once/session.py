@@ -21,7 +21,7 @@ from streams.exactly_once.instep import InStep
 from streams.exactly_once.lost import lost
 from streams.exactly_once.mark import still_valid
 from streams.exactly_once.queue import queue_of
-from streams.exactly_once.split import At, split
+from streams.exactly_once.split import At, sizes, split
 from streams.exactly_once.stage import Stage
 from streams.exactly_once.takeover import take_over
 from streams.exactly_once.task import Task
@@ -37,7 +37,7 @@ HURRY = 0.02  # the same where a command may be obeyed, or messages wait that we
 
 
 MOST = 5_000  # messages of one call
-LARGEST = 16 << 20  # bytes of a round's values: a columnar message holds hundreds of events
+LARGEST = 16 << 20  # bytes of a round's messages: a columnar message holds hundreds of events
 READ_AHEAD = 16_384  # KiB, of a stage that does not gather: windows, many and long at once
 
 
@@ -297,8 +297,8 @@ class Session:
         return gathered
 
     def weigh(self, got: Sequence[Message]) -> None:
-        """Take note of how many bytes the values of *got* have."""
-        size = sum(map(len, got))
+        """Take note of how many bytes *got* has."""
+        size = int(sizes(got).sum())
         self.room -= size
         if size:
             self.mean = max(1, size // len(got))

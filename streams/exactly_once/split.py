@@ -56,6 +56,19 @@ def timestamps(messages: Sequence[Message]) -> Ints:
     return _places(messages)[1]
 
 
+def sizes(messages: Sequence[Message]) -> Ints:
+    """The bytes of each: value, key and headers, [n]."""
+    found = np.empty(len(messages), np.int64)
+    if native.core is None or not native.core.sizes(list(messages), found):
+        found[:] = list(map(_size, messages))
+    return found
+
+
+def _size(message: Message) -> int:
+    headers = sum(len(name) + len(value or b"") for name, value in message.headers() or ())
+    return len(message.value() or b"") + len(message.key() or b"") + headers
+
+
 def _places(messages: Sequence[Message]) -> tuple[Ints, Ints]:
     at, when = np.empty((2, len(messages)), np.int64)
     if native.core is None or not native.core.places(list(messages), at, when):

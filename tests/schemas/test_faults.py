@@ -128,6 +128,21 @@ def test_any_bytes_within_a_message_are_read_as_fastavro_reads_them(
     wire.assert_same(wire.slowly([value]), wire.decode([value]))
 
 
+@pytest.mark.parametrize("value", ["", LONG])
+def test_labels_of_one_name_are_one_label(wire: Any, value: str) -> None:
+    event = wire.avro(wire.event(tags={"a": value}))
+    label = b"\x02a" + event[event.rindex(b"\x02a") + 2 : -1]
+    begin = event.rindex(b"\x02a") - 1
+    values = [
+        event[:begin] + block + label * 39 + b"\x02a\x02v" + event[-1:]
+        for block in (bytes([80]),)  # forty of them
+    ]
+    slow = wire.slowly(values)
+
+    assert () == tuple(slow.rejected)
+    wire.assert_same(slow, wire.decode(values))
+
+
 def spoilt_events(wire: Any) -> Iterator[bytes]:
     """Events that break each rule, and those that break two of them."""
     names = ("service", "endpoint", "model", "provider", "config_version", "cohort")

@@ -14,7 +14,7 @@ from streams import kafka
 from streams.exactly_once import reading
 from streams.exactly_once.queue import queue_of
 from streams.exactly_once.reading import runs
-from streams.exactly_once.split import offsets, split
+from streams.exactly_once.split import offsets, sizes, split
 
 pytestmark = pytest.mark.integration
 
@@ -123,6 +123,9 @@ def test_they_are_split_as_those_of_the_consumer(filled: Environment) -> None:
         assert [fields(each) for each in slow.runs[place]] == [fields(each) for each in run]
         assert mixed[found.lasts[place]] is run[-1]
         assert offsets(slow.runs[place]).tolist() == offsets(run).tolist()
+        assert sizes(slow.runs[place])[::5].tolist() == [
+            len(each.value() or b"") + len(each.key() or b"") for each in run[::5]
+        ]
     assert [i for i, each in enumerate(mixed) if each.error()] == found.faults
     for each in (plain, beside):
         each.close()

@@ -176,8 +176,9 @@ def test_events_that_cannot_be_are_refused(
     assert reason == refused(replace(told(all_of(some(2))), **changes))
 
 
-@pytest.mark.parametrize("column", [0, M])
-@pytest.mark.parametrize("value", [-1, 1 << 60])
+@pytest.mark.parametrize(
+    ("column", "value"), [(0, -1), (0, 1 << 60), (M, -1), (M, 1_001), (M, 1 << 40)]
+)
 def test_figures_that_cannot_be_are_refused(column: int, value: int) -> None:
     packed = told(all_of(some(2)))
     columns = [each.astype("<i8") for each in figures(packed)]
