@@ -246,3 +246,31 @@ def test_what_a_source_brings_below_its_floor_is_counted_and_the_rest_is_right(
     assert {name: content(w) for name, w in batch_windows(kept).items()} == {
         name: content(w) for name, w in last.items()
     }
+
+
+@pytest.mark.parametrize(("seed", "pieces"), [(0, 2), (1, 32)])
+def test_which_keys_a_full_window_keeps_is_no_matter_of_batches(
+    make_events: Callable[..., EventColumns],
+    make_partial: Callable[..., Input],
+    seed: int,
+    pieces: int,
+) -> None:
+    rng, now, keys = np.random.default_rng(seed), 20_000 * MINUTE, some_keys(12)
+    inputs = []
+    for i in range(60):
+        now += int(rng.integers(0, MINUTE // 3))
+        late = rng.integers(0, 3 * MINUTE, 20) * (rng.random(20) < 0.3)
+        found = make_events((now - late).tolist(), int(rng.integers(1 << 30)), keys)
+        inputs.append(make_partial(i, watermark=now, found=found, floor=0))
+    inputs.append(make_partial(60, watermark=now + 8 * 1_440 * MINUTE, idle=True, floor=0))
+    policy = MergePolicy(grace_ms=2 * MINUTE, max_live_keys=3, max_pieces=pieces, max_singles=300)
+    one = run(policy, inputs)
+
+    assert all(one[1] == run(policy, inputs, size=size)[1] for size in (3, 7))
+    alone = replace(policy, max_pieces=1, max_singles=1)
+    assert one[1] == run(alone, inputs, size=5)[1]
+
+
+def some_keys(count: int) -> tuple[tuple[str, ...], ...]:
+    cohorts = ("stable", "candidate", "", "")
+    return tuple((f"s{i % 3}", "e", f"m{i}", "p", "", cohorts[i % 4]) for i in range(count))
