@@ -80,7 +80,7 @@ def detect(
     plot: Path | None,
     machine: bool,
 ) -> None:
-    """Find the values of FILE, a CSV with a header, that its own past does not explain.
+    """Find values that their past does not explain, in FILE, a CSV with a header.
 
     Each value is judged by those before it only, as if it had just come. The score of the
     ensemble is in decimal digits of how unlikely the value is, that of the other detectors in
