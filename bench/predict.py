@@ -195,7 +195,6 @@ def main() -> None:
     unit = "× the error of per-task means"
     if not given.data.exists():
         report(BENCH, math.nan, unit, bar=BAR, why=f"there is no {given.data.name}")
-        return
     tasks = read(given.data)
     if not tasks:
         why = f"{given.data.name} has no task with {LEAST} prompts that all models answered"

@@ -21,11 +21,7 @@ from streams.cli.help import example
 @click.argument("before", type=given.FILE)
 @click.argument("after", type=given.FILE)
 @given.columns
-@click.option(
-    "--good",
-    type=click.Choice(["up", "down"]),
-    help="Which way is good; by the names of the columns if not given.",
-)
+@given.direction
 @given.plotted
 @show.as_json
 @example(

@@ -32,6 +32,15 @@ def columns(command: F) -> F:
     )(command)
 
 
+def direction(command: F) -> F:
+    """Give *command* the option --good, as the argument `good`."""
+    return click.option(
+        "--good",
+        type=click.Choice(["up", "down"]),
+        help="Which way is good; by the names of the columns if not given.",
+    )(command)
+
+
 def plotted(command: F) -> F:
     """Give *command* the option --plot, as the argument `plot`."""
     return click.option(

@@ -38,11 +38,7 @@ class Told(NamedTuple):
 @click.command()
 @click.argument("file", type=given.FILE)
 @given.columns
-@click.option(
-    "--good",
-    type=click.Choice(["up", "down"]),
-    help="Which way is good; by the names of the columns if not given.",
-)
+@given.direction
 @click.option(
     "--ahead",
     type=click.IntRange(1),

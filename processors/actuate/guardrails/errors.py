@@ -11,9 +11,7 @@ from processors.actuate.guardrails.reading import (
     Levels,
     Reading,
     Standing,
-    bounded,
-    harm_bounds,
-    mean,
+    reading_of,
     standing_of,
 )
 from processors.stats import mixture, two_rates
@@ -105,19 +103,7 @@ def read(errors: Errors, levels: Levels) -> Reading:
     log_e = two_rates.log_e_by_share(errors.tallies) + mixture.tempered(
         errors.logs, rates.inflation
     )
-    known = standing(errors)
-    lower, upper = harm_bounds(known, levels)
-    return Reading(
-        log_e=bounded(log_e),
-        stable_n=rates.stable_n,
-        candidate_n=rates.candidate_n,
-        compared_n=rates.compared_n,
-        stable_value=mean(rates.stable_sum, rates.stable_n),
-        candidate_value=mean(rates.candidate_sum, rates.candidate_n),
-        standing=known,
-        lower_harm=lower,
-        upper_harm=upper,
-    )
+    return reading_of(rates, log_e, standing(errors), levels)
 
 
 def standing(errors: Errors) -> Standing | None:
