@@ -50,9 +50,12 @@ class Untransacted:
     def begin_transaction(self) -> None:
         """Nothing begins."""
 
-    def produce(self, *record: Any, **more: Any) -> None:
-        """As the producer does."""
-        self.producer.produce(*record, **more, on_delivery=self.delivered)
+    def produce(self, topic: str, value: bytes, key: bytes, partition: int, *more: Any) -> None:
+        """As the producer does, by place: callbacks, timestamp and headers come last."""
+        timestamp, headers = more[-2:]
+        self.producer.produce(
+            topic, value, key, partition, None, self.delivered, timestamp, headers
+        )
 
     def delivered(self, error: KafkaError | None, message: object) -> None:
         """Remember why a record was not written."""
