@@ -114,8 +114,10 @@ def _decode(registry: Registry, topic: Topic, some: Some, clock: Clock, reader: 
         raise ValueError(f"{topic.name} is not an ingest topic: {METRICS.name}, {QUALITY.name}")
     parts: list[Decoded] = []
     forms, ids, rejected = _sorted_out(some)
-    for id_ in np.unique(ids[forms == AVRO]).tolist():
-        mine = some.only(np.flatnonzero((forms == AVRO) & (ids == id_)))
+    by_id = _by_id(np.flatnonzero(forms == AVRO), ids)
+    registry.look_up(by_id.keys())
+    for id_, at in by_id.items():
+        mine = some.only(at)
         try:
             written, record = _writer(registry, topic, id_)
         except Undecodable as error:
@@ -146,6 +148,13 @@ def _decode(registry: Registry, topic: Topic, some: Some, clock: Clock, reader: 
     return Decoded(
         together([part.events for part in parts]), tuple(sorted(rejected, key=itemgetter(0)))
     )
+
+
+def _by_id(at: Ints, ids: Ints) -> dict[int, Ints]:
+    """Which of the messages *at* these places have which of *ids* [n]; each ascending."""
+    order = at[np.argsort(ids[at], kind="stable")]
+    found, starts = np.unique(ids[order], return_index=True)
+    return dict(zip(found.tolist(), np.split(order, starts[1:]), strict=True)) if at.size else {}
 
 
 AVRO, JSON, NEITHER = 0, 1, 2

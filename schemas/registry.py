@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Self, TypeVar
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
@@ -17,6 +17,8 @@ from schemas.topics import Topic
 T = TypeVar("T")
 
 UNKNOWN_FOR = 5.0  # seconds that "no such id" is believed
+ONE_BY_ONE = 8  # ids that are asked for each by itself; of more at once a list is asked for
+MOST_UNKNOWN = 65_536  # ids of which it is remembered that there is no such
 NOT_FOUND = 404
 REFUSALS = (409, 422)  # incompatible, invalid
 
@@ -87,6 +89,24 @@ class RegistryClient:
             raise Undecodable(found.reason, found.detail)
         return found
 
+    def look_up(self, ids: Collection[int]) -> None:
+        """Learn at once which of many ids there are not, so that `schema` need not ask for each.
+
+        Broken messages have any number where the id is, and a question takes milliseconds.
+
+        Raises:
+            RegistryUnavailable: The registry could not be asked.
+        """
+        now = time.monotonic()
+        new = [id_ for id_ in ids if id_ not in self._schemas and now >= self._unknown.get(id_, 0)]
+        if len(new) <= ONE_BY_ONE:
+            return
+        there = self._listed()
+        # A list without what we know is there is of something else: of other schemas, or of none.
+        if not there or not there.issuperset(self._good()):
+            return
+        self._deny(id_ for id_ in new if id_ not in there)
+
     def register_all(self) -> Mapping[str, int]:
         """Register every schema of the contract; repeating it changes nothing.
 
@@ -119,7 +139,7 @@ class RegistryClient:
         try:
             schema = self._ask(lambda: self._client.get_schema(id_))
         except SchemaRegistryError:
-            self._unknown[id_] = time.monotonic() + UNKNOWN_FOR
+            self._deny([id_])
             raise unknown from None
         try:
             if schema.schema_type != "AVRO":
@@ -127,6 +147,26 @@ class RegistryClient:
             return Written.of(id_, schema.schema_str)
         except ValueError as error:
             return Undecodable(Reason.FOREIGN_SCHEMA, f"schema {id_} is {error}")
+
+    def _listed(self) -> set[int]:
+        """The ids of all schemas, those of deleted versions too; none where it is not told."""
+        rest = self._client._rest_client  # noqa: SLF001  # the client has no method for this
+        try:
+            found = self._ask(lambda: rest.get("schemas", {"deleted": "true"}))
+        except SchemaRegistryError:
+            return set()
+        return {int(each["id"]) for each in found}
+
+    def _good(self) -> set[int]:
+        """The ids that the registry is known to have."""
+        return self._schemas.keys() | set(self._ids.values())
+
+    def _deny(self, ids: Iterable[int]) -> None:
+        """Remember for a while that there are no such ids."""
+        now = time.monotonic()
+        if len(self._unknown) > MOST_UNKNOWN:
+            self._unknown = {id_: until for id_, until in self._unknown.items() if until > now}
+        self._unknown |= dict.fromkeys(ids, now + UNKNOWN_FOR)
 
     def _ask(self, request: Callable[[], T]) -> T:
         """The answer; SchemaRegistryError only for a definite no."""
@@ -172,6 +212,9 @@ class LocalRegistry:
         if id_ not in self._schemas:
             raise Undecodable(Reason.UNKNOWN_SCHEMA, f"the registry knows no schema {id_}")
         return self._schemas[id_]
+
+    def look_up(self, ids: Collection[int]) -> None:
+        """Nothing to be learnt: all is here."""
 
     def register(self, text: str) -> int:
         """The id of any schema, new if it was not known.

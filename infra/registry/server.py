@@ -76,6 +76,7 @@ class Resources:
             web.get("/", self.root),
             web.get("/mode", self.mode),
             web.get("/mode/{subject}", self.mode),
+            web.get("/schemas", self.schemas),
             web.get("/schemas/types", self.types),
             web.get("/schemas/ids/{id}", self.schema),
             web.get("/schemas/ids/{id}/schema", self.schema_text),
@@ -109,6 +110,18 @@ class Resources:
     async def types(self, _: web.Request) -> web.Response:
         """The kinds of schema that are kept."""
         return answer(["AVRO"])
+
+    async def schemas(self, request: web.Request) -> web.Response:
+        """Every version of every subject, or the newest of each."""
+        deleted, newest = flag(request, "deleted"), flag(request, "latestOnly")
+        every = self.registry.subjects
+        found = [
+            version
+            for name in every.names(deleted=deleted)
+            if name.startswith(request.query.get("subjectPrefix", ""))
+            for version in every.all(name, deleted=deleted)[-1 if newest else 0 :]
+        ]
+        return answer([described(version) for version in found])
 
     async def schema(self, request: web.Request) -> web.Response:
         """A schema by its id."""

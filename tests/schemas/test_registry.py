@@ -49,10 +49,14 @@ class House(HTTPServer):
         self.local = LocalRegistry()
         self.failing: list[tuple[int, Any]] = []
         self.other: dict[str, Any] | None = None
+        here = self.local.register_all()
+        self.listing: tuple[int, Any] = (200, [{"subject": s, "id": i} for s, i in here.items()])
 
     def answers(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         if self.failing:
             return self.failing.pop(0)
+        if path == "/schemas":
+            return self.listing
         if path.startswith("/subjects/"):
             return 200, {"id": self.local.register(body["schema"])}
         try:
@@ -115,6 +119,71 @@ def test_an_unknown_id_is_asked_for_again_after_a_while(
         client.schema(998)
 
     assert 3 == len(house.asked)
+
+
+def test_of_many_ids_one_list_says_which_there_are_not(
+    house: House, client: RegistryClient
+) -> None:
+    id_ = house.local.id_of(METRICS, MetricEvent)
+    client.schema(id_)
+    house.asked.clear()
+
+    client.look_up([id_, *range(1_000, 3_000)])
+    for missing in range(1_000, 3_000):
+        with pytest.raises(Undecodable, match=f"knows no schema {missing}"):
+            client.schema(missing)
+    client.look_up(range(1_000, 3_000))
+
+    assert ["/schemas"] == house.asked
+    assert "llmopt.MetricEvent" == client.schema(id_).name
+
+
+def test_an_id_that_is_registered_later_is_found(
+    house: House, client: RegistryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "UNKNOWN_FOR", 0.0)
+    client.look_up(range(1, 1_000))
+    later = house.local.register('{"type":"record","name":"later","fields":[]}')
+
+    assert "later" == client.schema(later).name
+
+
+def test_a_few_ids_are_asked_for_one_by_one(house: House, client: RegistryClient) -> None:
+    client.look_up([1_000, 1_001])
+
+    assert [] == house.asked
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        (404, {"error_code": 404, "message": "HTTP 404 Not Found"}),
+        (200, []),
+        (200, [{"subject": "of somebody else", "id": 7_777}]),
+    ],
+)
+def test_a_list_that_is_not_of_what_there_is_says_nothing(
+    house: House, client: RegistryClient, listing: tuple[int, Any]
+) -> None:
+    id_ = house.local.id_of(METRICS, MetricEvent)
+    client.schema(id_)
+    house.listing = listing
+
+    client.look_up(range(1, 1_000))
+
+    other = next(each for each in house.local.register_all().values() if each != id_)
+    assert client.schema(other).text == house.local.schema(other).text
+
+
+def test_what_is_not_there_is_forgotten_when_it_is_too_much(
+    client: RegistryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "UNKNOWN_FOR", 0.0)
+    monkeypatch.setattr(registry, "MOST_UNKNOWN", 50)
+    for begin in range(1_000, 2_000, 100):
+        client.look_up(range(begin, begin + 100))
+
+    assert 200 > len(client._unknown)
 
 
 @pytest.mark.parametrize(

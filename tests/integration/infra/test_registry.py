@@ -65,6 +65,24 @@ def test_what_is_registered_is_found_by_id_subject_and_content(
     assert [1] == client.get_versions(subject)
 
 
+def test_all_schemas_are_listed_those_of_deleted_versions_when_asked(
+    environment: Environment, client: SchemaRegistryClient, subject: str
+) -> None:
+    first = client.register_schema(subject, record(A))
+    second = client.register_schema(subject, record(A, {**B, "default": ""}))
+    client.delete_version(subject, 1)
+
+    def listed(words: str) -> list[int]:
+        status, found = ask(environment.registry_url, "GET", f"/schemas?subjectPrefix={words}")
+        assert 200 == status
+        return [each["id"] for each in found if each["subject"] == subject]
+
+    assert [second] == listed(subject)
+    assert [first, second] == listed(f"{subject}&deleted=true")
+    assert [second] == listed(f"{subject}&deleted=true&latestOnly=true")
+    assert [] == listed("another")
+
+
 def test_the_stock_serializer_writes_what_the_stock_deserializer_reads(
     environment: Environment, subject: str
 ) -> None:
