@@ -44,6 +44,7 @@ class Rounds:
         self.at, self.configs, self.chance = at, configs, chance
         self.scopes = spread(at.settings.partitions_derived, EACH)
         self.began = (int(time.time() * 1_000) // (15 * MINUTE) - 48) * 15 * MINUTE
+        self.at_ms = self.began  # of the newest minute
         self.minutes, self.numbers = count(1), count()
         tell(
             at,
@@ -53,13 +54,13 @@ class Rounds:
 
     def pass_minute(self) -> None:
         """Another minute of every scope."""
-        start = self.began + next(self.minutes) * MINUTE
+        start = self.at_ms = self.began + next(self.minutes) * MINUTE
         tell(self.at, [minute(scope, start, REQUESTS) for scope in self.scopes])
 
     def decide(self) -> None:
-        """A rollout for every scope."""
+        """A rollout for every scope, of now: an old decision would be refused."""
         number = next(self.numbers)
-        tell(self.at, [decided(s, number, "one_percent", self.began) for s in self.scopes])
+        tell(self.at, [decided(s, number, "one_percent", self.at_ms) for s in self.scopes])
 
     def run(self) -> tuple[float, float, float]:
         """One round: seconds from the process's start, from the command, and until it returned."""
