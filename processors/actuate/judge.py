@@ -14,7 +14,7 @@ from processors.actuate.wording import sentence
 from schemas.catalog import Strategy
 from schemas.rollout import GUARDRAILS, Guardrail, Verdict
 
-WEIGHTS = {"errors": 0.6, "latency": 0.07, "quality": 0.15, "cost": 0.15}  # parts of α, see 0040
+WEIGHTS = {"errors": 0.65, "latency": 0.04, "quality": 0.08, "cost": 0.2}  # parts of α, see 0040
 SILENCE = 20.0  # requests that the candidate should have had; e^-20 by chance
 
 

@@ -389,5 +389,5 @@ def test_the_limit_shares_the_level_among_the_guardrails() -> None:
     judgement = judge(replace(STRATEGY, alpha=0.08), fresh_evidence())
     levels = [math.exp(-g.limit) for g in judgement.guardrails]
 
-    assert pytest.approx([0.048, 0.0056, 0.012, 0.012]) == levels
+    assert pytest.approx([0.052, 0.0032, 0.0064, 0.016]) == levels
     assert pytest.approx(0.97 * 0.08) == sum(levels)
