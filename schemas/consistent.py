@@ -14,6 +14,7 @@ from schemas.command import Command
 from schemas.config import LlmConfig
 from schemas.decision import Decision
 from schemas.errors import Reason, Undecodable
+from schemas.insight import Insight
 from schemas.loop import Transition
 from schemas.metrictable import BUCKETS, NAMES, MetricRow
 from schemas.report import RollbackReport
@@ -40,6 +41,10 @@ def inspect(value: Any) -> None:
             _window(value)
         case Anomaly():
             _scope(value.scope)
+            _time("end", value.end)
+        case Insight():
+            _scope(value.scope)
+            _time("at", value.at)
             _time("end", value.end)
         case Deployment():
             _scope(value.scope)

@@ -11,6 +11,7 @@ from schemas.catalog import Entry
 from schemas.config import ConfigAck, ScopeConfig
 from schemas.decision import Decision
 from schemas.floor import Floor
+from schemas.insight import Insight
 from schemas.journal import ChangelogEntry, JournalRecord
 from schemas.loop import Transition
 from schemas.metric import MetricEvent
@@ -34,6 +35,7 @@ __all__ = [
     "DEPLOYMENTS",
     "ENRICHED",
     "FLOORS",
+    "INSIGHTS",
     "LATE",
     "METRICS",
     "NAMED",
@@ -108,6 +110,13 @@ ANOMALIES = Topic(
     holds="values that their own past does not explain",
     key="scope",
     record=Anomaly,
+    retention_ms=30 * DAY,
+)
+INSIGHTS = Topic(
+    name="llmopt.insights.v1",
+    holds="trends, change points, comparisons with baselines, forecasts, predictions",
+    key="scope",
+    record=Insight,
     retention_ms=30 * DAY,
 )
 DECISIONS = Topic(
@@ -224,6 +233,7 @@ NAMED = (
     AGGREGATES,
     ENRICHED,
     ANOMALIES,
+    INSIGHTS,
     DECISIONS,
     DEPLOYMENTS,
     CONFIG,
