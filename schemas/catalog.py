@@ -69,14 +69,36 @@ class Metric(StrEnum):
     COST_PER_HOUR_USD = "cost_per_hour_usd"
 
 
+BETTER: Mapping[Metric, int] = {
+    metric: 1 if metric is Metric.QUALITY else -1
+    for metric in Metric
+    if metric is not Metric.REQUESTS
+}
+"""Which way is good: 1 for more, -1 for less; of requests nobody knows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A leaf (metric, op, value, held) or one of `all_of`, `any_of`, `none_of`.
+    """A leaf, or one of `all_of`, `any_of`, `none_of`.
 
-    `held_s`: the comparison has held in every 1-minute window of that many seconds, without a
-    gap; 0 asks for the newest window only. `anomaly` is true while an anomaly of that metric and
-    at least `severity` was seen within the last `held_s` (default 300) seconds. `relative_to =
-    "baseline"` compares with `value` times the scope's own median of the last hour.
+    A leaf names its metric by what it asks of it:
+
+    metric: `op` and `value` in the newest 1-minute window, and with `held_s` in every one of that
+        many seconds, without a gap; with `relative_to: baseline` against `value` times the scope's
+        own median of the last hour;
+    anomaly: one of at least `severity` was seen within the last `held_s` (default 300) seconds;
+    trend: its `direction`, or its slope an hour by `op` and `value`;
+    change_point: one within the last `held_s` (default 3600) seconds, in that `direction` (any when
+        none is given) and `by` at least that share of the level before;
+    comparison: with the baseline `than`, significantly in that `direction` (degrading when none is
+        given) and `by` at least that share of the baseline;
+    forecast: `op` and `value`, at some time within the next `ahead_s` seconds;
+    prediction: `op` and `value`, were `model` ("provider/model") to serve the scope.
+
+    The last five ask what analysis found in windows of that length (`window`, not for
+    predictions), with at least that `confidence`. Forecasts and predictions are read by what is
+    expected, or by the worse end of their range (`bound: pessimistic`). What analysis has not
+    found, found long ago or calls inconclusive cannot be told, which is never a pass.
     """
 
     metric: Metric | None = None
@@ -86,6 +108,19 @@ class Condition:
     relative_to: Literal["baseline"] | None = None
     anomaly: str | None = None  # a metric name of the detector
     severity: Literal["low", "medium", "high", "critical"] = "medium"
+    trend: Metric | None = None
+    change_point: Metric | None = None
+    comparison: Metric | None = None
+    forecast: Metric | None = None
+    prediction: Metric | None = None
+    window: Literal["1m", "1h", "24h"] = "1h"
+    direction: Literal["improving", "degrading", "rising", "falling", "stable"] | None = None
+    confidence: float = 0.0  # 0 to 1
+    by: float = 0.0  # relative
+    than: Literal["initial", "rolling", "peak", "snapshot", "golden"] = "rolling"
+    ahead_s: int = 0
+    bound: Literal["expected", "pessimistic"] = "expected"
+    model: str | None = None
     all_of: tuple[Condition, ...] = ()
     any_of: tuple[Condition, ...] = ()
     none_of: tuple[Condition, ...] = ()

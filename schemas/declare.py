@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 from schemas.catalog import (
     KINDS,
     Catalog,
+    Condition,
     Constraints,
     Entry,
     Model,
@@ -20,6 +21,7 @@ from schemas.catalog import (
     Strategy,
     WindowPolicy,
 )
+from schemas.conditions import branches
 from schemas.shape import construct, hint, mapping, refuse
 from schemas.trigger import Trigger
 from schemas.validate import validate
@@ -156,6 +158,12 @@ def check(catalog: Catalog) -> tuple[str, ...]:
                 f"rule/{rule.id}, strategy: there is no strategy {rule.strategy!r}; "
                 + (hint(rule.strategy, known) if known else "declare it under strategies")
             )
+        problems.extend(
+            f"rule/{rule.id}, when: no model of the catalog is {name!r}; "
+            + (hint(name, catalog.models) if catalog.models else "declare it under models")
+            for name in _predicted(rule.when)
+            if name not in catalog.models
+        )
     providers = {model.provider for model in catalog.models.values()}
     names = {model.model for model in catalog.models.values()} | set(catalog.models)
     for limits in catalog.constraints.values():
@@ -170,6 +178,14 @@ def check(catalog: Catalog) -> tuple[str, ...]:
                 if name not in known_names
             )
     return tuple(problems)
+
+
+def _predicted(condition: Condition) -> Iterator[str]:
+    """The models that a condition asks predictions for."""
+    if condition.model is not None:
+        yield condition.model
+    for _, part in branches(condition):
+        yield from _predicted(part)
 
 
 __all__ = ["SECTIONS", "check", "declare", "gather", "key_of", "validate"]

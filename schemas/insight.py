@@ -5,6 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from schemas.window import MINUTE, SIZES
+
+FRESH_MS = {"1m": 30 * MINUTE, "1h": 12 * SIZES["1h"], "24h": 3 * SIZES["24h"]}
+"""How long after its end an insight is still relied on, by the length of its windows.
+
+Whoever writes insights says those that still hold again before that.
+"""
+
 
 class InsightKind(StrEnum):
     """What an insight is about."""

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date
 
+from schemas.bounds import ANY, COUNT, OPEN, POINTS, POSITIVE, SHARE, Bounds
 from schemas.catalog import (
-    Condition,
     Constraints,
     Entry,
-    Metric,
     Model,
     PriceEntry,
     Rule,
@@ -21,19 +20,12 @@ from schemas.catalog import (
     Strategy,
     WindowPolicy,
 )
+from schemas.conditions import tellable
 from schemas.ladder import climbable
 from schemas.scope import ALL, BUCKETS, misnamed
-from schemas.shape import hint, refuse
+from schemas.shape import refuse
 from schemas.span import problem, span
 from schemas.trigger import Trigger, watchable
-
-Bounds = tuple[float, float, str]
-SHARE: Bounds = (0.0, 1.0, "a share from 0 to 1 (0 % to 100 %)")
-POINTS: Bounds = (0.0, 100.0, "points from 0 to 100")
-POSITIVE: Bounds = (math.nextafter(0.0, 1.0), math.inf, "a number above 0")
-ANY: Bounds = (0.0, math.inf, "a number of 0 or more")
-COUNT: Bounds = (1.0, math.inf, "a number of 1 or more")
-OPEN: Bounds = (math.nextafter(0.0, 1.0), math.nextafter(1.0, 0.0), "a share between 0 and 1")
 
 BOUNDS: Mapping[type, Mapping[str, Bounds]] = {
     Model: {
@@ -71,8 +63,6 @@ NAME = re.compile(r"[^\s|*]{1,256}")
 """What a provider or a model may be called."""
 TOGETHER = ("max_optimizations", "max_rollouts", "max_returns")
 """Limits of constraints that are of the whole system."""
-JUDGED = ("p95_latency_ms", "error_rate", "cost_per_request_usd", "quality")
-"""The metrics that the detector judges, which an anomaly condition may name."""
 
 
 def validate(where: str, entry: Entry) -> None:
@@ -107,7 +97,7 @@ def _parts(where: str, entry: Entry) -> None:
         case Model(release_date=str() as day):
             _day(f"{where}, release_date", day)
         case Rule():
-            _condition(f"{where}, when", entry.when)
+            tellable(f"{where}, when", entry.when)
         case Strategy():
             for n, step in enumerate(entry.steps, 1):
                 _numbers(f"{where}, steps {n}", step)
@@ -185,53 +175,3 @@ def _window(where: str, policy: WindowPolicy) -> None:
     wrong = problem(span(policy))
     if wrong is not None:
         raise refuse(f"{where}, {wrong[0]}", wrong[1])
-
-
-def _condition(where: str, condition: Condition) -> None:
-    branches = {
-        name: getattr(condition, name)
-        for name in ("all_of", "any_of", "none_of")
-        if getattr(condition, name)
-    }
-    kinds = [
-        *(["metric"] if condition.metric is not None else []),
-        *(["anomaly"] if condition.anomaly is not None else []),
-        *branches,
-    ]
-    if not kinds:
-        raise refuse(where, "is empty; give a metric with op and value, an anomaly, or all_of …")
-    if len(kinds) > 1:
-        raise refuse(where, f"has {' and '.join(kinds)}; keep one, or put both under all_of")
-    if condition.held_s < 0:
-        raise refuse(f"{where}, held", f"{condition.held_s} is negative; write a duration or 0")
-    if condition.metric is not None:
-        _comparison(where, condition)
-    elif condition.op is not None or condition.value is not None or condition.relative_to:
-        raise refuse(where, "op, value and relative_to need a metric; add it or remove them")
-    elif branches and condition.held_s:
-        raise refuse(where, "held needs a metric or an anomaly; move it into the branches")
-    if condition.anomaly is not None and condition.anomaly not in JUDGED:
-        raise refuse(
-            f"{where}, anomaly",
-            f"{condition.anomaly!r} is unknown; {hint(condition.anomaly, JUDGED)}",
-        )
-    for name, parts in branches.items():
-        for n, part in enumerate(parts, 1):
-            _condition(f"{where}, {name} {n}", part)
-
-
-def _comparison(where: str, condition: Condition) -> None:
-    if condition.op is None or condition.value is None:
-        raise refuse(where, f"{condition.metric} needs op and value; add both")
-    low, high, words = ANY
-    if condition.relative_to is None and condition.metric in (
-        Metric.ERROR_RATE,
-        Metric.TIMEOUT_RATE,
-    ):
-        low, high, words = SHARE
-    elif condition.relative_to is None and condition.metric is Metric.QUALITY:
-        low, high, words = POINTS
-    if not math.isfinite(condition.value) or not low <= condition.value <= high:
-        raise refuse(f"{where}, value", f"{condition.value:g} is not possible; write {words}")
-    if condition.held_s % 60:
-        raise refuse(f"{where}, held", f"{condition.held_s} s is no number of minutes; round it")
