@@ -21,6 +21,7 @@ from processors.reading import read
 from schemas.anomaly import Anomaly
 from schemas.command import Command, CommandKind
 from schemas.decision import Action
+from schemas.insight import InsightKind
 from schemas.rollout import Deployment, Phase, Verdict
 from schemas.window import EnrichedWindow, WindowAggregate
 
@@ -180,7 +181,8 @@ def _begin_again(state: ScopeState, stable: str, *, known: bool) -> ScopeState:
     state = replace(state, stable_model=stable)
     if not known and (not state.minutes or state.minutes[-1].model == stable):
         return state  # it was told for the first time, it did not change
-    return replace(state, rolled_back=(), minutes=(), held={})
+    found = {id_: f for id_, f in state.findings.items() if f.kind == InsightKind.PREDICTION}
+    return replace(state, rolled_back=(), minutes=(), held={}, findings=found)
 
 
 def obey(state: ScopeState, command: Command) -> ScopeState:

@@ -16,6 +16,7 @@ from processors.decide.mix import Mix
 from processors.decide.policy import DecidePolicy
 from processors.decide.predict import Prediction, predict
 from processors.decide.state import ScopeState
+from processors.decide.wording import foretold
 from schemas.catalog import Constraints, Model, Strategy
 from schemas.config import LlmConfig
 from schemas.decision import Candidate, Violation
@@ -33,6 +34,7 @@ class Choice:
     confidence: float = 0.0
     impact: float | None = None  # of the chosen one: change of the cost, USD a day
     violations: tuple[Violation, ...] = ()  # of the best candidate, that holds all back
+    predictions: tuple[str, ...] = ()  # ids of the insights that candidates were weighed by
     reasons: tuple[str, ...] = ()
 
 
@@ -44,6 +46,7 @@ class Weighed:
     score: float  # cost with preferences counted, USD per request
     confidence: float
     name: str
+    insights: Mapping[str, str]  # what was predicted: the insight that says so
 
 
 def current_of(mix: Mix) -> LlmConfig | None:
@@ -85,7 +88,11 @@ def choose(
         and (aim != "failover" or model.provider != mix.provider)
     ]
     weighed.sort(key=lambda w: (not w.candidate.feasible, w.score, w.name))
-    choice = Choice(current=current, candidates=tuple(w.candidate for w in weighed))
+    choice = Choice(
+        current=current,
+        candidates=tuple(w.candidate for w in weighed),
+        predictions=tuple(sorted({id_ for w in weighed for id_ in w.insights.values()})),
+    )
     best = next((w for w in weighed if w.candidate.feasible), None)
     if best is None:
         where = "of another provider " if aim == "failover" else ""
@@ -143,14 +150,17 @@ def _reasons(choice: Choice, best: Weighed, mix: Mix, impact: float) -> tuple[st
         f"At worst its quality is {bad['quality']:.1f}, its p95 latency "
         f"{milliseconds(bad['p95_latency_ms'])}, its error rate {percent(bad['error_rate'])}."
     )
-    return rank, cost, worst
+    return (rank, cost, worst, *foretold(best.insights))
 
 
 def _nearest(weighed: list[Weighed]) -> tuple[str, ...]:
     """What is wrong with each of the three that break least."""
     hard = [(w, [v for v in w.candidate.violations if v.constraint not in SOFT]) for w in weighed]
     hard.sort(key=lambda pair: (len(pair[1]), pair[0].score, pair[0].name))
-    return tuple(f"{w.name}: {' '.join(v.explanation for v in broken)}" for w, broken in hard[:3])
+    return tuple(
+        f"{w.name}: {' '.join((*(v.explanation for v in broken), *foretold(w.insights)))}"
+        for w, broken in hard[:3]
+    )
 
 
 def _weigh(
@@ -181,7 +191,8 @@ def _weigh(
         violations=tuple(broken),
     )
     score = float("inf") if cost is None else cost * (1 + policy.preference) ** soft
-    return Weighed(candidate, score, _confidence(limits, mix, prediction, aim), name)
+    sure = _confidence(limits, mix, prediction, aim)
+    return Weighed(candidate, score, sure, name, prediction.insights)
 
 
 def _saving(today: float | None, cost: float | None) -> float | None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from statistics import median
 
+from processors.decide.compare import COMPARE
+from processors.decide.insights import told
 from processors.decide.policy import DecidePolicy
 from processors.decide.state import Held, Minute, ScopeState
 from schemas.anomaly import Severity
 from schemas.catalog import Condition, Metric, Rule
+from schemas.conditions import branches, insight_of
 from schemas.scope import ALL
 
-COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
@@ -33,12 +29,18 @@ def rules_for(policy: DecidePolicy, scope: str) -> list[Rule]:
     return sorted(rules, key=lambda rule: (order.index(rule.priority), rule.id))
 
 
+def leaves(condition: Condition) -> Iterator[Condition]:
+    """What a condition is made of."""
+    parts = (*condition.all_of, *condition.any_of, *condition.none_of)
+    if not parts:
+        yield condition
+    for part in parts:
+        yield from leaves(part)
+
+
 def comparisons(condition: Condition) -> Iterator[Condition]:
     """The metric leaves of a condition."""
-    if condition.metric is not None:
-        yield condition
-    for part in (*condition.all_of, *condition.any_of, *condition.none_of):
-        yield from comparisons(part)
+    return (leaf for leaf in leaves(condition) if leaf.metric is not None)
 
 
 def name_of(leaf: Condition) -> str:
@@ -100,16 +102,19 @@ def holds(policy: DecidePolicy, state: ScopeState, condition: Condition) -> bool
     """The condition in the newest minute of the scope, in Kleene's three-valued logic.
 
     Returns:
-        None when it cannot be told, because a metric has no value or a baseline no evidence; what
-        cannot be told under `none_of` cannot be told either, it is not a pass.
+        None when it cannot be told, because a metric has no value, a baseline no evidence, or
+        analysis nothing new and conclusive to say; what cannot be told under `none_of` cannot be
+        told either, it is not a pass.
     """
     if condition.metric is not None:
         return _metric(policy, state, condition)
     if condition.anomaly is not None:
-        return _anomaly(policy, state, condition)
+        return bool(_anomalies(policy, state, condition))
     if condition.all_of:
         return _worst(holds(policy, state, part) for part in condition.all_of)
     parts = condition.any_of or condition.none_of
+    if not parts:
+        return told(policy, state, condition).truth
     found = _negated(_worst(_negated(holds(policy, state, part)) for part in parts))
     return found if condition.any_of else _negated(found)
 
@@ -139,20 +144,36 @@ def _metric(policy: DecidePolicy, state: ScopeState, leaf: Condition) -> bool | 
     return False
 
 
-def sightings(policy: DecidePolicy, state: ScopeState, condition: Condition) -> list[str]:
-    """The ids of the anomalies that make a condition's anomaly leaves true, sorted."""
+def sightings(
+    policy: DecidePolicy, state: ScopeState, condition: Condition, *, wanted: bool = True
+) -> list[str]:
+    """The ids of the anomalies and insights that make a condition's leaves so, sorted.
+
+    Args:
+        policy: Says what is still news.
+        state: The scope.
+        condition: Any.
+        wanted: Whether leaves that are true are meant; those under `none_of` are the opposite.
+    """
     found: set[str] = set()
-    if condition.anomaly is not None:
-        window = (condition.held_s or policy.anomaly_s) * 1000
-        for severity in Severity:
-            seen = state.anomalies.get(f"{condition.anomaly}|{severity}")
-            bad = RANK[severity] >= RANK[Severity(condition.severity)]
-            if seen is not None and bad and state.newest - seen.end <= window:
-                found.add(seen.id)
-    for part in (*condition.all_of, *condition.any_of):
-        found.update(sightings(policy, state, part))
+    if condition.anomaly is not None and wanted:
+        found.update(_anomalies(policy, state, condition))
+    if insight_of(condition) is not None:
+        truth, insights = told(policy, state, condition)
+        found.update(insights if truth is wanted else ())
+    for name, part in branches(condition):
+        inside = wanted is not name.startswith("none_of")
+        found.update(sightings(policy, state, part, wanted=inside))
     return sorted(found)
 
 
-def _anomaly(policy: DecidePolicy, state: ScopeState, leaf: Condition) -> bool:
-    return bool(sightings(policy, state, leaf))
+def _anomalies(policy: DecidePolicy, state: ScopeState, leaf: Condition) -> list[str]:
+    """The ids of the anomalies that make a leaf true."""
+    window = (leaf.held_s or policy.anomaly_s) * 1000
+    return [
+        seen.id
+        for severity in Severity
+        if RANK[severity] >= RANK[Severity(leaf.severity)]
+        and (seen := state.anomalies.get(f"{leaf.anomaly}|{severity}")) is not None
+        and state.newest - seen.end <= window
+    ]

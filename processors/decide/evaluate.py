@@ -12,6 +12,7 @@ from processors.decide.constrain import operational
 from processors.decide.mix import Mix, mix_of
 from processors.decide.policy import DecidePolicy
 from processors.decide.state import Asked, Change, Fired, ScopeState
+from processors.decide.wording import because, findings
 from schemas.catalog import Condition, Rule, Strategy
 from schemas.decision import Action, Decision
 
@@ -200,6 +201,7 @@ def _record(turn: Turn, rule: Rule, action: Action, choice: Choice) -> tuple[Tur
 
 def _decision(turn: Turn, rule: Rule, action: Action, choice: Choice) -> Decision:
     state, mix = turn.state, mix_of(turn.state)
+    seen = sightings(turn.policy, state, rule.when)
     origin = "|".join((state.scope, rule.id, str(turn.at), *filter(None, (turn.asked_by,))))
     return Decision(
         id=blake2b(origin.encode(), digest_size=12).hexdigest(),
@@ -216,10 +218,10 @@ def _decision(turn: Turn, rule: Rule, action: Action, choice: Choice) -> Decisio
         policy=turn.policy.catalog.checksum,
         impact_usd_per_day=choice.impact,
         observed=mix.observed() | _newest(state, rule.when),
-        inputs=(*mix.records, *sightings(turn.policy, state, rule.when)),
+        inputs=(*mix.records, *sorted({*seen, *choice.predictions})),
         candidates=choice.candidates,
         violations=choice.violations,
-        reasons=(_because(rule), *choice.reasons),
+        reasons=(because(rule), *findings(state, seen), *choice.reasons),
     )
 
 
@@ -230,28 +232,3 @@ def _newest(state: ScopeState, condition: Condition) -> dict[str, float]:
     metrics = {leaf.metric for leaf in comparisons(condition) if leaf.metric is not None}
     values = {metric: state.minutes[-1].reading(metric) for metric in sorted(metrics)}
     return {f"newest.{metric}": value for metric, value in values.items() if value is not None}
-
-
-def _because(rule: Rule) -> str:
-    """Why the rule is looked at: its condition, in words."""
-    if rule.id == "trigger":
-        return f"An evaluation was {rule.name}."
-    return f"Rule {rule.id} holds: {words(rule.when)}."
-
-
-def words(condition: Condition) -> str:
-    """A condition for people.
-
-    >>> words(Condition(metric=None, anomaly="quality"))
-    'an anomaly of quality (medium or worse)'
-    """
-    held = "" if not condition.held_s else f" for {condition.held_s / 60:g} min"
-    if condition.metric is not None:
-        times = " × its baseline" if condition.relative_to else ""
-        return f"{condition.metric} {condition.op} {condition.value:g}{times}{held}"
-    if condition.anomaly is not None:
-        return f"an anomaly of {condition.anomaly} ({condition.severity} or worse){held}"
-    for parts, joint in ((condition.all_of, " and "), (condition.any_of, " or ")):
-        if parts:
-            return "(" + joint.join(words(part) for part in parts) + ")"
-    return "none of (" + ", ".join(words(part) for part in condition.none_of) + ")"

@@ -1,20 +1,24 @@
-"""What a model would do in a scope: by its own record there, else by what its owner expects."""
+"""What a model would do in a scope: by its record there, by analysis, else by its owner's word."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
-from math import sqrt
+from math import isfinite, sqrt
 
+from processors.decide.insights import fresh, worse_end
 from processors.decide.mix import Mix
 from processors.decide.policy import DecidePolicy
 from processors.decide.state import Record, ScopeState, Seen
 from processors.enrich.price import cost_of, day_of, price_of
 from schemas.catalog import Model
+from schemas.insight import InsightKind
 from schemas.window import Price
 
 Z90 = 1.2815515594600038  # Φ⁻¹(0.9): a bound that holds in nine of ten cases
+FORETOLD = ("cost_per_request_usd", "error_rate", "p95_latency_ms", "quality")
+"""What analysis may predict of a model, and a choice rests on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ class Prediction:
     pessimistic: Mapping[str, float]  # holds in nine of ten cases
     price: Price | None
     requests: float  # of the model's own record in the scope, faded with age
+    insights: Mapping[str, str] = field(default_factory=dict)  # name: the insight that says so
 
     def sigma(self, name: str) -> float:
         """The standard deviation that the distance of the two values stands for."""
@@ -40,9 +45,14 @@ def predict(policy: DecidePolicy, state: ScopeState, mix: Mix, model: Model, at:
     answered in time; a model without a record has the expected share of successes instead, which
     is no higher.
 
+    Where there is no such record, a fresh prediction of analysis comes before the expectation, and
+    before the price times the scope's tokens, for it knows how much the model writes. It is read
+    by the worse end of its range; where that is a tighter bound than nine of ten, what is made of
+    it errs to the safe side.
+
     Args:
         policy: The catalog and how much evidence is enough.
-        state: Holds the record of the model.
+        state: Holds the record of the model, and what is predicted of it.
         mix: Tokens per request.
         model: As the catalog declares it.
         at: ms; prices are of its day.
@@ -61,7 +71,8 @@ def predict(policy: DecidePolicy, state: ScopeState, mix: Mix, model: Model, at:
         cost = cost_of(price, mix.tokens_input, mix.tokens_output, mix.cached_tokens)
         predicted["cost_per_request_usd"] = cost
         pessimistic["cost_per_request_usd"] = cost * (1 + policy.cost_margin)
-    record = record_of(state, f"{model.provider}/{model.model}")
+    name = f"{model.provider}/{model.model}"
+    record = record_of(state, name)
     _quality(policy, model, record, predicted, pessimistic)
     tried = record.requests >= policy.enough_requests
     shrunk = sqrt(policy.enough_requests / record.requests) if tried else 1.0
@@ -77,7 +88,40 @@ def predict(policy: DecidePolicy, state: ScopeState, mix: Mix, model: Model, at:
     elif model.error_rate is not None:
         predicted["error_rate"] = pessimistic["error_rate"] = model.error_rate
         predicted["availability"] = pessimistic["availability"] = 1 - model.error_rate
-    return Prediction(predicted, pessimistic, price, record.requests)
+    measured = {"error_rate"} if tried else set()
+    measured |= {"p95_latency_ms"} if tried and record.latency else set()
+    measured |= {"quality"} if record.scores >= policy.enough_scores else set()
+    told = {
+        metric: found
+        for metric, found in _foretold(policy, state, name).items()
+        if metric not in measured
+    }
+    for metric, (_, value, worst) in told.items():
+        predicted[metric], pessimistic[metric] = value, worst
+    if "error_rate" in told:
+        predicted["availability"] = 1 - predicted["error_rate"]
+        pessimistic["availability"] = 1 - pessimistic["error_rate"]
+    insights = {metric: id_ for metric, (id_, _, _) in told.items()}
+    return Prediction(predicted, pessimistic, price, record.requests, insights)
+
+
+def _foretold(
+    policy: DecidePolicy, state: ScopeState, name: str
+) -> dict[str, tuple[str, float, float]]:
+    """What the newest insights predict of a model: by metric their id, the value, its worse end."""
+    found: dict[str, tuple[str, float, float]] = {}
+    for id_, each in sorted(state.findings.items(), key=lambda pair: (pair[1].end, pair[0])):
+        worst = worse_end(each)
+        if (
+            (each.kind, each.subject) == (InsightKind.PREDICTION, name)
+            and each.metric in FORETOLD
+            and each.holds
+            and fresh(policy, state.newest, each)
+            and worst is not None
+            and isfinite(each.value + worst)
+        ):
+            found[each.metric] = (id_, each.value, worst)
+    return found
 
 
 def _quality(

@@ -109,12 +109,33 @@ class Sighting(NamedTuple):
     end: int  # ms, of its window
 
 
+class Finding(NamedTuple):
+    """An insight by its newest revision; see `schemas.insight.Insight` for the fields."""
+
+    kind: str
+    metric: str
+    window: str
+    subject: str
+    revision: int
+    holds: bool
+    end: int  # ms
+    at: int  # ms
+    direction: str
+    value: float
+    reference: float | None
+    low: float | None
+    high: float | None
+    relative: float | None
+    p: float | None
+    confidence: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScopeState:
     """All of a scope (for `*` only what holds all scopes); the value of the changelog.
 
     Bounded: an hour of minutes, one entry per comparison, rule, model and anomaly kind, a day of
-    changes.
+    changes, of each kind of insight that is asked for the newest.
     """
 
     scope: str
@@ -138,6 +159,7 @@ class ScopeState:
     changed_at: int | None = None
     hour: Spend | None = None  # the newest one with traffic
     day: Spend | None = None
+    findings: Mapping[str, Finding] = field(default_factory=dict)  # by the insight's id
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From windows, anomalies, deployments and commands to decisions."""
+"""From windows, anomalies, insights, deployments and commands to decisions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from processors.decide.absorb import answer, close, follow, notice, obey, track
 from processors.decide.budget import spend
 from processors.decide.evaluate import evaluate, trigger
 from processors.decide.policy import DecidePolicy
+from processors.decide.retain import retain
 from processors.decide.state import DecideState, ScopeState
 from schemas.anomaly import Anomaly
 from schemas.command import Command, CommandKind
 from schemas.decision import Decision
 from schemas.flow import Emit, Input, Moment, Outcome
+from schemas.insight import Insight
 from schemas.rollout import Deployment
 from schemas.scope import ALL, partition_of
 from schemas.topics import DECISIONS
@@ -56,8 +58,8 @@ def step(
     Args:
         policy: The catalog in force and how much evidence is evidence.
         state: All scopes of the partition.
-        inputs: `EnrichedWindow` (key and pooled rows), `Anomaly`, `Deployment` of the partition,
-            and `Command` of all partitions, of which only those for its own scopes count.
+        inputs: `EnrichedWindow` (key and pooled rows), `Anomaly`, `Insight`, `Deployment` of the
+            partition, and `Command` of all partitions, of which those for its own scopes count.
         moment: Only its partition and their number are used; all time is event time.
 
     Returns:
@@ -71,6 +73,8 @@ def step(
                 _window(batch, record.value)
             case Anomaly(scope=scope):
                 batch.put(notice(batch.get(scope), record.value))
+            case Insight(scope=scope):
+                batch.put(retain(policy, batch.get(scope), record.value))
             case Deployment(scope=scope):
                 batch.put(follow(batch.get(scope), record.value))
             case Command():

@@ -8,7 +8,7 @@ from faust.types import StreamT
 
 from processors.decide import ENTRY, DecidePolicy, DecideState, fresh, restore, step
 from schemas.catalog import Catalog
-from schemas.topics import ANOMALIES, CATALOG, DEPLOYMENTS, ENRICHED
+from schemas.topics import ANOMALIES, CATALOG, DEPLOYMENTS, ENRICHED, INSIGHTS
 from streams.exactly_once.decode import decode
 from streams.exactly_once.source import Batch
 from streams.exactly_once.stage import Stage
@@ -23,7 +23,7 @@ def stage(_settings: Settings) -> Stage[DecidePolicy, DecideState]:
 
     return Stage(
         name="decide",
-        reads=(ANOMALIES, DEPLOYMENTS, ENRICHED),
+        reads=(ANOMALIES, DEPLOYMENTS, ENRICHED, INSIGHTS),
         decode=partial(decode, left=(ENRICHED,)),  # detect puts those aside
         policy=policy,
         step=step,

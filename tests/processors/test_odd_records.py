@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from processors.enrich import EnrichPolicy
 from processors.enrich import step as enrich
 from processors.sketch import buckets
 from schemas.anomaly import Anomaly, Severity
+from schemas.catalog import Condition, Metric, Rule
 from schemas.codec import Codec, pack
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig
@@ -34,6 +36,7 @@ from schemas.decision import Action, Decision
 from schemas.declare import declare, gather
 from schemas.errors import Undecodable
 from schemas.flow import Input, Moment, Outcome
+from schemas.insight import Insight, InsightKind, LikelyCause
 from schemas.registry import LocalRegistry
 from schemas.rollout import Deployment, Phase, Verdict
 from schemas.topics import (
@@ -43,6 +46,7 @@ from schemas.topics import (
     DECISIONS,
     DEPLOYMENTS,
     ENRICHED,
+    INSIGHTS,
     TOPICS,
     Topic,
 )
@@ -106,6 +110,17 @@ ANOMALY = Anomaly(
     revision=1, is_anomaly=True, severity=Severity.HIGH, confidence=0.9, actual=1.0, expected=2.0,
     expected_low=1.5, expected_high=2.5, deviation=-4.0, detector="robust", samples=30,
 )  # fmt: skip
+FOUND = [
+    Insight(
+        id=f"i-{kind}", scope=SCOPE, kind=kind, metric="quality", window="1h", start=START,
+        end=START + MINUTE, revision=1, holds=True, at=START + 2 * MINUTE, direction="degrading",
+        value=70.0, reference=90.0, low=60.0, high=80.0, relative=-0.2, p=0.001, confidence=0.9,
+        subject="openai/gpt-4o-mini" if kind is InsightKind.PREDICTION else "rolling 1",
+        causes=(LikelyCause(kind="rollout", id="r", at=START, what="it", share=0.5),),
+        method="m", samples=60, sentence="it fell",
+    )
+    for kind in InsightKind
+]  # fmt: skip
 DEPLOYMENT = Deployment(
     id="r", scope=SCOPE, revision=2, sequence=1, at=START, phase=Phase.PROMOTED, previous=None,
     step=1, steps=1, share=10_000, verdict=Verdict.PASS, guardrails=(), reason="", by="ada",
@@ -168,6 +183,26 @@ def decide_all(inputs: Sequence[Input]) -> Outcome[Any]:
     return decide(DecidePolicy(catalog=CATALOG), decide_fresh(), inputs, MOMENT)
 
 
+def ask_all(inputs: Sequence[Input]) -> Outcome[Any]:
+    """decide, with a rule for whatever analysis may find."""
+    leaves = (
+        Condition(trend=Metric.QUALITY, op="<", value=100.0),
+        Condition(change_point=Metric.QUALITY, by=0.05),
+        Condition(comparison=Metric.QUALITY, by=0.05),
+        Condition(forecast=Metric.QUALITY, op="<", value=80.0, ahead_s=3600),
+        Condition(
+            prediction=Metric.QUALITY, op="<", value=80.0, model="openai/gpt-4o-mini",
+            bound="pessimistic",
+        ),
+    )  # fmt: skip
+    rules = {
+        str(n): Rule(id=str(n), name="x", when=leaf, cooldown_s=0, max_per_day=100)
+        for n, leaf in enumerate(leaves)
+    }
+    catalog = replace(CATALOG, rules=CATALOG.rules | rules)
+    return decide(DecidePolicy(catalog=catalog), decide_fresh(), inputs, MOMENT)
+
+
 def actuate_all(inputs: Sequence[Input]) -> Outcome[Any]:
     policy = actuating.ActuatePolicy(catalog=CATALOG)
     return actuate.step(policy, actuate.fresh(), inputs, MOMENT)
@@ -180,6 +215,7 @@ def actuate_all(inputs: Sequence[Input]) -> Outcome[Any]:
         (detect_all, ENRICHED, WINDOWS),
         (decide_all, ENRICHED, WINDOWS),
         (decide_all, ANOMALIES, [ANOMALY]),
+        (ask_all, INSIGHTS, FOUND),
         (decide_all, DEPLOYMENTS, [DEPLOYMENT]),
         (decide_all, COMMANDS, [COMMAND]),
         (actuate_all, ENRICHED, WINDOWS),
@@ -216,7 +252,7 @@ def test_what_is_not_refused_no_step_dies_of(
 
 
 @pytest.mark.parametrize(
-    "record", [*WINDOWS, window("7d"), ANOMALY, DEPLOYMENT, DECISION, COMMAND], ids=str
+    "record", [*WINDOWS, window("7d"), ANOMALY, *FOUND, DEPLOYMENT, DECISION, COMMAND], ids=str
 )
 def test_what_our_own_steps_write_is_taken(record: Any) -> None:
     inspect(record)

@@ -24,6 +24,7 @@ from schemas.topics import (
     DEPLOYMENTS,
     ENRICHED,
     FLOORS,
+    INSIGHTS,
     PARTIALS,
     STAGES,
     Topic,
@@ -37,7 +38,7 @@ from streams.reading import read_all
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
 Coordinates = tuple[str, int, int]
-DERIVED = (PARTIALS, FLOORS, AGGREGATES, ENRICHED, ANOMALIES, DECISIONS, DEPLOYMENTS)
+DERIVED = (PARTIALS, FLOORS, AGGREGATES, ENRICHED, ANOMALIES, INSIGHTS, DECISIONS, DEPLOYMENTS)
 NOTHING = Partial(
     source=0, sources=4, watermark=None, idle=False, keys=(), error_types=(), key=b"", minute=b"",
     counters=b"", moments=b"", extremes=b"", cells=b"", cell_counts=b"", failures=b"",

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from processors.decide.condition import applies, holds, name_of
-from processors.decide.evaluate import words
 from processors.decide.state import ScopeState
+from processors.decide.wording import words
 from schemas.anomaly import Severity
 from schemas.catalog import Condition, Metric, Rule
 from schemas.decision import Action

@@ -22,6 +22,7 @@ from schemas.catalog import (
 from schemas.command import Command, CommandKind
 from schemas.decision import Decision
 from schemas.flow import Input, Moment, Outcome
+from schemas.insight import Insight, InsightKind
 from schemas.rollout import Deployment, Phase, Verdict
 from schemas.window import EnrichedWindow, MetricSummary, WindowAggregate
 
@@ -237,6 +238,35 @@ def anomaly(n: int, severity: Severity = Severity.HIGH, *, real: bool = True) ->
         detector="robust_z",
         samples=60,
     )
+
+
+def insight(kind: str, metric: str = "p95_latency_ms", n: int = 0, **fields: Any) -> Insight:
+    """A finding that ends with minute *n*; degrading, and as sure as can be."""
+    window = fields.get("window", "1h")
+    defaults: dict[str, Any] = {
+        "id": "|".join(map(str, (SCOPE, kind, metric, window, *fields.pop("tells", ())))),
+        "scope": SCOPE,
+        "window": window,
+        "start": 0,
+        "end": NOON + n * MINUTE,
+        "revision": 1,
+        "holds": True,
+        "at": NOON + n * MINUTE,
+        "direction": "degrading",
+        "value": 100.0,
+        "reference": 1000.0,
+        "low": 50.0,
+        "high": 150.0,
+        "relative": 0.1,
+        "p": 0.001,
+        "confidence": 0.95,
+        "subject": "",
+        "causes": (),
+        "method": "test",
+        "samples": 60,
+        "sentence": "",
+    }
+    return Insight(kind=InsightKind(kind), metric=metric, **{**defaults, **fields})
 
 
 def command(kind: CommandKind, scope: str = SCOPE, id_: str = "c1") -> Command:
