@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from schemas.catalog import Metric
@@ -134,6 +134,8 @@ class Finding(NamedTuple):
 class ScopeState:
     """All of a scope (for `*` only what holds all scopes); the value of the changelog.
 
+    There the findings are an entry of their own, so that a minute does not write them again.
+
     Bounded: an hour of minutes, one entry per comparison, rule, model and anomaly kind, a day of
     changes, of each kind of insight that is asked for the newest.
     """
@@ -170,6 +172,17 @@ class DecideState:
 
 
 ENTRY = ScopeState
+APART = "|insights"  # ends the key of a scope's findings; no scope holds a "|"
+
+
+def entries(before: ScopeState | None, after: ScopeState) -> dict[str, ScopeState]:
+    """What the changelog must be told when a scope goes from *before* (None: it is new) on."""
+    found: dict[str, ScopeState] = {}
+    if before is None or replace(after, findings=before.findings) != before:
+        found[after.scope] = replace(after, findings={})
+    if after.findings != ({} if before is None else before.findings):
+        found[after.scope + APART] = ScopeState(scope=after.scope, findings=after.findings)
+    return found
 
 
 def fresh() -> DecideState:
@@ -179,4 +192,9 @@ def fresh() -> DecideState:
 
 def restore(entries: Mapping[str, ScopeState]) -> DecideState:
     """The state that wrote these changelog entries."""
-    return DecideState(dict(entries))
+    scopes = {key: each for key, each in entries.items() if not key.endswith(APART)}
+    for key, each in entries.items():
+        if key.endswith(APART):
+            scope = scopes.get(each.scope, ScopeState(scope=each.scope))
+            scopes[each.scope] = replace(scope, findings=each.findings)
+    return DecideState(scopes)

@@ -11,7 +11,7 @@ from processors.decide.budget import spend
 from processors.decide.evaluate import evaluate, trigger
 from processors.decide.policy import DecidePolicy
 from processors.decide.retain import retain
-from processors.decide.state import DecideState, ScopeState
+from processors.decide.state import DecideState, ScopeState, entries
 from schemas.anomaly import Anomaly
 from schemas.command import Command, CommandKind
 from schemas.decision import Decision
@@ -63,7 +63,7 @@ def step(
         moment: Only its partition and their number are used; all time is event time.
 
     Returns:
-        Decisions, one change per scope that was touched, and counts `evaluated`, `held`,
+        Decisions, the changes of each scope that was touched, and counts `evaluated`, `held`,
         `revised`, `rule.matched`, `rule.cooling`, `decided.<action>`.
     """
     batch = Batch(policy, moment, dict(state.scopes))
@@ -87,7 +87,11 @@ def step(
             Emit(DECISIONS.name, decision.scope, decision, partition=moment.partition)
             for decision in batch.decisions
         ),
-        changes={scope: batch.scopes[scope] for scope in sorted(batch.touched)},
+        changes={
+            key: entry
+            for scope in sorted(batch.touched)
+            for key, entry in entries(state.scopes.get(scope), batch.scopes[scope]).items()
+        },
         counts=dict(sorted(batch.counts.items())),
     )
 

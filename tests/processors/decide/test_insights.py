@@ -424,11 +424,24 @@ def test_what_a_change_without_a_range_says_is_said() -> None:
 
 
 def test_what_was_remembered_goes_on_after_a_restart() -> None:
-    world = World(ask(TREND))
-    world.feed(insight("trend"), *minute(0))
-    entry = unpack(ENTRY, pack(world.entries[SCOPE]))
+    for records in ([insight("trend")], [insight("trend"), *minute(0)], [insight("forecast")]):
+        world = World(ask(TREND))
+        world.feed(*records)
+        read = {key: unpack(ENTRY, pack(entry)) for key, entry in world.entries.items()}
 
-    assert world.state == restore({SCOPE: entry})
+        assert world.state == restore(read)
+        assert world.state == restore(dict(reversed(read.items())))
+
+
+def test_a_minute_does_not_write_insights_again_nor_an_insight_the_minutes() -> None:
+    world = World(ask(TREND))
+    written = []
+    for records in (minute(0), [insight("trend")], minute(1), [insight("trend", holds=False)]):
+        world.feed(*records)
+        assert world.last is not None
+        written.append(list(world.last.changes))
+
+    assert [[SCOPE], [f"{SCOPE}|insights"], [SCOPE], []] == written
 
 
 def test_a_state_without_insights_is_still_read() -> None:
