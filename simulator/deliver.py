@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from simulator.demand import Demand, active, during
 from simulator.faults import Kind
-from simulator.fleet import Demand
-from simulator.serve import active, during
 from simulator.trace import Ints
 
 KINDS = {Kind.SILENT, Kind.DUPLICATE, Kind.LATE, Kind.GARBAGE}

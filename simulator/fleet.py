@@ -1,11 +1,10 @@
-"""Who asks what, when: the part of the simulation that no config can change."""
+"""Who asks: the applications, and what will go wrong with them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +12,9 @@ import numpy.typing as npt
 from schemas.scope import ALL, bucket_of, scope_of
 from simulator.faults import Fault
 from simulator.profiles import PROFILES
-from simulator.trace import MINUTE, Ints, azure
+from simulator.trace import Ints
 
 Floats = npt.NDArray[np.float64]
-CHANCES = 13
 TRUTHS = ("quality", "quality_sd", "latency", "error_rate")
 
 
@@ -78,110 +76,6 @@ class Fleet:
     faults: tuple[Fault, ...] = ()
     seed: int = 1
     start: int = 1_700_000_040_000  # ms since the epoch, of minute 0
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """n requests of one endpoint in one minute, and the chance that will decide their fate.
-
-    Everything here is the same whatever config serves them. `uniform` [CHANCES, n] and `normal`
-    [2, n] are used by `serve` and `deliver`, one row for one purpose.
-    """
-
-    fleet: Fleet
-    index: int  # of the endpoint
-    minute: int
-    time: Ints  # ms since the epoch, ascending
-    number: Ints  # within the minute, for ids
-    unit: Ints  # 0 to units − 1
-    tokens_input: Ints
-    tokens_output: Ints
-    cached: Ints  # tokens of the input that the provider has seen in this session
-    luck: Floats  # [n] in 0..1, the same for all requests of a session
-    load: float  # latency of this minute, relative
-    uniform: Floats
-    normal: Floats
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Whose requests these are."""
-        return self.fleet.endpoints[self.index]
-
-    def __len__(self) -> int:
-        """How many."""
-        return len(self.time)
-
-    def part(self, chosen: slice | npt.NDArray[Any]) -> Demand:
-        """Some of the requests, each with its own chance."""
-        return Demand(
-            self.fleet,
-            self.index,
-            self.minute,
-            self.time[chosen],
-            self.number[chosen],
-            self.unit[chosen],
-            self.tokens_input[chosen],
-            self.tokens_output[chosen],
-            self.cached[chosen],
-            self.luck[chosen],
-            self.load,
-            self.uniform[:, chosen],
-            self.normal[:, chosen],
-        )
-
-    def request_id(self, i: int) -> str:
-        """The id of the i-th request, the same in every run with the same seed."""
-        return f"{self.fleet.seed:x}-{self.index:x}-{self.minute:x}-{self.number[i]:x}"
-
-
-def demand(fleet: Fleet, index: int, minute: int) -> Demand:
-    """What is asked of endpoint *index* in *minute* (from 0); needs nothing but the seed."""
-    endpoint = fleet.endpoints[index]
-    bits = np.random.Philox(counter=(0, 0, index, minute), key=(fleet.seed, 0))
-    rng = np.random.default_rng(bits)
-    begin = minute * MINUTE
-    trace = azure()
-    if endpoint.steady:
-        n = int(rng.poisson(endpoint.rate))
-        times = np.sort(rng.integers(begin, begin + MINUTE, n))
-        rows = rng.integers(0, len(trace.offset), n)
-    else:
-        phase = scramble(fleet.seed * 65_537 + index) % trace.length
-        times, rows = trace.arrivals(endpoint.rate, begin, begin + MINUTE, rng, phase)
-        n = len(times)
-    unit, luck = _sessions(fleet, index, minute, rng, n)
-    uniform = rng.random((CHANCES, n))
-    tokens = np.maximum(1, np.rint(trace.context[rows] * endpoint.input_scale)).astype(np.int64)
-    return Demand(
-        fleet,
-        index,
-        minute,
-        fleet.start + times,
-        np.arange(n),
-        unit,
-        tokens,
-        np.maximum(1, np.rint(trace.generated[rows] * endpoint.output_scale)).astype(np.int64),
-        np.where(uniform[7] < 0.3, tokens // 2, 0),
-        luck,
-        float(np.exp(0.06 * np.sin(minute / 7.5 + index) + 0.04 * rng.standard_normal())),
-        uniform,
-        rng.standard_normal((2, n)),
-    )
-
-
-def _sessions(
-    fleet: Fleet, index: int, minute: int, rng: np.random.Generator, n: int
-) -> tuple[Ints, Floats]:
-    """Who asks: some seats, each taken by one unit for a session; some ask more than others."""
-    endpoint = fleet.endpoints[index]
-    seats = max(4, min(endpoint.units, int(endpoint.rate * endpoint.session_minutes / 4)))
-    # squared, so that a few seats ask much and most ask little
-    seat = (seats * rng.random(n) ** 2).astype(np.int64)
-    session = (minute + seat % endpoint.session_minutes) // endpoint.session_minutes
-    mixed = scramble_all(seat + (session << 20) + (index << 44) + (fleet.seed << 52))
-    return (mixed >> np.uint64(11)).astype(np.int64) % endpoint.units, (
-        (mixed & np.uint64(0xFFFFF)).astype(np.float64) / 0x100000
-    )
 
 
 def scramble(value: int) -> int:

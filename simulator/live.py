@@ -17,9 +17,11 @@ from schemas.metric import MetricEvent
 from schemas.quality import QualityScore
 from schemas.topics import METRICS
 from simulator.deliver import Delivery, deliver, rubbish
-from simulator.fleet import Demand, Fleet, demand, unit_names
+from simulator.demand import Demand, demand
+from simulator.fleet import Fleet, unit_names
 from simulator.requests import copies, events, scores
-from simulator.serve import Answers, Served, serve
+from simulator.serve import Answers, serve
+from simulator.served import Served
 from simulator.trace import MINUTE
 from simulator.truth import Record
 

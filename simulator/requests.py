@@ -12,8 +12,10 @@ from schemas.config import LlmConfig, ScopeConfig, Split
 from schemas.metric import MetricEvent
 from schemas.quality import QualityScore
 from schemas.scope import ALL, bucket_of
-from simulator.fleet import Demand, Fleet, buckets, demand, scramble_all, unit_names
-from simulator.serve import ERROR_TYPES, OK, STATUS, TIMEOUT, Answers, Served, serve
+from simulator.demand import Demand, demand
+from simulator.fleet import Fleet, buckets, scramble_all, unit_names
+from simulator.serve import ERROR_TYPES, OK, STATUS, TIMEOUT, Answers, serve
+from simulator.served import Served
 from simulator.trace import Ints
 
 COPY = 1 << 19  # added to a request's number within its minute; there are fewer than that

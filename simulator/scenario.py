@@ -25,8 +25,12 @@ def read(file: Path, *, seed: int = 1, start: int = 0, rate: float = 1.0) -> Fle
     """The fleet of a scenario file.
 
     Args:
-        file: YAML with `endpoints` and, if wanted, `defaults` for them and `faults`. A bare name
-            is looked for among the scenarios beside this module.
+        file: YAML with `endpoints` and, if wanted, `defaults` for them and `faults`, such as
+            `{kind: tail, strength: 8, service: search, start: 90, end: 120}`: a kind of
+            `simulator.faults.Kind`, which says what its strength is, minutes from and to which it
+            lasts, and where, by service and endpoint; what concerns serving also by provider,
+            model, version and cohort. A bare name is looked for among the scenarios beside this
+            module.
         seed: Of all chance.
         start: ms since the epoch, of minute 0.
         rate: Times every endpoint's rate.

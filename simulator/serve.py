@@ -6,32 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import special
 
-from simulator.faults import SERVING, Fault, Kind
-from simulator.fleet import Demand, Endpoint, Floats
+from simulator.demand import Demand, active, during
+from simulator.faults import Kind
+from simulator.fleet import Endpoint, Floats
+from simulator.harm import Harm, harm
 from simulator.profiles import PROFILES, SLOWEST_MS, TAIL_FROM, TAIL_INDEX, TAIL_SHARE
-from simulator.trace import MINUTE, Ints
+from simulator.served import Served
+from simulator.trace import Ints, azure
 
 OK, RATE_LIMIT, TIMEOUT, SERVER_ERROR, UNAVAILABLE, NOT_FOUND = range(6)
 STATUS = np.array([200, 429, 504, 500, 503, 404])
+ATTEMPTS = 4  # of a request that is retried
+REFUSAL_TOKENS = 20
+WORTHLESS = 0.05  # of the quality of an answer that is of no use
 ERROR_TYPES = (None, "rate_limit", "timeout", "server_error", "unavailable", "not_found")
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """The config that served: its names, and the cohort that the request was in."""
-
-    provider: str
-    model: str
-    version: str | None = None
-    cohort: str | None = None
-
-    @property
-    def name(self) -> str:
-        """`provider/model`."""
-        return f"{self.provider}/{self.model}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +60,38 @@ def serve(demand: Demand, served: Sequence[Served], by: Ints) -> Answers:
     endpoint = demand.endpoint
     table = np.array([parameters(endpoint, config.name) for config in served])
     ttft, ttft_sigma, itl, itl_sigma, errors, quality, sd, price_in, price_out, cached = table[by].T
-    slower, failing, down, worse, dearer = _faults(demand, served, by)
+    harmed = harm(demand, served, by)
     uniform, normal = demand.uniform, demand.normal
 
     first = ttft * np.exp(ttft_sigma * normal[0])
     beyond = TAIL_FROM * uniform[0] ** (-1 / TAIL_INDEX)
-    first = np.where(uniform[1] < TAIL_SHARE, ttft * beyond, first) * demand.load * slower
-    each = itl * np.exp(itl_sigma * normal[1]) * demand.load * slower
+    first = np.where(uniform[1] < TAIL_SHARE, ttft * beyond, first) * demand.load * harmed.first
+    each = itl * np.exp(itl_sigma * normal[1]) * demand.load * harmed.each
 
-    outcome = _outcomes(demand, errors + failing, down)
+    outcome = _outcomes(demand, errors, harmed)
     outcome = np.where(
         np.array([config.name not in PROFILES for config in served])[by], NOT_FOUND, outcome
     )
     ok = outcome == OK
-    tokens_output = np.where(ok, demand.tokens_output, 0)
+    tokens_output = np.where(ok, _written(demand, harmed), 0)
     latency = np.minimum(first + each * (tokens_output - 1).clip(0), SLOWEST_MS)
+    latency = np.where(harmed.retried, ATTEMPTS * latency, latency)
     # a refusal comes at once, a time-out after patience is over
     latency = np.where(np.isin(outcome, (RATE_LIMIT, UNAVAILABLE, NOT_FOUND)), 0.3 * first, latency)
     latency = np.where(outcome == TIMEOUT, np.minimum(10 * first, SLOWEST_MS), latency)
     latency = np.minimum(latency, SLOWEST_MS)
+    for fault in active(demand, {Kind.STUCK}):
+        tokens = endpoint.output_scale * float(np.median(azure().generated))
+        told = fault.strength * (ttft + itl * tokens)
+        latency = np.where(during(demand, fault), told, latency)
 
     scored = ok & (uniform[4] < endpoint.quality_share)
     score = np.full(len(demand), np.nan)
-    mean = (quality * (1 - worse))[scored]
+    mean = (quality * (1 - harmed.worse) * _worth(harmed))[scored]
     score[scored] = _beta(mean, sd[scored], uniform[5][scored])
 
     fresh = demand.tokens_input - demand.cached
-    cost = dearer * (price_in * fresh + cached * demand.cached + price_out * tokens_output)
+    cost = harmed.dearer * (price_in * fresh + cached * demand.cached + price_out * tokens_output)
     own = parameters(endpoint, endpoint.default)
     before = own[7] * fresh + own[9] * demand.cached + own[8] * tokens_output
     before *= _price_of_default(demand)
@@ -110,7 +105,7 @@ def serve(demand: Demand, served: Sequence[Served], by: Ints) -> Answers:
         np.where(ok, np.rint(cost * 1e3), 0).astype(np.int64),
         np.where(ok, np.rint(before * 1e3), 0).astype(np.int64),
         outcome,
-        ((uniform[6] < 0.01) & ok).astype(np.int64),
+        np.where(harmed.retried, ATTEMPTS - 1, uniform[6] < 0.01).astype(np.int64) * ok,
         np.round(score, 3),
     )
 
@@ -135,40 +130,31 @@ def parameters(endpoint: Endpoint, name: str) -> tuple[float, ...]:
     )
 
 
-def _outcomes(demand: Demand, errors: Floats, down: Floats) -> Ints:
+def _outcomes(demand: Demand, errors: Floats, harmed: Harm) -> Ints:
     """Half of the errors come alone, half in sessions in which every other request fails."""
-    uniform = demand.uniform
+    uniform, errors = demand.uniform, errors + harmed.failing
     unlucky = demand.luck < errors
     rate = np.where(unlucky, 0.5 + errors / 2, errors / 2)
     kind = np.select(
         [uniform[3] < 0.4, uniform[3] < 0.8], [RATE_LIMIT, TIMEOUT], default=SERVER_ERROR
     )
     outcome = np.where(uniform[2] < rate, kind, OK)
-    return np.where(uniform[2] < down, UNAVAILABLE, outcome)
+    outcome = np.where(harmed.expired & (outcome == OK), TIMEOUT, outcome)
+    outcome = np.where(harmed.limited, RATE_LIMIT, outcome)
+    return np.where(uniform[2] < harmed.down, UNAVAILABLE, outcome)
 
 
-def _faults(
-    demand: Demand, served: Sequence[Served], by: Ints
-) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Per request: latency factor, added error rate, outage, loss of quality, price factor."""
-    n = len(demand)
-    slower, dearer = np.ones(n), np.ones(n)
-    failing, down, worse = np.zeros(n), np.zeros(n), np.zeros(n)
-    for fault in active(demand, SERVING):
-        models = np.array([fault.hits(config.provider, config.model) for config in served])
-        hit = models[by] & during(demand, fault)
-        match fault.kind:
-            case Kind.SLOW:
-                slower[hit] *= fault.strength
-            case Kind.PRICE:
-                dearer[hit] *= fault.strength
-            case Kind.ERRORS:
-                failing[hit] += fault.strength
-            case Kind.OUTAGE:
-                down[hit] = np.maximum(down[hit], fault.strength)
-            case _:
-                worse[hit] = 1 - (1 - worse[hit]) * (1 - fault.strength)
-    return slower, failing, down, worse, dearer
+def _written(demand: Demand, harmed: Harm) -> Ints:
+    """The tokens of the answers, were all of them answered."""
+    tokens = demand.tokens_output * harmed.longer * np.where(harmed.cut, 0.1, 1.0)
+    tokens = np.where(harmed.refused, np.minimum(tokens, REFUSAL_TOKENS), tokens)
+    return np.maximum(1, np.rint(tokens)).astype(np.int64)
+
+
+def _worth(harmed: Harm) -> Floats:
+    """Which share of its quality an answer has left."""
+    worth = np.where(harmed.cut, 0.5, 1.0)
+    return np.where(harmed.refused | harmed.worthless, WORTHLESS, worth)
 
 
 def _price_of_default(demand: Demand) -> Floats:
@@ -178,25 +164,6 @@ def _price_of_default(demand: Demand) -> Floats:
         if fault.hits(provider, model):
             factor[during(demand, fault)] *= fault.strength
     return factor
-
-
-def active(demand: Demand, kinds: set[Kind]) -> list[Fault]:
-    """The faults of those kinds that may hit requests of this demand."""
-    endpoint = demand.endpoint
-    return [
-        fault
-        for fault in demand.fleet.faults
-        if fault.kind in kinds
-        and fault.concerns(endpoint.service, endpoint.endpoint)
-        and fault.active(demand.minute, demand.minute + 1)
-    ]
-
-
-def during(demand: Demand, fault: Fault) -> npt.NDArray[np.bool_]:
-    """Which requests come while the fault lasts."""
-    minute = (demand.time - demand.fleet.start) / MINUTE
-    hit: npt.NDArray[np.bool_] = (minute >= fault.start) & (minute < fault.end)
-    return hit
 
 
 def _beta(mean: Floats, sd: Floats, uniform: Floats) -> Floats:

@@ -14,9 +14,11 @@ import numpy.typing as npt
 from schemas.metric import MetricEvent
 from schemas.quality import QualityScore
 from simulator.deliver import Delivery
-from simulator.fleet import Demand, Fleet
+from simulator.demand import Demand
+from simulator.fleet import Fleet
 from simulator.requests import events, scores
-from simulator.serve import Answers, Served
+from simulator.serve import Answers
+from simulator.served import Served
 from simulator.trace import Ints
 
 DEMAND = ("time", "number", "unit", "tokens_input", "cached")

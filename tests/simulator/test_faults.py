@@ -1,5 +1,7 @@
 """Faults do what they say, when and where they say it."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,11 +9,14 @@ import pytest
 from scipy import stats
 
 from schemas.metric import MetricEvent
+from simulator import faults
 from simulator.deliver import deliver, rubbish
-from simulator.faults import Fault, Kind, fault_of
-from simulator.fleet import Endpoint, Fleet, demand
+from simulator.demand import Demand, chance, demand
+from simulator.faults import ASKING, FACTORS, OPEN, SERVING, Fault, Kind, fault_of
+from simulator.fleet import Endpoint, Fleet
 from simulator.requests import requests
-from simulator.serve import OK, Answers
+from simulator.serve import OK, RATE_LIMIT, TIMEOUT, Answers, serve
+from simulator.served import Served
 
 ENDPOINT = Endpoint(
     service="shop", endpoint="answer", rate=600, default="openai/gpt-4", quality_share=1.0
@@ -64,15 +69,285 @@ def test_a_price_change_is_paid() -> None:
     assert dearer.cost_nanousd.sum() == dearer.default_nanousd.sum()
 
 
-@pytest.mark.parametrize("kind", [Kind.OUTAGE, Kind.SLOW, Kind.ERRORS, Kind.QUALITY, Kind.PRICE])
-def test_outside_its_time_and_place_a_fault_does_nothing(kind: Kind) -> None:
-    elsewhere = fault(kind, 0.5, service="other")
+COLUMNS = ("latency_us", "ttft_us", "tokens_output", "outcome", "cost_nanousd", "retries")
+HERE = [kind for kind in Kind if kind in SERVING or kind in ASKING]
 
-    for minute, one in ((10, fault(kind, 0.5)), (3, elsewhere)):
-        usual, same = at(minute), at(minute, one)
-        assert usual.latency_us.tolist() == same.latency_us.tolist()
-        assert usual.outcome.tolist() == same.outcome.tolist()
-        assert usual.cost_nanousd.tolist() == same.cost_nanousd.tolist()
+
+def same(one: Answers, other: Answers) -> bool:
+    """Whether the same was asked and the same came of it."""
+    asked = all(
+        getattr(one.demand, name).tolist() == getattr(other.demand, name).tolist()
+        for name in ("time", "number", "tokens_input", "cached")
+    )
+    return (
+        asked
+        and all(getattr(one, name).tolist() == getattr(other, name).tolist() for name in COLUMNS)
+        and np.array_equal(one.quality, other.quality, equal_nan=True)
+    )
+
+
+def strength_of(kind: Kind) -> float:
+    return 3.0 if kind in FACTORS or kind in OPEN else 0.5
+
+
+@pytest.mark.parametrize("kind", HERE)
+def test_outside_its_time_and_place_a_fault_does_nothing(kind: Kind) -> None:
+    strength = strength_of(kind)
+
+    assert same(at(10), at(10, fault(kind, strength)))
+    assert same(at(3), at(3, fault(kind, strength, service="other")))
+    assert not same(at(3), at(3, fault(kind, strength, service="shop", endpoint="answer")))
+
+
+@pytest.mark.parametrize("kind", sorted(SERVING))
+@pytest.mark.parametrize("target", [{"model": "gpt-4o"}, {"cohort": "candidate"}, {"version": "2"}])
+def test_a_fault_of_serving_leaves_others_than_its_target_alone(
+    kind: Kind, target: dict[str, str]
+) -> None:
+    assert same(at(3), at(3, fault(kind, strength_of(kind), **target)))
+
+
+SPLIT = (
+    Served("openai", "gpt-4", "1", "stable"),
+    Served("openai", "gpt-4", "2", "candidate"),
+    Served("openai", "gpt-4o", "2", "candidate"),
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "hit"),
+    [
+        ({"version": "2"}, [False, True, True]),
+        ({"cohort": "stable"}, [True, False, False]),
+        ({"model": "gpt-4"}, [True, True, False]),
+        ({"provider": "openai", "model": "gpt-4o", "cohort": "candidate"}, [False, False, True]),
+    ],
+)
+def test_one_version_or_cohort_alone_can_be_hit(target: dict[str, str], hit: list[bool]) -> None:
+    fleet = Fleet(endpoints=(ENDPOINT,), faults=(fault(Kind.OUTAGE, 1.0, **target),), seed=5)
+    asked = demand(fleet, 0, 3)
+    by = np.arange(len(asked)) % 3
+    answers = serve(asked, SPLIT, by)
+
+    assert hit == [bool((answers.outcome[by == i] != OK).all()) for i in range(3)]
+
+
+def share(hits: Any, wanted: float) -> bool:
+    """Whether so many of them are what a share of that size may come to."""
+    return bool(stats.binomtest(int(np.sum(hits)), len(hits), wanted).pvalue > 1e-3)
+
+
+def test_timeouts_come_in_their_share_after_patience_is_over() -> None:
+    usual, worse = at(3), at(3, fault(Kind.TIMEOUT, 0.3))
+    new = (worse.outcome == TIMEOUT) & (usual.outcome == OK)
+
+    assert share(new[usual.outcome == OK], 0.3)
+    assert np.median(worse.latency_us[new]) > 2 * np.median(usual.latency_us)
+    assert worse.outcome[~new].tolist() == usual.outcome[~new].tolist()
+
+
+def test_a_quota_is_used_up_in_the_last_part_of_each_minute() -> None:
+    answers = at(3, fault(Kind.RATE_LIMIT, 0.25))
+    late = (answers.demand.time - answers.demand.fleet.start) % 60_000 >= 45_000
+
+    assert np.all(answers.outcome[late] == RATE_LIMIT)
+    assert failed_share(answers, ~late) < 0.1
+    assert 0 < late.sum() < len(late)
+
+
+def test_what_flaps_is_down_for_two_minutes_of_every_four() -> None:
+    flap = Fault(kind=Kind.FLAPPING, strength=1.0, start=3, end=9)
+
+    assert [0, 1, 1, 0, 0, 1, 1] == [round(failed(at(m, flap))) for m in range(2, 9)]
+
+
+def test_retries_are_counted_and_take_their_time() -> None:
+    usual, worse = at(3), at(3, fault(Kind.RETRIES, 0.4))
+    again = worse.retries == 3
+    ok = usual.outcome == OK
+
+    assert share(again[ok], 0.4)
+    assert not again[~ok].any()
+    assert 4.0 == pytest.approx(np.median(worse.latency_us[again] / usual.latency_us[again]))
+    assert worse.cost_nanousd.tolist() == usual.cost_nanousd.tolist()
+
+
+def test_latency_drifts_by_its_share_every_hour() -> None:
+    drift = Fault(kind=Kind.DRIFT, strength=0.5, start=10)
+    ratios = [np.median(at(m, drift).latency_us / at(m).latency_us) for m in (9, 10, 40, 129)]
+
+    assert pytest.approx([1.0, 1.004, 1.254, 1.996], abs=0.005) == ratios
+
+
+def test_only_the_tail_is_slower() -> None:
+    minutes = range(3, 13)
+    tail = Fault(kind=Kind.TAIL, strength=10.0)
+    usual = np.concatenate([at(m).latency_us for m in minutes])
+    worse = np.concatenate([at(m, tail).latency_us for m in minutes])
+
+    assert share(worse != usual, 0.02)
+    assert np.median(worse) == pytest.approx(np.median(usual), rel=0.01)
+    assert np.quantile(worse, 0.99) > 1.3 * np.quantile(usual, 0.99)
+
+
+def test_jitter_spreads_latency_and_leaves_its_mean() -> None:
+    jitter = Fault(kind=Kind.JITTER, strength=0.8)
+    ratio = np.concatenate(
+        [(at(m, jitter).ttft_us / at(m).ttft_us)[at(m).ttft_us < 20_000_000] for m in range(3, 13)]
+    )
+
+    assert 1.0 == pytest.approx(ratio.mean(), abs=4 * ratio.std() / len(ratio) ** 0.5)
+    assert 0.8 == pytest.approx(np.log(ratio).std(), abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "rest"), [(Kind.SLOW_START, 3.0, 1.0), (Kind.THROUGHPUT, 1.0, 3.0)]
+)
+def test_the_first_token_or_the_others_take_longer(kind: Kind, first: float, rest: float) -> None:
+    usual, worse = at(3), at(3, fault(kind, 3.0))
+    fine = (usual.outcome == OK) & (worse.latency_us < 60_000_000) & (usual.tokens_output > 5)
+    after = [(one.latency_us - one.ttft_us)[fine] for one in (usual, worse)]
+
+    assert first == pytest.approx(np.median(worse.ttft_us[fine] / usual.ttft_us[fine]), rel=1e-4)
+    assert rest == pytest.approx(np.median(after[1] / after[0]), rel=1e-3)
+
+
+def test_longer_answers_cost_more_and_take_longer() -> None:
+    usual, worse = at(3), at(3, fault(Kind.VERBOSE, 2.0))
+
+    assert (2 * usual.tokens_output).tolist() == worse.tokens_output.tolist()
+    dearer = 60_000 * usual.tokens_output.sum()  # at 60 $ a million
+    assert dearer == worse.cost_nanousd.sum() - usual.cost_nanousd.sum()
+    assert worse.latency_us.sum() > usual.latency_us.sum()
+
+
+def test_truncated_answers_end_early_and_are_worth_half() -> None:
+    usual, worse = at(3), at(3, fault(Kind.TRUNCATED, 0.5))
+    long = usual.tokens_output > 20
+    cut = long & (worse.tokens_output < usual.tokens_output)
+    left = worse.tokens_output[cut] / usual.tokens_output[cut]
+    points = [one.quality[cut & ~np.isnan(usual.quality)].mean() for one in (usual, worse)]
+
+    assert share(cut[long], 0.5)
+    assert 0.1 == pytest.approx(np.median(left), abs=0.02)
+    assert 0.5 == pytest.approx(points[1] / points[0], rel=0.05)
+
+
+def test_refusals_are_short_cheap_and_of_no_use() -> None:
+    usual, worse = at(3), at(3, fault(Kind.REFUSAL, 0.5))
+    scored = ~np.isnan(usual.quality)
+    bad = scored & (worse.quality != usual.quality)
+
+    assert share(bad[scored], 0.5)
+    assert worse.quality[bad].mean() < 10
+    assert worse.tokens_output[bad].max() <= 20
+    assert worse.outcome.tolist() == usual.outcome.tolist()
+    assert worse.cost_nanousd.sum() < usual.cost_nanousd.sum()
+
+
+def test_a_collapse_takes_all_from_its_share_of_the_answers() -> None:
+    usual, worse = at(3), at(3, fault(Kind.COLLAPSE, 0.3))
+    scored = ~np.isnan(usual.quality)
+    bad = scored & (worse.quality != usual.quality)
+
+    assert share(bad[scored], 0.3)
+    assert worse.quality[bad].mean() < 10
+    assert worse.quality[scored & ~bad].tolist() == usual.quality[scored & ~bad].tolist()
+    assert worse.tokens_output.tolist() == usual.tokens_output.tolist()
+
+
+def test_quality_drifts_by_its_share_every_hour() -> None:
+    drift = Fault(kind=Kind.QUALITY_DRIFT, strength=0.2, start=10)
+    left = [np.nanmean(at(m, drift).quality) / np.nanmean(at(m).quality) for m in (9, 70, 130)]
+
+    assert pytest.approx([1.0, 0.8, 0.6], abs=0.01) == left
+    assert np.nanmean(at(400, drift).quality) < 5
+
+
+def asked(minute: int, *faults: Fault) -> Demand:
+    return demand(Fleet(endpoints=(ENDPOINT,), faults=faults, seed=5), 0, minute)
+
+
+def test_a_surge_and_a_drop_change_how_many_ask() -> None:
+    minutes = range(30)
+    usual = sum(len(asked(m)) for m in minutes)
+    surge = sum(len(asked(m, Fault(kind=Kind.SURGE, strength=3.0))) for m in minutes)
+    drop = sum(len(asked(m, Fault(kind=Kind.DROP, strength=0.7))) for m in minutes)
+    both = (Fault(kind=Kind.SURGE, strength=3.0), Fault(kind=Kind.DROP, strength=0.5))
+
+    assert 3.0 == pytest.approx(surge / usual, rel=0.05)
+    assert 0.3 == pytest.approx(drop / usual, rel=0.05)
+    assert 1.5 == pytest.approx(sum(len(asked(m, *both)) for m in minutes) / usual, rel=0.05)
+    assert 0 == len(asked(3, Fault(kind=Kind.DROP, strength=1.0)))
+
+
+def test_a_surge_begins_within_a_minute_and_every_request_has_its_own_number() -> None:
+    found = asked(3, Fault(kind=Kind.SURGE, strength=4.0, start=3.5))
+    after = (found.time - found.fleet.start) / 60_000 >= 3.5
+
+    assert len(found) == len(set(found.number.tolist()))
+    assert after.sum() > 2 * (~after).sum()
+
+
+def test_prompts_that_grow_cost_more() -> None:
+    usual, worse = at(3), at(3, fault(Kind.BLOAT, 4.0))
+
+    assert (4 * usual.demand.tokens_input).tolist() == worse.demand.tokens_input.tolist()
+    assert (worse.demand.cached <= worse.demand.tokens_input).all()
+    assert worse.cost_nanousd.sum() > 1.5 * usual.cost_nanousd.sum()
+
+
+def test_tokens_that_are_not_in_the_cache_any_more_are_paid_in_full() -> None:
+    usual, worse = at(3), at(3, fault(Kind.CACHE_MISS, 1.0))
+
+    assert usual.demand.cached.sum() > 0
+    assert 0 == worse.demand.cached.sum()
+    assert usual.demand.tokens_input.tolist() == worse.demand.tokens_input.tolist()
+    # what gpt-4o caches is cheaper
+    assert priced(Kind.CACHE_MISS) > priced(None)
+
+
+def priced(kind: Kind | None) -> int:
+    """What a minute costs with a model that has a price of its own for the cache."""
+    faults = () if kind is None else (fault(kind, 1.0),)
+    endpoint = replace(ENDPOINT, default="openai/gpt-4o")
+    (answers,) = requests(Fleet(endpoints=(endpoint,), faults=faults, seed=5), 3)
+    return int(answers.cost_nanousd.sum())
+
+
+def test_a_stuck_clock_tells_one_latency() -> None:
+    usual, stuck = at(3), at(3, fault(Kind.STUCK, 1.0))
+
+    assert 1 == len(set(stuck.latency_us.tolist()))
+    assert 1.0 == pytest.approx(stuck.latency_us[0] / np.median(usual.latency_us), abs=0.5)
+    assert stuck.outcome.tolist() == usual.outcome.tolist()
+    assert 0 == len(at_nothing(Kind.STUCK).latency_us)
+
+
+def at_nothing(kind: Kind) -> Answers:
+    faults = (fault(kind, 1.0), fault(Kind.DROP, 1.0))
+    (answers,) = requests(Fleet(endpoints=(ENDPOINT,), faults=faults, seed=5), 3)
+    return answers
+
+
+def test_whom_a_fault_hits_is_by_chance_and_the_same_beside_another_fault() -> None:
+    alone = at(3, fault(Kind.COLLAPSE, 0.3))
+    beside = at(3, fault(Kind.COLLAPSE, 0.3), fault(Kind.RETRIES, 0.3))
+    lots = [chance(alone.demand, kind) for kind in Kind]
+
+    assert np.array_equal(alone.quality, beside.quality, equal_nan=True)
+    assert min(stats.kstest(lot, "uniform").pvalue for lot in lots) > 1e-4
+    assert np.abs(np.corrcoef(lots) - np.eye(len(lots))).max() < 0.25
+    half = chance(alone.demand.part(slice(10, 30)), Kind.TAIL)
+    assert half.tolist() == chance(alone.demand, Kind.TAIL)[10:30].tolist()
+
+
+def test_there_are_more_than_twenty_kinds_and_each_says_what_its_number_is() -> None:
+    said = Path(faults.__file__).read_text("utf-8").split("class Fault:")[0].splitlines()
+    lines = [line for line in said if line.strip().startswith(tuple(kind.name for kind in Kind))]
+
+    assert 24 <= len(HERE)
+    assert len(Kind) == len([line for line in lines if " = " in line and "  # " in line])
 
 
 def test_a_fault_begins_and_ends_within_a_minute() -> None:
@@ -154,6 +429,12 @@ def test_every_kind_of_garbage_is_unlike_the_others_and_names_no_real_event() ->
         ({"kind": "errors", "strength": 0.1, "start": 5, "end": 5}, "start before"),
         ({"kind": "silent", "strength": 1, "model": "gpt-4"}, "name a service"),
         ({"kind": "late", "strength": 0.1, "delay_s": 0}, "delay_s"),
+        ({"kind": "surge", "strength": 0.5}, "surge is 0.5, not 1 to inf"),
+        ({"kind": "jitter", "strength": -1}, "not 0 to inf"),
+        ({"kind": "slow", "strength": float("inf")}, "is inf, not 0 to inf"),
+        ({"kind": "slow", "strength": float("nan")}, "is nan"),
+        ({"kind": "refusal", "strength": 1.5}, "not 0 to 1"),
+        ({"kind": "bloat", "strength": 2, "cohort": "stable"}, "name a service"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(raw: dict[str, Any], says: str) -> None:

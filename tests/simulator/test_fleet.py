@@ -10,9 +10,11 @@ from scipy import stats
 
 from schemas.config import LlmConfig, ScopeConfig, Split
 from schemas.scope import bucket_of
-from simulator.fleet import Endpoint, Fleet, demand, unit_names
+from simulator.demand import demand
+from simulator.fleet import Endpoint, Fleet, unit_names
 from simulator.requests import columns, events, requests, scores
-from simulator.serve import OK, Answers, Served, serve
+from simulator.serve import OK, Answers, serve
+from simulator.served import Served
 
 GPT4, CHEAP = "openai/gpt-4", "openai/gpt-4o-mini"
 ONE = Endpoint(service="shop", endpoint="answer", rate=600, default=GPT4)
