@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,18 @@ from simulator.trace import MINUTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stages:
-    """The policies of the stages, each with one task."""
+class Seeing:
+    """The policies of the stages that make windows, each with one task."""
 
     collect: collect.CollectPolicy = field(default_factory=collect.CollectPolicy)
     merge: merge.MergePolicy = field(default_factory=merge.MergePolicy)
     enrich: enrich.EnrichPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages(Seeing):
+    """And that of the one that rolls configs out."""
+
     actuate: actuate.ActuatePolicy
 
 
@@ -69,9 +75,22 @@ def pass_minute(
     Returns:
         What is left, and what the rollouts had to tell.
     """
-    moment = Moment(
-        now=fleet.start + (loop.minute + 1) * MINUTE, seed=0, epoch=1, partition=0, partitions=1
+    seen, windows = see(stages, fleet, loop)
+    offsets = dict(seen.offsets)
+    told = actuate.step(
+        stages.actuate,
+        loop.actuate,
+        [*_numbered(offsets, DECISIONS.name, decisions), *windows],
+        moment_of(fleet, loop.minute),
     )
+    written = {emit.value.scope: emit.value for emit in told.emits if emit.topic == CONFIG.name}
+    after = replace(seen, actuate=told.state, configs={**loop.configs, **written}, offsets=offsets)
+    return after, tuple(emit.value for emit in told.emits if isinstance(emit.value, Deployment))
+
+
+def see(stages: Seeing, fleet: Fleet, loop: Loop) -> tuple[Loop, list[Input]]:
+    """Let a minute go by that nobody judges: what is left, and the enriched windows of it."""
+    moment = moment_of(fleet, loop.minute)
     offsets = dict(loop.offsets)
     events = columns(requests(fleet, loop.minute, loop.configs))
     first = offsets.get(METRICS.name, 0)
@@ -90,26 +109,23 @@ def pass_minute(
     merged = merge.step(stages.merge, loop.merge, partials, moment)
     windows = _inputs(offsets, AGGREGATES.name, merged.emits)
     enriched = enrich.step(stages.enrich, None, windows, moment)
-    told = actuate.step(
-        stages.actuate,
-        loop.actuate,
-        [
-            *_numbered(offsets, DECISIONS.name, decisions),
-            *_inputs(offsets, ENRICHED.name, enriched.emits),
-        ],
-        moment,
-    )
-    written = {emit.value.scope: emit.value for emit in told.emits if emit.topic == CONFIG.name}
-    after = Loop(
+    asked = _inputs(offsets, FLOORS.name, merged.emits)
+    found = _inputs(offsets, ENRICHED.name, enriched.emits)
+    after = replace(
+        loop,
         minute=loop.minute + 1,
         collect=summed.state,
         merge=merged.state,
-        asked=_inputs(offsets, FLOORS.name, merged.emits),
-        actuate=told.state,
-        configs={**loop.configs, **written},
+        asked=asked,
         offsets=offsets,
     )
-    return after, tuple(emit.value for emit in told.emits if isinstance(emit.value, Deployment))
+    return after, found
+
+
+def moment_of(fleet: Fleet, minute: int) -> Moment:
+    """When a minute is over."""
+    now = fleet.start + (minute + 1) * MINUTE
+    return Moment(now=now, seed=0, epoch=1, partition=0, partitions=1)
 
 
 def _inputs(offsets: dict[str, int], topic: str, emits: Iterable[Emit]) -> list[Input]:
