@@ -69,7 +69,7 @@ class Metric(StrEnum):
     COST_PER_HOUR_USD = "cost_per_hour_usd"
 
 
-BETTER: Mapping[Metric, int] = {
+BETTER: Mapping[str, int] = {
     metric: 1 if metric is Metric.QUALITY else -1
     for metric in Metric
     if metric is not Metric.REQUESTS

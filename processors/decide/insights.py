@@ -9,7 +9,7 @@ from typing import NamedTuple
 from processors.decide.compare import COMPARE
 from processors.decide.policy import DecidePolicy
 from processors.decide.state import Finding, ScopeState
-from schemas.catalog import BETTER, Condition, Metric
+from schemas.catalog import BETTER, Condition
 from schemas.conditions import insight_of
 from schemas.insight import InsightKind
 from schemas.window import SIZES
@@ -65,7 +65,7 @@ def told(policy: DecidePolicy, state: ScopeState, leaf: Condition) -> Told:
 
 def worse_end(finding: Finding) -> float | None:
     """The end of the range that is worse; None where there is no range, or no worse."""
-    better = BETTER.get(Metric(finding.metric)) if finding.metric in set(Metric) else None
+    better = BETTER.get(finding.metric)
     if better is None:
         return None
     return finding.low if better > 0 else finding.high
@@ -160,7 +160,7 @@ def _goes(metric: str, direction: str) -> int | None:
     known = {"rising": 1, "falling": -1, "stable": 0}
     if direction in known:
         return known[direction]
-    better = BETTER.get(Metric(metric))
+    better = BETTER.get(metric)
     signs = {"improving": 1, "degrading": -1}
     return None if better is None or direction not in signs else signs[direction] * better
 

@@ -8,6 +8,7 @@ import pytest
 
 from processors.decide.mix import mix_of
 from processors.decide.predict import Prediction, predict
+from schemas.catalog import Condition, Metric, Rule
 from schemas.decision import Action, Decision
 from schemas.insight import Insight
 from tests.processors.decide.world import (
@@ -103,6 +104,17 @@ def test_the_newest_of_two_predictions_counts() -> None:
     old = foretold("quality", n=-60, window="24h", value=10.0)
 
     assert 88.0 == predicted(foretold("quality"), old).predicted["quality"]
+
+
+def test_what_no_choice_rests_on_is_left_out() -> None:
+    asks = Condition(prediction=Metric.REQUESTS, model=SMALL, op=">", value=1.0)
+    p = policy(Rule(id="asks", name="asks", when=asks))
+    world = World(p)
+    world.feed(*minutes(0, 1), insight("prediction", "requests", subject=SMALL))
+    state = world.state.scopes[HERE]
+
+    assert 1 == len(state.findings)
+    assert {} == predict(p, state, mix_of(state), p.catalog.models[SMALL], NOON).insights
 
 
 def decide(*records: object) -> Decision:
