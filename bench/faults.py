@@ -5,7 +5,7 @@ hour and a half of healthy traffic; what befalls a model befalls one of several 
 too: a candidate's model in a rollout, or the stable cohort beside units that are in no cohort.
 Requests pass through the steps of collect, merge, enrich and detect, as they do live. A fault is
 seen when any metric is told to be anomalous while it lasts. Scopes without a fault tell how many
-anomalies are none.
+anomalies are none, and so which share of the faults is seen by chance alone (`by_chance`).
 
     python -m bench faults
     python -m bench.faults [--seeds 1 2 3] [--rate 200] [--healthy 1440]
@@ -18,7 +18,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, nan
+from math import exp, inf, isfinite, nan
 
 from rich.console import Console
 from rich.table import Table
@@ -264,6 +264,7 @@ def main() -> None:
             ),
         ),
         delay_min=delay(strong),
+        by_chance=round(1 - exp(-alarms / days * LASTS / 1_440), 3),
         seen=by_kind(found),
         alarms=alarms,
         scope_days=round(days, 1),
