@@ -21,6 +21,7 @@ class CommandKind(StrEnum):
     APPROVE = "approve"  # the word that a rollout waits for: go on
     REJECT = "reject"  # no: end it, back to stable
     TRIGGER = "trigger"  # evaluate a scope now
+    BASELINE = "baseline"  # a scope is as it should be: its last week is what to compare with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

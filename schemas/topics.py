@@ -169,7 +169,7 @@ LATE = Topic(
     settings=LARGER,
 )
 
-STAGES = ("collect", "merge", "enrich", "detect", "decide", "actuate")
+STAGES = ("collect", "merge", "enrich", "detect", "analyze", "decide", "actuate")
 
 
 def changelog(stage: str) -> Topic:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from streams.agents import actuate, collect, decide, detect, enrich, merge
+from streams.agents import actuate, analyze, collect, decide, detect, enrich, merge
 from streams.app import Agent
 from streams.exactly_once.stage import Stage
 from streams.settings import Settings
@@ -15,6 +15,7 @@ AGENTS: Mapping[str, tuple[Callable[[Settings], Stage[Any, Any]], Agent]] = {
     "merge": (merge.stage, merge.merge),
     "enrich": (enrich.stage, enrich.enrich),
     "detect": (detect.stage, detect.detect),
+    "analyze": (analyze.stage, analyze.analyze),
     "decide": (decide.stage, decide.decide),
     "actuate": (actuate.stage, actuate.actuate),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ RIDGE = 5.0  # origins' worth of the belief that the last deviation says nothing
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """The next h values, and between what they will lie."""
+    """Values to come, and between what they will lie."""
 
     period: int | None  # after how many points the series was taken to repeat
     mean: Floats  # [h]
@@ -34,7 +35,17 @@ class Forecast:
 def forecast(
     values: Floats, horizon: int, level: float = 0.9, period: int | None = None
 ) -> Forecast:
-    r"""Forecast the next *horizon* values.
+    """Forecast the next *horizon* values, at least 1 and at most half of those there are.
+
+    See `ahead`, of which these are the steps 1 to *horizon*.
+    """
+    return ahead(values, range(1, horizon + 1), level, period)
+
+
+def ahead(
+    values: Floats, steps: Sequence[int], level: float = 0.9, period: int | None = None
+) -> Forecast:
+    r"""Forecast the values some *steps* ahead.
 
     A point is expected where the means of the same phase of the last three periods are (of the last
     24 values, where nothing repeats), moved by what the newest value and the mean of the last
@@ -48,7 +59,7 @@ def forecast(
 
     Args:
         values: [n], at least 20, evenly spaced.
-        horizon: h, how many values ahead, at least 1, at most n/2.
+        steps: [h], how many values ahead each lies, rising, at least 1, at most n/2.
         level: Of the intervals, between 0 and 1, exclusive.
         period: After how many points the series repeats; found when not given.
 
@@ -58,7 +69,7 @@ def forecast(
     if values.size < FEWEST:
         raise ValueError(f"a forecast needs at least {FEWEST} values, got {values.size}")
     values = values[-MOST:]
-    if not 1 <= horizon <= values.size // 2 or not 0.0 < level < 1.0:
+    if not steps or not 1 <= steps[0] <= steps[-1] <= values.size // 2 or not 0.0 < level < 1.0:
         raise ValueError(
             "horizon must be at least 1 and at most half of the values, "
             "and level between 0 and 1, exclusive"
@@ -67,15 +78,15 @@ def forecast(
     if period is not None and values.size < 2 * period + FEWEST // 2:
         period = None
     wild = _wildness(values)
-    mean, low, high = np.empty(horizon), np.empty(horizon), np.empty(horizon)
-    for h in range(1, horizon + 1):
-        mean[h - 1], errors = _ahead(values, h, period, wild)
+    mean, low, high = np.empty(len(steps)), np.empty(len(steps)), np.empty(len(steps))
+    for i, h in enumerate(steps):
+        mean[i], errors = _ahead(values, h, period, wild)
         n = errors.size
         scale = wild[-1] * _unsure(1.0 + n / (2.0 * h), level)
         rank = np.clip(np.array([(1.0 - level) / 2.0, (1.0 + level) / 2.0]), 0.0, 1.0)
         # Of n errors and the one to come, each order is as likely: ranks are those of n + 1.
         at = np.clip(rank * (n + 1) - 1.0, 0.0, n - 1.0)
-        low[h - 1], high[h - 1] = mean[h - 1] + scale * np.interp(at, np.arange(n), np.sort(errors))
+        low[i], high[i] = mean[i] + scale * np.interp(at, np.arange(n), np.sort(errors))
     if float(values.min()) >= 0.0:
         mean, low, high = (np.maximum(each, 0.0) for each in (mean, low, high))
     return Forecast(period, mean, low, high, level)

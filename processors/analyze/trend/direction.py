@@ -97,6 +97,17 @@ def good_of(name: str) -> Good:
     return Good.DOWN if bad else Good.UP
 
 
+def way(good: Good, *, higher: bool) -> Direction:
+    """What it means for a metric to become higher, or lower.
+
+    >>> way(Good.DOWN, higher=True), way(Good.NEITHER, higher=False)
+    (<Direction.DEGRADING: 'degrading'>, <Direction.FALLING: 'falling'>)
+    """
+    if good is Good.NEITHER:
+        return Direction.RISING if higher else Direction.FALLING
+    return Direction.IMPROVING if higher == (good is Good.UP) else Direction.DEGRADING
+
+
 def trend(
     times: Floats, values: Floats, good: Good = Good.NEITHER, policy: TrendPolicy | None = None
 ) -> Trend:
@@ -133,11 +144,8 @@ def trend(
         direction = Direction.STABLE
     elif not counts:
         direction = Direction.INCONCLUSIVE
-    elif good is Good.NEITHER:
-        direction = Direction.RISING if found.slope > 0.0 else Direction.FALLING
     else:
-        fine = (found.slope > 0.0) == (good is Good.UP)
-        direction = Direction.IMPROVING if fine else Direction.DEGRADING
+        direction = way(good, higher=found.slope > 0.0)
     change = found.slope * length
     return Trend(
         direction=direction,

@@ -1,0 +1,105 @@
+"""What of a look is news: said the first time, said again where it differs, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from processors.analyze.stage.breaks import judged
+from processors.analyze.stage.state import Said
+from processors.analyze.stage.view import SNAPSHOT, Finding, View
+from processors.analyze.stage.words import called
+from processors.analyze.trend import Direction
+from schemas.insight import Insight, InsightKind
+
+METHODS = {  # of what is taken back
+    InsightKind.TREND: "mann_kendall",
+    InsightKind.CHANGE_POINT: "segmentation",
+    InsightKind.COMPARISON: "welch_mann_whitney",
+}
+
+
+def say(
+    view: View, found: Sequence[Finding], compared: frozenset[str] = frozenset()
+) -> tuple[Mapping[str, Said], list[Insight]]:
+    """Publish what is news.
+
+    Args:
+        view: The look, with what was said before.
+        found: Everything that holds now.
+        compared: Which comparisons were made, as `Finding.key` of each: of those that are not
+            among *found*, what was said is taken back.
+
+    Returns:
+        What is said now, and the insights to publish, each with its revision.
+    """
+    said: dict[str, Said] = {}
+    news: list[Insight] = []
+    for each in found:
+        before = view.past.said.get(each.key)
+        if before is not None and before.holds and not _differs(view, before, each):
+            said[each.key] = before
+            continue
+        revision = 1 if before is None else before.revision + 1
+        said[each.key] = _said(each, revision)
+        news += [replace(insight, revision=revision) for insight in each.insights]
+    for key, before in view.past.said.items():
+        if key in said or _forgotten(view, key, before):
+            continue
+        if before.holds and _over(view, key, before, compared):
+            before = before._replace(revision=before.revision + 1, holds=False)  # noqa: PLW2901  # the next revision
+            news.append(_withdrawn(view, key, before))
+        said[key] = before
+    return dict(sorted(said.items())), news
+
+
+def _said(found: Finding, revision: int) -> Said:
+    told = found.insights[0]
+    cause = told.causes[0].id if told.causes else ""
+    return Said(revision, told.holds, found.place, told.direction, told.value, found.wide, cause)
+
+
+def _differs(view: View, before: Said, found: Finding) -> bool:
+    """Whether it lies elsewhere, goes elsewhere, has another cause, or is of another size."""
+    now = _said(found, before.revision)
+    if (now.place, now.direction, now.cause) != (before.place, before.direction, before.cause):
+        return True
+    return abs(now.value - before.value) > view.policy.moved * before.wide
+
+
+def _forgotten(view: View, key: str, said: Said) -> bool:
+    """Whether it is about a time that the span does not reach, or a snapshot that is gone."""
+    kind, _, which = key.split("|", 2)
+    if kind == InsightKind.CHANGE_POINT.value:
+        return said.place < view.begin
+    return which.startswith(SNAPSHOT) and which not in view.kept
+
+
+def _over(view: View, key: str, said: Said, compared: frozenset[str]) -> bool:
+    """Whether it was judged again and not found."""
+    kind = key.partition("|")[0]
+    if kind == InsightKind.CHANGE_POINT.value:
+        return judged(view, said)
+    if kind == InsightKind.COMPARISON.value:
+        return key in compared
+    return kind == InsightKind.TREND.value  # a forecast is over when its time has come
+
+
+def _withdrawn(view: View, key: str, said: Said) -> Insight:
+    name, metric, which = key.split("|", 2)
+    kind = InsightKind(name)
+    told = view.insight(
+        kind,
+        metric,
+        which,
+        value=said.value,
+        reference=None,
+        method=METHODS[kind],
+        sentence=f"No longer found: the {called(metric)} is not known to be {said.direction}.",
+        at=said.place or None,
+        direction=Direction.INCONCLUSIVE.value,
+        confidence=0.0,
+        subject=which if kind is InsightKind.COMPARISON else "",
+        samples=len(view.cells),
+    )
+    return replace(told, revision=said.revision, holds=False)
