@@ -13,7 +13,7 @@ import psycopg.sql
 from psycopg.rows import dict_row
 
 from demo.promises import Held
-from schemas.topics import AGGREGATES, ANOMALIES, CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED
+from schemas.topics import AGGREGATES, ANOMALIES, CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED, INSIGHTS
 from sinks.rows import UNSTORED
 
 Key = tuple[Any, ...]
@@ -203,6 +203,18 @@ SHAPES = (
             *("id", "scope", "metric", "revision", "is_anomaly", "severity", "confidence"),
             *("actual", "expected", "expected_low", "expected_high", "deviation", "detector"),
             "samples",
+        ),
+        {"window_name": _in("window"), "start_at": _in("start"), "end_at": _in("end")},
+    ),
+    Shape(
+        "insights",
+        INSIGHTS.name,
+        ("id",),
+        "revision",
+        (
+            *("id", "scope", "kind", "metric", "revision", "holds", "at", "direction", "value"),
+            *("reference", "low", "high", "relative", "p", "confidence", "subject", "causes"),
+            *("method", "samples", "sentence"),
         ),
         {"window_name": _in("window"), "start_at": _in("start"), "end_at": _in("end")},
     ),

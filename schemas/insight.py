@@ -55,7 +55,7 @@ class Insight:
     window: str  # name of the length of the windows that it is made of
     start: int  # ms, of the first of them
     end: int  # ms, of the last of them, exclusive
-    revision: int  # 1 for the first record of this id, then strictly up
+    revision: int  # strictly up for an id, also where a stage was reset
     holds: bool  # False withdraws an earlier revision
     at: int  # ms: the first window after a change; the end of the window that is forecast; else end
     direction: str  # improving, degrading, rising, falling, stable or inconclusive

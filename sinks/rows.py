@@ -17,6 +17,7 @@ from schemas.alarm import Alarm
 from schemas.anomaly import Anomaly
 from schemas.config import ScopeConfig
 from schemas.decision import Decision
+from schemas.insight import Insight
 from schemas.loop import Transition
 from schemas.metrictable import VALUES, MetricRow
 from schemas.report import RollbackReport
@@ -69,6 +70,16 @@ ANOMALIES = Table(
     key=1,
     newer="revision",
 )
+INSIGHTS = Table(
+    "insights",
+    (
+        *("id", "scope", "kind", "metric", "window_name", "start_at", "end_at", "revision"),
+        *("holds", "at", "direction", "value", "reference", "low", "high", "relative", "p"),
+        *("confidence", "subject", "causes", "method", "samples", "sentence"),
+    ),
+    key=1,
+    newer="revision",
+)
 DECISIONS = Table(
     "decisions",
     (
@@ -98,7 +109,7 @@ CONFIG_VERSIONS = Table(
     key=2,
     newer="epoch",  # of two owners' claims to a revision the later owner's counts
 )
-TABLES = (WINDOWS, ANOMALIES, DECISIONS, DEPLOYMENTS, CONFIG_VERSIONS)
+TABLES = (WINDOWS, ANOMALIES, INSIGHTS, DECISIONS, DEPLOYMENTS, CONFIG_VERSIONS)
 
 
 @lru_cache(4096)  # the windows of a batch share their few boundaries
@@ -221,6 +232,35 @@ def anomaly(record: Anomaly) -> Values:
     )
 
 
+def insight(record: Insight) -> Values:
+    """The columns of INSIGHTS."""
+    return (
+        text(record.id),
+        text(record.scope),
+        record.kind.value,
+        record.metric,
+        record.window,
+        moment(record.start),
+        moment(record.end),
+        record.revision,
+        record.holds,
+        moment(record.at),
+        record.direction,
+        record.value,
+        record.reference,
+        record.low,
+        record.high,
+        record.relative,
+        record.p,
+        record.confidence,
+        text(record.subject),
+        json(record.causes),
+        record.method,
+        record.samples,
+        text(record.sentence),
+    )
+
+
 def decision(record: Decision) -> Values:
     """The columns of DECISIONS."""
     chosen = record.chosen
@@ -301,6 +341,7 @@ UNSTORED = (Look, Transition, Alarm, RollbackReport)  # their topic keeps them
 MAKERS: Mapping[type, tuple[Table, Callable[[Any], Values]]] = {
     EnrichedWindow: (WINDOWS, aggregate),
     Anomaly: (ANOMALIES, anomaly),
+    Insight: (INSIGHTS, insight),
     Decision: (DECISIONS, decision),
     Deployment: (DEPLOYMENTS, deployment),
     ScopeConfig: (CONFIG_VERSIONS, config),

@@ -19,7 +19,7 @@ from tenacity.stop import stop_when_event_set
 from schemas.codec import Codec
 from schemas.errors import RegistryUnavailable, Undecodable
 from schemas.registry import RegistryClient
-from schemas.topics import ANOMALIES, CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED, TOPICS
+from schemas.topics import ANOMALIES, CONFIG, DECISIONS, DEPLOYMENTS, ENRICHED, INSIGHTS, TOPICS
 from sinks.errors import Behind, Unavailable
 from sinks.migrate import migrate
 from sinks.postgres import At, Batch, Postgres, Record, Refusal, Span, Windows
@@ -33,7 +33,7 @@ from streams.settings import Settings
 
 STAGE = "store"
 GROUP = f"llmopt.{STAGE}"
-FOLLOWED = (ENRICHED, ANOMALIES, DECISIONS, DEPLOYMENTS, CONFIG)
+FOLLOWED = (ENRICHED, ANOMALIES, INSIGHTS, DECISIONS, DEPLOYMENTS, CONFIG)
 BATCH = 5_000  # messages of one transaction at most
 GATHER = 0.25  # seconds that a batch is gathered for
 LONGEST_PAUSE = 5.0  # seconds between two tries

@@ -197,7 +197,7 @@ def test_the_readme_does_what_it_says(shell: Shell, tree: Path) -> None:
     assert '"model":"gpt-4o-mini"' in of("kafka-console-consumer").replace(" ", "")
     assert "cheaper" in of("llmopt config get")
     assert "llmopt.metrics.v1" in of("kafka-consumer-groups --describe --group llmopt.collect")
-    for stage in ("collect", "merge", "enrich", "detect", "decide", "actuate"):
+    for stage in ("collect", "merge", "enrich", "detect", "analyze", "decide", "actuate"):
         assert f"llmopt.{stage}" in of("kafka-consumer-groups --describe --all-groups")
         assert stage in of("llmopt status")
     assert "Stopping" in of("make down")

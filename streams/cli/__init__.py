@@ -13,6 +13,7 @@ from streams.cli.help import example
 
 COMMANDS = {  # name -> where it is, imported when it is asked for, and what it does
     "alarms": ("alarms", "See what triggers found, and answer what they ask."),
+    "baseline": ("baseline", "Make the last week of a scope what it is compared with."),
     "catalog": (
         "catalog",
         "Declare models, prices, objectives, rules, constraints, strategies, triggers, windows.",
@@ -25,6 +26,7 @@ COMMANDS = {  # name -> where it is, imported when it is asked for, and what it 
     "detect": ("detect", "Find values that their past does not explain, in a file."),
     "dev": ("dev", "Run Kafka, a schema registry and Postgres on this machine."),
     "dlq": ("dlq", "See what could not be used, and send it again."),
+    "insights": ("insights", "See where scopes go, changed, will be, and how they compare."),
     "pause": ("control", "Hold rollouts where they are."),
     "replay": ("replay", "Run recorded commits again and compare what they write."),
     "reset": ("reset", "Make a stage start again from its input."),

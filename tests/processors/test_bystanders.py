@@ -10,6 +10,9 @@ import pytest
 from processors.actuate import policy as actuating
 from processors.actuate import state as actuated
 from processors.actuate import step as actuate
+from processors.analyze.stage import AnalyzePolicy
+from processors.analyze.stage import fresh as analyze_fresh
+from processors.analyze.stage import step as analyze
 from processors.decide import DecidePolicy
 from processors.decide import fresh as decide_fresh
 from processors.decide import step as decide
@@ -64,6 +67,14 @@ def declared(request: pytest.FixtureRequest, records: ModuleType) -> list[Input]
 def test_the_detector_passes_by(declared: list[Input]) -> None:
     state = detect_fresh()
     outcome = detect(DetectPolicy(), state, declared, MOMENT)
+
+    assert outcome.state is state
+    assert ((), {}, {}) == (outcome.emits, outcome.changes, outcome.counts)
+
+
+def test_the_analysis_passes_by(declared: list[Input]) -> None:
+    state = analyze_fresh()
+    outcome = analyze(AnalyzePolicy(), state, declared, MOMENT)
 
     assert outcome.state is state
     assert ((), {}, {}) == (outcome.emits, outcome.changes, outcome.counts)

@@ -17,6 +17,9 @@ from hypothesis import strategies as st
 
 from processors.actuate import policy as actuating
 from processors.actuate import step as actuate
+from processors.analyze.stage import AnalyzePolicy
+from processors.analyze.stage import fresh as analyze_fresh
+from processors.analyze.stage import step as analyze
 from processors.decide import DecidePolicy
 from processors.decide import fresh as decide_fresh
 from processors.decide import step as decide
@@ -134,6 +137,7 @@ DECISION = Decision(
 COMMAND = Command(
     id="c", kind=CommandKind.SET, scope=SCOPE, at=START, by="ada", config=NEW, version="v1"
 )
+BASELINE = Command(id="b", kind=CommandKind.BASELINE, scope=SCOPE, at=START, by="ada")
 WINDOWS = [
     enriched(name, minute, pooled=pooled)
     for minute in range(3)
@@ -179,6 +183,10 @@ def detect_all(inputs: Sequence[Input]) -> Outcome[Any]:
     return detect(DetectPolicy(), detect_fresh(), inputs, MOMENT)
 
 
+def analyze_all(inputs: Sequence[Input]) -> Outcome[Any]:
+    return analyze(AnalyzePolicy(), analyze_fresh(), inputs, MOMENT)
+
+
 def decide_all(inputs: Sequence[Input]) -> Outcome[Any]:
     return decide(DecidePolicy(catalog=CATALOG), decide_fresh(), inputs, MOMENT)
 
@@ -213,6 +221,9 @@ def actuate_all(inputs: Sequence[Input]) -> Outcome[Any]:
     [
         (enrich_all, AGGREGATES, [window(), window("7d"), window(pooled=False)]),
         (detect_all, ENRICHED, WINDOWS),
+        (analyze_all, ENRICHED, WINDOWS),
+        (analyze_all, DEPLOYMENTS, [DEPLOYMENT]),
+        (analyze_all, COMMANDS, [COMMAND, BASELINE]),
         (decide_all, ENRICHED, WINDOWS),
         (decide_all, ANOMALIES, [ANOMALY]),
         (ask_all, INSIGHTS, FOUND),
@@ -252,7 +263,9 @@ def test_what_is_not_refused_no_step_dies_of(
 
 
 @pytest.mark.parametrize(
-    "record", [*WINDOWS, window("7d"), ANOMALY, *FOUND, DEPLOYMENT, DECISION, COMMAND], ids=str
+    "record",
+    [*WINDOWS, window("7d"), ANOMALY, *FOUND, DEPLOYMENT, DECISION, COMMAND, BASELINE],
+    ids=str,
 )
 def test_what_our_own_steps_write_is_taken(record: Any) -> None:
     inspect(record)

@@ -96,7 +96,7 @@ class AnalyzePolicy:
     moved: float = 0.5  # of a range's width: a value that moved by less is not said again
     settled: float = 0.25  # oldest part of a span, in which changes are not judged again
     segmenting: Segmenting = field(default_factory=Segmenting)
-    slack: float = 0.25  # of the sums that say whether it pays to look for a change, in deviations
+    slack: float = 0.5  # of the sums that say whether it pays to look for a change, in deviations
     limit: float = 6.0  # of them
     events: int = 32  # newest deployments that are kept
     likely: float = 0.05  # least share of the belief of a cause that is worth a word

