@@ -11,6 +11,7 @@ from processors.analyze.forecast import FEWEST as FORECASTABLE
 from processors.analyze.samples import FEWEST as COMPARABLE
 from processors.analyze.trend import Good
 from processors.analyze.trend.mann_kendall import FEWEST as TRENDING
+from processors.predict.history import PredictPolicy
 from schemas.catalog import Metric
 from schemas.window import SIZES
 
@@ -104,6 +105,12 @@ class AnalyzePolicy:
     compared: int = 24  # newest hours that are compared with baselines
     before: int = 60  # minutes before a rollout, and after its promotion, that are compared
     snapshots: int = 3  # newest rollouts whose minutes before are kept
+    turn: int = 60  # minutes from one prediction of a scope to the next; scopes take turns
+    served: int = 100  # requests of an hour, for a model to have done something in it
+    again_ms: int = 86_400_000  # before the same change counts as an outcome again
+    offers: int = 64  # newest models that are known
+    candidates: int = 4  # of them that are predicted, for each scope
+    predicting: PredictPolicy = field(default_factory=PredictPolicy)
 
     def __post_init__(self) -> None:
         """Refuse what would never, or always, be said."""
@@ -119,8 +126,12 @@ class AnalyzePolicy:
             )
         if min(self.little, self.moved, self.slack, self.limit) <= 0.0:
             raise ValueError("little, moved, slack and limit must be above 0")
-        if min(self.events, self.snapshots) < 1:
-            raise ValueError("events and snapshots must be at least 1")
+        whole = (self.events, self.snapshots, self.turn, self.served, self.again_ms)
+        if min(*whole, self.offers, self.candidates) < 1:
+            raise ValueError(
+                "events, snapshots, turn, served, again_ms, offers and candidates "
+                "must be at least 1"
+            )
         if not COMPARABLE <= self.compared <= self.hours.kept:
             raise ValueError(f"compared must be at least {COMPARABLE} and at most the hours kept")
         if not COMPARABLE <= self.before <= self.minutes.kept // 2:

@@ -17,19 +17,20 @@ METHODS = {  # of what is taken back
     InsightKind.TREND: "mann_kendall",
     InsightKind.CHANGE_POINT: "segmentation",
     InsightKind.COMPARISON: "welch_mann_whitney",
+    InsightKind.PREDICTION: "ensemble",
 }
 
 
 def say(
-    view: View, found: Sequence[Finding], compared: frozenset[str] = frozenset()
+    view: View, found: Sequence[Finding], tested: frozenset[str] = frozenset()
 ) -> tuple[Mapping[str, Said], list[Insight]]:
     """Publish what is news.
 
     Args:
         view: The look, with what was said before.
         found: Everything that holds now.
-        compared: Which comparisons were made, as `Finding.key` of each: of those that are not
-            among *found*, what was said is taken back.
+        tested: Which comparisons and predictions were made, as `Finding.key` of each: of those
+            that are not among *found*, what was said is taken back.
 
     Returns:
         What is said now, and the insights to publish, each with its revision.
@@ -48,7 +49,7 @@ def say(
         if key in said or _forgotten(view, key, before):
             continue
         said[key] = before
-        if before.holds and _over(view, key, before, compared):
+        if before.holds and _over(view, key, before, tested):
             said[key] = before._replace(revision=_revision(view, before), holds=False)
             news.append(_withdrawn(view, key, said[key]))
     return dict(sorted(said.items())), news
@@ -82,14 +83,14 @@ def _forgotten(view: View, key: str, said: Said) -> bool:
     return which.startswith(SNAPSHOT) and which not in view.kept
 
 
-def _over(view: View, key: str, said: Said, compared: frozenset[str]) -> bool:
+def _over(view: View, key: str, said: Said, tested: frozenset[str]) -> bool:
     """Whether it was judged again and not found."""
     kind = key.partition("|")[0]
     if kind == InsightKind.CHANGE_POINT.value:
         return judged(view, said)
-    if kind == InsightKind.COMPARISON.value:
-        return key in compared
-    return kind == InsightKind.TREND.value  # a forecast is over when its time has come
+    if kind == InsightKind.TREND.value:
+        return True
+    return key in tested  # and a forecast is over when its time has come
 
 
 def _withdrawn(view: View, key: str, said: Said) -> Insight:
@@ -102,11 +103,13 @@ def _withdrawn(view: View, key: str, said: Said) -> Insight:
         value=said.value,
         reference=None,
         method=METHODS[kind],
-        sentence=f"No longer found: the {called(metric)} is not known to be {said.direction}.",
+        sentence=f"No longer found: the {called(metric)} is not known to be {said.direction}."
+        if kind is not InsightKind.PREDICTION
+        else f"The {called(metric)} with {which} is not predicted any more.",
         at=said.place or None,
         direction=Direction.INCONCLUSIVE.value,
         confidence=0.0,
-        subject=which if kind is InsightKind.COMPARISON else "",
+        subject=which if kind in (InsightKind.COMPARISON, InsightKind.PREDICTION) else "",
         samples=len(view.cells),
     )
     return replace(told, revision=said.revision, holds=False)

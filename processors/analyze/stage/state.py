@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from processors.predict.history import Memory
+
 
 class Said(NamedTuple):
     """The last that was said of something (stored without names)."""
@@ -60,17 +62,75 @@ class Ground:
     baselines: tuple[Kept, ...] = ()
 
 
+class Part(NamedTuple):
+    """A key row of an hour: one model, version and cohort."""
+
+    provider: str
+    model: str
+    version: str
+    cohort: str
+    requests: int
+    errors: int
+    p95: float  # ms
+    tail: float  # the 99th percentile less the 90th, ms
+    cost: float | None  # USD a request
+    uneven: float  # deviation of a request's tokens, by their mean
+    scores: int
+    quality: float
+    spread: float  # deviation of the scores
+    tokens: tuple[float, ...]  # of a request: input, output, cached
+    price: tuple[float, float, float | None] | None  # USD per million: input, output, cached
+
+
+class Served(NamedTuple):
+    """What a model did in a scope in an hour."""
+
+    provider: str
+    model: str
+    at: int  # ms, start of the hour
+    requests: int
+    levels: tuple[tuple[str, float, float], ...]  # metric, value, standard error
+    tokens: tuple[float, ...]  # as of a part
+    price: tuple[float, float, float | None] | None
+
+
+class Offer(NamedTuple):
+    """A model that some scope of the partition has used."""
+
+    provider: str
+    model: str
+    at: int  # ms, lately
+    price: tuple[float, float, float | None] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """The models of a scope: the hour that is read, the newest of each, and what was said."""
+
+    hour: int = -1  # ms, start of the hour of the parts; rows of hours before it are late
+    parts: tuple[Part, ...] = ()
+    served: tuple[Served, ...] = ()  # the newest first
+    learnt: Mapping[str, int] = field(default_factory=dict)  # change -> ms, when it was an outcome
+    said: Mapping[str, Said] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyzeEntry:
-    """A value of the changelog: one resolution of a scope, or what it is held against."""
+    """A value of the changelog; one of these is there."""
 
     past: Past | None = None
     ground: Ground | None = None
+    models: Models | None = None
+    offers: Mapping[str, Offer] | None = None  # of the whole partition, by "provider/model"
+    memory: Memory | None = None  # of the whole partition
 
 
 @dataclass(frozen=True, slots=True)
 class AnalyzeState:
-    """All scopes of a partition, by "scope|window", or "scope|ground"."""
+    """All scopes of a partition, by "scope|window", "scope|ground" and "scope|models".
+
+    What all of them share is in "*|offers" and "*|memory".
+    """
 
     entries: Mapping[str, AnalyzeEntry] = field(default_factory=dict)
 

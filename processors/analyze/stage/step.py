@@ -2,57 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from processors.analyze.stage.batch import MEMORY, OFFERS, Batch
 from processors.analyze.stage.breaks import breaks
 from processors.analyze.stage.compare import comparisons
 from processors.analyze.stage.ground import golden, happened, renewed
 from processors.analyze.stage.history import extended, readings, revised
 from processors.analyze.stage.policy import AnalyzePolicy, Span
+from processors.analyze.stage.predictions import learnt, offered, predictions
 from processors.analyze.stage.say import say
+from processors.analyze.stage.served import closed, gathered
 from processors.analyze.stage.snapshots import snapshots
-from processors.analyze.stage.state import AnalyzeEntry, AnalyzeState, Ground, Past
+from processors.analyze.stage.state import AnalyzeEntry, AnalyzeState, Past
 from processors.analyze.stage.trends import forecasts, trends
 from processors.analyze.stage.view import View
 from schemas.command import Command, CommandKind
 from schemas.flow import Emit, Input, Moment, Outcome
-from schemas.insight import Insight
 from schemas.rollout import Deployment
 from schemas.scope import ALL, murmur2, partition_of
 from schemas.topics import INSIGHTS
 from schemas.window import EnrichedWindow
-
-
-@dataclass(slots=True)
-class Batch:
-    """One step as it goes on; gone when it ends."""
-
-    policy: AnalyzePolicy
-    moment: Moment
-    entries: dict[str, AnalyzeEntry]
-    touched: set[str] = field(default_factory=set)
-    counts: Counter[str] = field(default_factory=Counter)
-    insights: list[Insight] = field(default_factory=list)
-
-    def past(self, scope: str, window: str) -> Past:
-        """The windows of a scope; none where they are of other metrics than are looked at now."""
-        entry = self.entries.get(f"{scope}|{window}")
-        past = None if entry is None else entry.past
-        if past is None or past.columns != self.policy.columns:
-            return Past(columns=self.policy.columns)
-        return past
-
-    def ground(self, scope: str) -> Ground:
-        """What a scope's past is held against."""
-        entry = self.entries.get(f"{scope}|ground")
-        return (None if entry is None else entry.ground) or Ground()
-
-    def put(self, key: str, entry: AnalyzeEntry) -> None:
-        """The next value of an entry."""
-        self.entries[key] = entry
-        self.touched.add(key)
 
 
 def step(
@@ -80,9 +51,11 @@ def step(
     spans = {span.window: span for span in policy.spans}
     for record in inputs:
         match record.value:
-            case EnrichedWindow(window=window) as row if window.pooled and window.closed:
-                if window.window in spans:
+            case EnrichedWindow(window=window) as row if window.closed:
+                if window.pooled and window.window in spans:
                     _window(batch, spans[window.window], row)
+                elif window.window == policy.hours.window and not window.pooled:
+                    _model(batch, row)
             case Deployment(scope=scope) as event:
                 before = batch.ground(scope)
                 after = happened(before, event, policy.events)
@@ -103,17 +76,22 @@ def step(
     )
 
 
-def due(span: Span, scope: str, before: int, after: int) -> bool:
-    """Whether a look falls due between the starts of two windows, ms, the first exclusive.
+def due(length: int, every: int, scope: str, before: int, after: int) -> bool:
+    """Whether a scope has its turn between the starts of two windows, ms, the first exclusive.
 
-    >>> from processors.analyze.stage.policy import MINUTES
-    >>> [due(MINUTES, "search/answer", n * 60_000, (n + 1) * 60_000) for n in range(5)].count(True)
+    Args:
+        length: Of a window, ms.
+        every: Windows from one turn to the next.
+        scope: Whose turn; by its name, so that not all have it at once.
+        before: The start of a window.
+        after: And of a later one.
+
+    >>> turns = [due(60_000, 5, "shop/help", n * 60_000, (n + 1) * 60_000) for n in range(5)]
+    >>> turns.count(True)
     1
     """
-    turn = murmur2(scope.encode()) % span.every
-    return (after // span.length + turn) // span.every > (
-        before // span.length + turn
-    ) // span.every
+    turn = murmur2(scope.encode()) % every
+    return (after // length + turn) // every > (before // length + turn) // every
 
 
 def _window(batch: Batch, span: Span, row: EnrichedWindow) -> None:
@@ -123,7 +101,13 @@ def _window(batch: Batch, span: Span, row: EnrichedWindow) -> None:
     if start > past.newest:
         missing = (start - past.newest) // span.length - 1 if past.values else 0
         kept = extended(past.values, missing, values, span.kept)
-        look = not past.values or due(span, scope, past.newest, start)
+        look = not past.values or due(span.length, span.every, scope, past.newest, start)
+        if span is batch.policy.hours:
+            _close(batch, row)
+        elif span is batch.policy.minutes and due(
+            span.length, batch.policy.turn, scope, past.newest, start
+        ):
+            _predict(batch, scope)
         past = replace(past, newest=start, values=kept)
         batch.counts["windows"] += 1
     else:
@@ -154,10 +138,46 @@ def _look(batch: Batch, span: Span, scope: str, past: Past) -> Past:
         batch.put(f"{scope}|ground", AnalyzeEntry(ground=after))
     said, news = say(replace(view, ground=after), found, compared)
     batch.counts["looks"] += 1
-    for each in news:
-        batch.counts["insights" if each.holds else "withdrawn"] += 1
-    batch.insights += news
+    batch.say(news)
     return replace(past, said=said)
+
+
+def _model(batch: Batch, row: EnrichedWindow) -> None:
+    """What a model did in an hour that closes, before the row of the whole scope."""
+    models = batch.models(row.window.scope)
+    after = gathered(models, row)
+    if after is not models:
+        batch.put(f"{row.window.scope}|models", AnalyzeEntry(models=after))
+
+
+def _close(batch: Batch, row: EnrichedWindow) -> None:
+    """An hour is over: its models are on offer, and where there were two, there is an outcome."""
+    scope, start = row.window.scope, row.window.start
+    models, found = closed(batch.models(scope), start, row.window.end)
+    if not found:
+        return
+    known, remembered = batch.offers, batch.memory
+    offers = offered(batch.policy, known, found, start)
+    if offers is not known:
+        batch.put(OFFERS, AnalyzeEntry(offers=offers))
+    memory, models = learnt(batch.policy, remembered, scope, models, found)
+    if memory is not remembered:
+        batch.put(MEMORY, AnalyzeEntry(memory=memory))
+    batch.put(f"{scope}|models", AnalyzeEntry(models=models))
+
+
+def _predict(batch: Batch, scope: str) -> None:
+    """What the other models would give the scope, by the newest hour."""
+    models, past = batch.models(scope), batch.past(scope, batch.policy.hours.window)
+    if not models.served or not past.values:
+        return
+    past = replace(past, said=models.said)
+    view = View.of(batch.policy, batch.policy.hours, scope, past, batch.ground(scope))
+    found = predictions(view, models, batch.offers, batch.memory)
+    said, news = say(view, found, frozenset(models.said))
+    if news:
+        batch.say(news)
+        batch.put(f"{scope}|models", AnalyzeEntry(models=replace(models, said=said)))
 
 
 def _golden(batch: Batch, command: Command) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from processors.analyze.forecast import forecast
 from processors.analyze.stage import fresh, step
-from processors.analyze.stage.policy import DAYS, HOURS, MINUTES, AnalyzePolicy
+from processors.analyze.stage.policy import DAYS, HOURS, AnalyzePolicy
 from processors.analyze.stage.step import due
 from processors.analyze.trend.mann_kendall import mann_kendall
 from schemas.codec import Codec, pack
@@ -215,13 +215,16 @@ def test_a_trend_of_which_too_little_is_left_is_taken_back() -> None:
 def test_scopes_take_turns_and_each_is_looked_at_every_fifth_minute() -> None:
     names = [f"s{i}/e" for i in range(500)]
     looks = Counter(
-        n for scope in names for n in range(5) if due(MINUTES, scope, (n - 1) * MINUTE, n * MINUTE)
+        n
+        for scope in names
+        for n in range(5)
+        if due(MINUTE, 5, scope, (n - 1) * MINUTE, n * MINUTE)
     )
 
     assert 500 == sum(looks.values())
     assert max(looks.values()) < 150
-    assert all(due(HOURS, scope, 0, HOUR) for scope in names)
-    assert due(MINUTES, SCOPE, 0, 7 * MINUTE)
+    assert all(due(HOUR, 1, scope, 0, HOUR) for scope in names)
+    assert due(MINUTE, 5, SCOPE, 0, 7 * MINUTE)
 
 
 def test_open_windows_keys_and_other_lengths_pass_by() -> None:
