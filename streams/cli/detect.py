@@ -10,10 +10,10 @@ from typing import Any
 import click
 import numpy as np
 
+from processors.analyze.season import period_of
 from processors.detect.plain import DETECTORS, Setting, score
 from processors.detect.series import SeriesPolicy
 from processors.detect.series.along import along, unseasoned
-from processors.detect.series.season import period
 from streams.cli import given, show
 from streams.cli.cells import Floats, Unusable
 from streams.cli.csvfile import Series, Table, read
@@ -138,7 +138,7 @@ def _enough(table: Table, fewest: int, wanted: Sequence[str], said: list[str]) -
 def _judged(
     series: Series, detector: str, policy: SeriesPolicy, said: list[str], *, plain: bool
 ) -> Judged:
-    length = period(series.values) if plain else 0
+    length = (period_of(series.values) or 0) if plain else 0
     values = series.values
     if length:
         said.append(f"{series.name!r} repeats every {length} points: taken out (--keep-seasons)")
