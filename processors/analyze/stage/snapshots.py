@@ -61,8 +61,8 @@ def _begun(view: View) -> Sequence[Happened]:
 def _snapshot(view: View, begun: Happened) -> Ground:
     ground = view.ground
     taken = [each for each in ground.baselines if each.kind == Kind.SNAPSHOT.value]
-    if any(each.subject == begun.id for each in taken):
-        return ground
+    if any(each.taken_at >= begun.at for each in taken):
+        return ground  # of this one, or of a later one: those are kept
     version = 1 + max((each.version for each in taken), default=0)
     oldest = version - view.policy.snapshots
     rows = _rows(view, begun.at - view.policy.before * view.span.length, begun.at)

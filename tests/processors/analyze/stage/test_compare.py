@@ -253,6 +253,18 @@ def test_only_the_newest_snapshots_are_kept_and_what_was_said_of_others_is_forgo
     }
 
 
+def test_of_many_rollouts_in_an_hour_each_has_one_snapshot() -> None:
+    world = World()
+    many = [deployment(50 + 5 * k, 1, Phase.RAMPING, id=f"r-{k}") for k in range(6)]
+    world.feed([*many, *calm(118)])
+    ground = world.state.entries[f"{SCOPE}|ground"].ground
+    assert ground is not None
+
+    assert {(4, "r-3"), (5, "r-4"), (6, "r-5")} == {
+        (each.version, each.subject) for each in ground.baselines
+    }
+
+
 def test_a_step_that_changes_nobody_is_no_cause_and_an_event_counts_once() -> None:
     world = World()
     events = [
