@@ -13,7 +13,7 @@ from streams.cli.help import example
 
 COMMANDS = {  # name -> where it is, imported when it is asked for, and what it does
     "alarms": ("alarms", "See what triggers found, and answer what they ask."),
-    "baseline": ("baseline", "Make the last week of a scope what it is compared with."),
+    "baseline": ("baseline", "Make the last week of SCOPE what its hours are compared with."),
     "catalog": (
         "catalog",
         "Declare models, prices, objectives, rules, constraints, strategies, triggers, windows.",

@@ -29,9 +29,10 @@ JOURNAL = journal("analyze")
 @show.as_json
 @example('llmopt baseline search/answer --reason "as agreed with support"')
 def baseline(scope: str, *, reason: str, by: str | None, machine: bool) -> None:
-    """Make the last week of SCOPE what its hours are compared with from now on.
+    """Make the last week of SCOPE what its hours are compared with.
 
-    It takes the place of the golden baseline before; see `llmopt insights --kind comparison`.
+    From now on, in the place of the golden baseline before; see
+    `llmopt insights --kind comparison`.
     """
     if scope == ALL:
         raise click.BadParameter("name one scope: each has a week of its own", param_hint="SCOPE")

@@ -26,10 +26,10 @@ from streams.settings import Settings
 def insights(
     scope: str | None, *, kind: str | None, metric: str | None, limit: int, machine: bool
 ) -> None:
-    """See where SCOPE, or each of all, goes, changed, will be, and how it compares.
+    """See where scopes go, changed, will be, and how they compare.
 
-    Each as it was said last, newest first; what was taken back is left out, and forecasts of what
-    has been since.
+    Of SCOPE, or of all. Each as it was said last, newest first; what was taken back is left out,
+    and forecasts of what has been since.
     """
     found = [
         each

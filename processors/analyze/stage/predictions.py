@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from processors.analyze.stage.policy import AnalyzePolicy
 from processors.analyze.stage.served import levels
-from processors.analyze.stage.state import Models, Offer, Served
+from processors.analyze.stage.state import Models, Offer, Prices, Served
 from processors.analyze.stage.view import Finding, View
 from processors.analyze.stage.words import amount, by, called
 from processors.analyze.trend import Direction, Good, way
@@ -95,7 +95,7 @@ def name_of(served: Served) -> str:
 
 
 def _change(
-    scope: str, at: int, main: Served, provider: str, model: str, price: tuple[float, ...] | None
+    scope: str, at: int, main: Served, provider: str, model: str, price: Prices | None
 ) -> Proposal:
     return Proposal(
         scope=scope,
@@ -106,11 +106,9 @@ def _change(
     )
 
 
-def _setting(
-    provider: str, model: str, price: tuple[float | None, ...] | None, tokens: tuple[float, ...]
-) -> Setting:
+def _setting(provider: str, model: str, price: Prices | None, tokens: tuple[float, ...]) -> Setting:
     config = LlmConfig(version="", provider=provider, model=model)
-    if price is None or price[0] is None or price[1] is None:
+    if price is None:
         return Setting(config=config)
     unit = Price(
         input_per_mtok=price[0], output_per_mtok=price[1], cached_per_mtok=price[2], source=""

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from processors.predict.history import Memory
 
+Prices = tuple[float, float, float | None]  # USD per million tokens: input, output, cached
+
 
 class Said(NamedTuple):
     """The last that was said of something (stored without names)."""
@@ -79,7 +81,7 @@ class Part(NamedTuple):
     quality: float
     spread: float  # deviation of the scores
     tokens: tuple[float, ...]  # of a request: input, output, cached
-    price: tuple[float, float, float | None] | None  # USD per million: input, output, cached
+    price: Prices | None
 
 
 class Served(NamedTuple):
@@ -91,7 +93,7 @@ class Served(NamedTuple):
     requests: int
     levels: tuple[tuple[str, float, float], ...]  # metric, value, standard error
     tokens: tuple[float, ...]  # as of a part
-    price: tuple[float, float, float | None] | None
+    price: Prices | None
 
 
 class Offer(NamedTuple):
@@ -100,7 +102,7 @@ class Offer(NamedTuple):
     provider: str
     model: str
     at: int  # ms, lately
-    price: tuple[float, float, float | None] | None
+    price: Prices | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

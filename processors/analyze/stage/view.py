@@ -84,7 +84,6 @@ class View:
         """A finding that was not said yet; of the whole span where nothing else is told."""
         name = "|".join(filter(None, (self.scope, kind.value, metric, self.span.window, which)))
         end = self.end if end is None else end
-        known = reference is not None and abs(reference) > 0.0
         change = value * (self.end - self.begin) / 3_600_000 if kind is InsightKind.TREND else None
         return Insight(
             id=name,
@@ -102,7 +101,7 @@ class View:
             reference=reference,
             low=low,
             high=high,
-            relative=_relative(value, reference, change) if known else None,
+            relative=_relative(value, reference, change),
             p=p,
             confidence=min(max(confidence, 0.0), 1.0),
             subject=subject,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,44 +13,21 @@ from processors.analyze.stage.served import closed, gathered, levels
 from processors.analyze.stage.state import Models, Offer
 from schemas.insight import Insight
 from schemas.rollout import Phase
-from schemas.window import EnrichedWindow, Price
+from schemas.window import EnrichedWindow
 from tests.processors.analyze.stage.world import (
     BEGIN,
+    COST,
     POLICY,
+    QUALITY,
     SCOPE,
     World,
     deployment,
-    summary,
+    key,
     window,
 )
 
 HOUR = 3_600_000
 SOON = replace(POLICY, turn=1)  # a prediction each minute
-PRICES = {
-    "big": Price(input_per_mtok=10.0, output_per_mtok=30.0, cached_per_mtok=None, source=""),
-    "small": Price(input_per_mtok=1.0, output_per_mtok=3.0, cached_per_mtok=0.5, source=""),
-}
-QUALITY = {"big": 92.0, "small": 84.0}
-COST = {"big": 0.016, "small": 0.0016}
-
-
-def key(
-    n: int, model: str, *, scope: str = SCOPE, requests: int = 1_000, **changes: Any
-) -> EnrichedWindow:
-    """A row of one model in the n-th hour."""
-    fields: dict[str, Any] = {
-        "name": "1h", "scope": scope, "requests": requests, "errors": requests // 100,
-        "quality": QUALITY[model], "scores": 50, "cost": COST[model], "model": model,
-        "provider": "openai", "config_version": model, "cohort": "stable", **changes,
-    }  # fmt: skip
-    row = window(n, **fields)
-    metrics = dict(row.window.metrics)
-    if "quality" in metrics:
-        metrics["quality"] = replace(metrics["quality"], stddev=5.0)
-    tokens = {"tokens_input": 1_000.0, "tokens_output": 200.0, "tokens_total": 1_200.0}
-    for name, each in tokens.items():
-        metrics[name] = replace(summary(each, requests), stddev=100.0)
-    return replace(row, price=PRICES[model], window=replace(row.window, metrics=metrics))
 
 
 def hour(n: int, *keys: EnrichedWindow, scope: str = SCOPE) -> list[EnrichedWindow]:
@@ -161,6 +137,17 @@ def test_nothing_is_predicted_for_a_scope_that_hardly_asks_or_has_no_hour() -> N
     assert [] == of(world.feed(hour(0, key(0, "big", requests=99))), "quality")
     assert [] == of(World(policy=SOON).feed([window(0, name="1h"), window(60)]), "quality")
     assert [] == of(World(policy=SOON).feed([key(0, "big"), window(60)]), "quality")
+
+
+def test_what_has_no_price_or_no_level_is_predicted_as_far_as_it_is_known() -> None:
+    world = World(policy=SOON)
+    free = replace(key(0, "small", scope="other/one"), price=None)
+    world.feed(hour(0, free, scope="other/one"))
+    told = world.feed(hour(0, key(0, "big", quality=None)))
+    (cost,) = of(told, "cost_per_request_usd")
+
+    assert [] == of(told, "quality")
+    assert pytest.approx(cost.reference, rel=1e-3) == cost.value
 
 
 def test_the_newest_offers_are_kept_and_the_newest_of_them_predicted() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,18 @@ from schemas.flow import Input, Moment
 from schemas.insight import Insight
 from schemas.rollout import Deployment, Phase, Verdict
 from schemas.topics import DEPLOYMENTS, ENRICHED
-from schemas.window import SIZES, EnrichedWindow, MetricSummary, WindowAggregate
+from schemas.window import SIZES, EnrichedWindow, MetricSummary, Price, WindowAggregate
 
 SCOPE = "mailer/draft"  # whose turn it is in the last hour of a day, where one in 24 is looked at
 BEGIN = 1_767_225_600_000  # a midnight
 MOMENT = Moment(now=0, seed=0, epoch=1, partition=0, partitions=1)
 POLICY = AnalyzePolicy()
-NORMAL = {"latency": 100.0, "errors": 1, "requests": 100, "cost": 0.01, "quality": 90.0}
+PRICES = {
+    "big": Price(input_per_mtok=10.0, output_per_mtok=30.0, cached_per_mtok=None, source=""),
+    "small": Price(input_per_mtok=1.0, output_per_mtok=3.0, cached_per_mtok=0.5, source=""),
+}
+QUALITY = {"big": 92.0, "small": 84.0}
+COST = {"big": 0.016, "small": 0.0016}
 
 
 def summary(value: float, count: int) -> MetricSummary:
@@ -65,6 +70,25 @@ def window(
         cost_usd=None if cost is None else cost * requests,
         cost_per_request_usd=cost,
     )  # fmt: skip
+
+
+def key(
+    n: int, model: str, *, scope: str = SCOPE, requests: int = 1_000, **changes: Any
+) -> EnrichedWindow:
+    """A row of one model in the n-th hour."""
+    fields: dict[str, Any] = {
+        "name": "1h", "scope": scope, "requests": requests, "errors": requests // 100,
+        "quality": QUALITY[model], "scores": 50, "cost": COST[model], "model": model,
+        "provider": "openai", "config_version": model, "cohort": "stable", **changes,
+    }  # fmt: skip
+    row = window(n, **fields)
+    metrics = dict(row.window.metrics)
+    if "quality" in metrics:
+        metrics["quality"] = replace(metrics["quality"], stddev=5.0)
+    tokens = {"tokens_input": 1_000.0, "tokens_output": 200.0, "tokens_total": 1_200.0}
+    for name, each in tokens.items():
+        metrics[name] = replace(summary(each, requests), stddev=100.0)
+    return replace(row, price=PRICES[model], window=replace(row.window, metrics=metrics))
 
 
 def noisy(seed: int, count: int) -> list[dict[str, Any]]:
