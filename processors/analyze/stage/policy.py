@@ -95,6 +95,7 @@ class AnalyzePolicy:
     level: float = 0.9  # of the ranges of forecasts
     little: float = 0.01  # of the level before: a change that is smaller is none
     moved: float = 0.5  # of a range's width: a value that moved by less is not said again
+    again: float = 0.5  # of the time for which an insight tells: then what still holds is repeated
     settled: float = 0.25  # oldest part of a span, in which changes are not judged again
     segmenting: Segmenting = field(default_factory=Segmenting)
     slack: float = 0.5  # of the sums that say whether it pays to look for a change, in deviations
@@ -120,9 +121,10 @@ class AnalyzePolicy:
         if windows != ["1m", "1h", "24h"]:
             raise ValueError(f"minutes, hours and days are of {', '.join(windows)}")
         shares = (self.filled, self.sure, self.surer, self.level, self.settled, self.likely)
-        if not all(0.0 < each < 1.0 for each in shares):
+        if not all(0.0 < each < 1.0 for each in (*shares, self.again)):
             raise ValueError(
-                "filled, sure, surer, level, settled and likely must lie between 0 and 1, exclusive"
+                "filled, sure, surer, level, settled, likely and again must lie between 0 and 1, "
+                "exclusive"
             )
         if min(self.little, self.moved, self.slack, self.limit) <= 0.0:
             raise ValueError("little, moved, slack and limit must be above 0")

@@ -10,7 +10,7 @@ from processors.analyze.stage.state import Said
 from processors.analyze.stage.view import SNAPSHOT, Finding, View
 from processors.analyze.stage.words import called
 from processors.analyze.trend import Direction
-from schemas.insight import Insight, InsightKind
+from schemas.insight import FRESH_MS, Insight, InsightKind
 from schemas.window import MINUTE
 
 METHODS = {  # of what is taken back
@@ -39,7 +39,7 @@ def say(
     news: list[Insight] = []
     for each in found:
         before = view.past.said.get(each.key)
-        if before is not None and before.holds and not _differs(view, before, each):
+        if before is not None and before.holds and not _due(view, before, each):
             said[each.key] = before
             continue
         revision = _revision(view, before)
@@ -65,6 +65,17 @@ def _said(found: Finding, revision: int) -> Said:
     told = found.insights[0]
     cause = told.causes[0].id if told.causes else ""
     return Said(revision, told.holds, found.place, told.direction, told.value, found.wide, cause)
+
+
+def _due(view: View, before: Said, found: Finding) -> bool:
+    """Whether it differs, or was said so long ago that nobody counts on it any more.
+
+    A change stays where it is, and is not repeated.
+    """
+    tells = FRESH_MS[view.span.window] * view.policy.again
+    aged = view.end - before.revision * MINUTE >= tells
+    change = found.insights[0].kind is InsightKind.CHANGE_POINT
+    return (aged and not change) or _differs(view, before, found)
 
 
 def _differs(view: View, before: Said, found: Finding) -> bool:

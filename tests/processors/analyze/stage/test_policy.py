@@ -70,6 +70,7 @@ def test_a_span_in_which_nothing_is_ever_seen_is_refused(
         ({"sure": 0.0}, "between 0 and 1"),
         ({"surer": 1.0}, "between 0 and 1"),
         ({"level": 1.0}, "between 0 and 1"),
+        ({"again": 1.0}, "between 0 and 1"),
         ({"settled": math.nan}, "between 0 and 1"),
         ({"little": 0.0}, "above 0"),
         ({"moved": -1.0}, "above 0"),

@@ -21,7 +21,7 @@ from schemas.codec import Codec, pack
 from schemas.command import Command, CommandKind
 from schemas.consistent import inspect
 from schemas.flow import Input
-from schemas.insight import InsightKind
+from schemas.insight import FRESH_MS, InsightKind
 from schemas.registry import LocalRegistry
 from schemas.rollout import Phase
 from schemas.topics import COMMANDS, INSIGHTS
@@ -105,6 +105,17 @@ def test_a_change_that_was_said_is_said_again_only_when_it_differs() -> None:
     assert BEGIN + 60 * MINUTE == first[-1].at
     assert len(first) < 4
     assert [] == more
+
+
+def test_a_trend_that_goes_on_is_said_again_while_the_last_word_still_tells() -> None:
+    """A rule that asks for it counts on nothing older (`FRESH_MS`)."""
+    ends = [each.end for each in of(World().feed(rising(300)), "trend")]
+    gaps = np.diff(ends) // MINUTE
+
+    assert BEGIN + 295 * MINUTE <= ends[-1] + 15 * MINUTE
+    assert gaps.max() == 15
+    assert FRESH_MS["1m"] == 30 * MINUTE
+    assert gaps.min() >= 5
 
 
 def test_a_cause_that_is_told_late_corrects_the_change() -> None:
