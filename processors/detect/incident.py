@@ -23,6 +23,23 @@ class Incident:
     anomalies: tuple[str, ...]  # ids, by time
 
 
+def join(last: tuple[int, int], anomaly: Anomaly, gap: int) -> tuple[int, int]:
+    """The incident of its scope that an anomaly is part of: the last one, or a new one.
+
+    Args:
+        last: Start of the last one, and end of its last anomaly, ms; −1 when there was none.
+        anomaly: The next.
+        gap: ms between anomalies of one incident.
+
+    Returns:
+        Start and end of the incident; its start is its name.
+    """
+    start, end = last
+    if start >= 0 and start - gap <= anomaly.end and anomaly.start <= end + gap:
+        return start, max(end, anomaly.end)
+    return anomaly.start, anomaly.end
+
+
 def group(
     anomalies: Sequence[Anomaly], causes: Mapping[str, str] | None = None, gap: int = GAP
 ) -> tuple[Incident, ...]:

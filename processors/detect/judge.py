@@ -1,127 +1,139 @@
-"""One new value, or one revised, against the past of its series."""
+"""New values, many series at once, each against the past of its own; then they become past."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import NamedTuple
 
-from processors.detect.past import badness, confidence, deviation, natural, scaled, sigma, summarize
-from processors.detect.policy import DetectPolicy, Watch, severity_of
-from processors.detect.state import Judged, Series
-from schemas.anomaly import Anomaly, Severity
-from schemas.catalog import Metric
-from schemas.window import EnrichedWindow, WindowAggregate
+import numpy as np
 
-RANK = {severity: rank for rank, severity in enumerate(Severity)}
-DETECTOR = "robust_z"
+from processors.detect import usual
+from processors.detect.layout import JUDGED, MOST, NEVER, Rows, ensemble, push, put_ensemble
+from processors.detect.past import (
+    Bools,
+    Floats,
+    Ints,
+    Past,
+    Scales,
+    badness,
+    deviation,
+    scaled,
+    sigma,
+    summarize,
+)
+from processors.detect.policy import DetectPolicy
+from processors.detect.series import SeriesPolicy, State, update
+from schemas.window import MINUTE
+
+STEPS = 12  # of the search for where the ensemble begins to tell
 
 
-def weight_of(row: EnrichedWindow, metric: Metric) -> int:
-    """How many observations are behind the value of *metric*."""
-    scores = row.window.metrics.get("quality")
-    if metric is Metric.QUALITY:
-        return 0 if scores is None else scores.count
-    return row.window.requests
+class Arrived(NamedTuple):
+    """Values of new windows; all [N]."""
+
+    starts: Ints  # ms
+    values: Floats  # in the metrics' own units
+    weights: Floats  # observations behind each
+    moved: Bools  # the optimizer has just changed what answers
 
 
-def learn(
-    policy: DetectPolicy, watch: Watch, series: Series, row: EnrichedWindow, value: float
-) -> tuple[Series, Anomaly | None]:
-    """Judge the value of a new window, then let it become part of the past.
+class Found(NamedTuple):
+    """What was found of N values; all [N]. Those without a past have nothing to be told of."""
+
+    past: Past
+    z: Floats  # signed σ
+    score: Floats  # of the ensemble, where it is heard; else 0
+    rung: Ints  # how severe, NEVER when it is usual
+    edge: Floats  # σ from which the ensemble tells; 0 where it does not
+    alone: Bools  # the ensemble tells it, the robust z does not
+
+
+def learn(policy: DetectPolicy, scale: Scales, rows: Rows, new: Arrived) -> Found:
+    """Judge the values of new windows, and let them become part of the past.
 
     What lies more than `clip` σ out enters the past at that distance: an outage does not become
-    the norm at once, a level that stays does within about half the history.
+    the norm at once, a level that stays does within about half the history. After a move of the
+    optimizer's own the level is another for good: values enter as they are.
+
+    Args:
+        policy: When what is told.
+        scale: Of N series.
+        rows: [N], changed in place.
+        new: What they have to learn.
     """
-    window, weight = row.window, weight_of(row, watch.metric)
-    kept = tuple(j for j in series.judged if window.start - j.start < policy.memory_ms)
-    anomaly: Anomaly | None = None
-    learnt = x = scaled(watch, value)
-    if len(series.values) >= policy.minimum:
-        past = summarize(watch, series.values, series.weights)
-        z = deviation(policy, watch, past, x, weight)
-        reach = policy.clip * sigma(watch, past, weight)
-        learnt = max(past.median - reach, min(past.median + reach, x))
-        severity = severity_of(policy, badness(watch, z))
-        if severity is not None and _may_speak(policy, series, window.start, severity):
-            series = replace(series, spoken_at=window.start, spoken=severity)
-        else:
-            severity = None  # within the quiet time
-        kept = (*kept, Judged(window.start, past, severity))
-        if severity is not None:
-            anomaly = _anomaly(policy, watch, window, kept[-1], (value, weight))
-    series = replace(
-        series,
-        values=(*series.values, learnt)[-policy.history :],
-        weights=(*series.weights, weight)[-policy.history :],
-        judged=kept,
-    )
-    return series, anomaly
+    x, counts = scaled(scale, new.values), rows["count"].astype(np.int64)
+    plain = summarize(scale, rows["past"], rows["weights"], counts)
+    ready = counts >= policy.minimum
+    low, high = usual.expect(rows, new.starts, plain.spread)
+    past = plain._replace(center=plain.center + (low + high) / 2, slack=(high - low) / 2)
+    z = np.where(ready, deviation(scale, past, x, new.weights, policy.cap), 0.0)
+    score, edge = _listen(policy, scale, rows, z, ready)
+    robust = np.searchsorted(policy.rungs, badness(scale, z), "right") - 1
+    rung = np.maximum(robust, heard(policy, score))
+    found = Found(past, z, score, rung, edge, (rung >= 0) & (robust < 0))
+    reach = past.slack + policy.clip * sigma(scale, past, new.weights)
+    clipped = np.clip(x, past.center - reach, past.center + reach)
+    push(rows, "past", np.where(ready & ~new.moved, clipped, x))
+    push(rows, "weights", np.minimum(new.weights, MOST))
+    rows["count"] = np.minimum(counts + 1, policy.history)
+    daily = np.flatnonzero(ready & ~new.moved)
+    most = policy.cap * plain.spread
+    away = np.clip(x - plain.center, -most, most)
+    usual.learn(rows, daily, new.starts[daily], away[daily], policy.daily)
+    _remember(rows, np.flatnonzero(ready), new.starts, found)
+    return found
 
 
-def revise(
-    policy: DetectPolicy, watch: Watch, series: Series, row: EnrichedWindow, value: float | None
-) -> tuple[Series, Anomaly | None]:
-    """Judge a window again, by the past that it was judged by.
-
-    An anomaly that is none any more, or cannot be told any more, is withdrawn; one that still is
-    is published as revised; one that only shows now is published unless the series is quiet. The
-    past keeps the value that it learnt first.
-    """
-    window = row.window
-    found = next((j for j in series.judged if j.start == window.start), None)
-    if found is None:
-        return series, None
-    weight = weight_of(row, watch.metric)
-    severity: Severity | None = None
-    if value is not None and weight > 0:
-        z = deviation(policy, watch, found.past, scaled(watch, value), weight)
-        severity = severity_of(policy, badness(watch, z))
-    if found.severity is None:
-        if severity is None or not _may_speak(policy, series, window.start, severity):
-            return series, None
-        series = replace(series, spoken_at=window.start, spoken=severity)
-    judged = found._replace(severity=severity)
-    series = replace(
-        series, judged=tuple(judged if j.start == window.start else j for j in series.judged)
-    )
-    shown = judged if severity is not None else found
-    seen = natural(watch, found.past.median) if value is None else value
-    anomaly = _anomaly(policy, watch, window, shown, (seen, max(weight, 1)))
-    return series, replace(anomaly, is_anomaly=severity is not None)
+def heard(policy: DetectPolicy, score: Floats) -> Ints:
+    """The rung of what the ensemble tells; 0 and 1, as the value itself need not be far out."""
+    return np.where(score > 0, (score >= policy.doubtless).astype(np.int64), NEVER)
 
 
-def _may_speak(policy: DetectPolicy, series: Series, start: int, severity: Severity) -> bool:
-    """An alarm is repeated after the quiet time only, or when it got more severe."""
-    if series.spoken_at is None or series.spoken is None:
-        return True
-    return abs(start - series.spoken_at) >= policy.quiet_ms or RANK[severity] > RANK[series.spoken]
+def _listen(
+    policy: DetectPolicy, scale: Scales, rows: Rows, z: Floats, ready: Bools
+) -> tuple[Floats, Floats]:
+    """What the ensemble makes of the deviations, and from which σ on it would have told them."""
+    score, edge = np.zeros(len(rows)), np.zeros(len(rows))
+    at = np.flatnonzero(ready)
+    if not at.size:
+        return score, edge
+    series, some = policy.series, rows[at]
+    before = ensemble(some)
+    scores, after = update(series, before, z[at])
+    bad = badness(scale.at(at), z[at])
+    told = np.flatnonzero((scores >= series.threshold) & (bad >= policy.heard))
+    if told.size:
+        score[at[told]] = scores[told]
+        edge[at[told]] = _edge(policy, series, ensemble(some[told]), (z[at][told], bad[told]))
+    put_ensemble(some, after)
+    rows[at] = some
+    return score, edge
 
 
-def _anomaly(
-    policy: DetectPolicy,
-    watch: Watch,
-    window: WindowAggregate,
-    judged: Judged,
-    seen: tuple[float, int],
-) -> Anomaly:
-    past, (value, weight) = judged.past, seen
-    z = deviation(policy, watch, past, scaled(watch, value), weight)
-    reach = policy.ladder[0] * sigma(watch, past, weight)
-    return Anomaly(
-        id=f"{window.scope}|{watch.metric}|{window.start}",
-        scope=window.scope,
-        metric=str(watch.metric),
-        window=window.window,
-        start=window.start,
-        end=window.end,
-        revision=window.revision,
-        is_anomaly=True,
-        severity=judged.severity or Severity.LOW,
-        confidence=confidence(z),
-        actual=value,
-        expected=natural(watch, past.median),
-        expected_low=natural(watch, past.median - reach),
-        expected_high=natural(watch, past.median + reach),
-        deviation=z,
-        detector=DETECTOR,
-        samples=past.samples,
-    )
+def _edge(
+    policy: DetectPolicy, series: SeriesPolicy, before: State, told: tuple[Floats, Floats]
+) -> Floats:
+    """The least σ that the ensemble would have told, by halving [heard, what it told]."""
+    z, high = told
+    low = np.full(len(z), policy.heard)
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        scores, _ = update(series, before, np.sign(z) * middle)
+        enough = scores >= series.threshold
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return high
+
+
+def _remember(rows: Rows, at: Ints, starts: Ints, found: Found) -> None:
+    """Keep the judgements of the series *at*, for revisions of their windows."""
+    new = np.zeros(len(at), JUDGED)
+    new["minute"], new["rung"] = starts[at] // MINUTE, found.rung[at]
+    new["center"], new["slack"] = found.past.center[at], found.past.slack[at]
+    new["spread"], new["weight"] = found.past.spread[at], found.past.weight[at]
+    new["edge"], new["score"] = found.edge[at], found.score[at]
+    new["samples"], new["alone"] = found.past.samples[at], found.alone[at]
+    if len(at) == len(rows):
+        push(rows, "judged", new)
+        return
+    some = rows[at]
+    push(some, "judged", new)
+    rows[at] = some

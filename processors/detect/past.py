@@ -1,88 +1,137 @@
-"""How far a value lies from its own past, in robust standard deviations."""
+"""How far values lie from their own past, in robust standard deviations."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import exp, log, sqrt
+from functools import cache
 from typing import NamedTuple
 
-from processors.detect.policy import DetectPolicy, Watch
+import numpy as np
+import numpy.typing as npt
+
+from processors.detect.policy import Watch
 from schemas.catalog import Metric
 
 MAD_TO_SIGMA = 1.4826  # 1 / Φ⁻¹(3/4): makes the MAD of a normal sample estimate its σ
 
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+class Scales(NamedTuple):
+    """What the watches say, as columns [N]."""
+
+    ratio: Bools
+    least: Floats
+    low: Floats
+    high: Floats
+    floor: Floats
+    sign: Floats  # 1: up is bad, −1: down, 0: both
+    share: Bools  # an error rate: a binomial share
+    enough: Floats
+
+    def at(self, which: Ints) -> Scales:
+        """Those of the watches *which* [N], one for each of N series."""
+        return Scales(*(each[which] for each in self))
+
+
+@cache
+def scales(watches: tuple[Watch, ...]) -> Scales:
+    """The watches [M] as columns."""
+    return Scales(
+        np.array([w.ratio for w in watches]),
+        np.array([w.least for w in watches]),
+        np.array([w.low for w in watches]),
+        np.array([w.high for w in watches]),
+        np.array([w.floor for w in watches]),
+        np.array([{"up": 1.0, "down": -1.0, "both": 0.0}[w.bad] for w in watches]),
+        np.array([w.metric is Metric.ERROR_RATE for w in watches]),
+        np.array([w.enough for w in watches], np.float64),
+    )
+
 
 class Past(NamedTuple):
-    """What a series was like before a window, on its scale (a tuple: stored without names)."""
+    """What N series were like before a window, on their scales; all [N]."""
 
-    median: float
-    spread: float  # robust σ of the values, no noise of this window in it
-    weight: float  # median number of observations behind a value
-    samples: int
-
-
-def scaled(watch: Watch, value: float) -> float:
-    """*value* on the scale that it is judged on: a ratio's logarithm, else itself."""
-    return log(max(value, watch.least)) if watch.ratio else value
+    center: Floats  # what is expected
+    slack: Floats  # on both sides of it, as the time of the day has it
+    spread: Floats  # robust σ of the values, no noise of this window in it
+    weight: Floats  # median number of observations behind a value
+    samples: Ints
 
 
-def natural(watch: Watch, x: float) -> float:
+def scaled(scale: Scales, values: Floats) -> Floats:
+    """*values* on the scale that they are judged on: a ratio's logarithm, else themselves."""
+    logs: Floats = np.log(np.maximum(values, np.where(scale.ratio, scale.least, 1.0)))
+    return np.where(scale.ratio, logs, values)
+
+
+def natural(scale: Scales, x: Floats) -> Floats:
     """The way back from `scaled`, into the metric's own range."""
-    return max(watch.low, min(watch.high, exp(x) if watch.ratio else x))
+    back = np.exp(np.where(scale.ratio, x, 0.0))
+    return np.clip(np.where(scale.ratio, back, x), scale.low, scale.high)
 
 
-def summarize(watch: Watch, values: Sequence[float], weights: Sequence[int]) -> Past:
-    """Median and MAD of at least one past value.
+def summarize(
+    scale: Scales, values: npt.NDArray[np.floating], weights: npt.NDArray[np.generic], counts: Ints
+) -> Past:
+    """Median and MAD of past values; all 0, but for the least spread, where there are none.
 
     Args:
-        watch: Gives the least spread.
-        values: On the metric's scale.
-        weights: Observations (requests, scores) behind each value.
+        scale: Gives the least spread.
+        values: [N, H], on the metrics' scales, of which the last *counts* count.
+        weights: [N, H], observations (requests, scores) behind each value.
+        counts: [N].
     """
-    median = middle(values)
-    mad = middle([abs(value - median) for value in values])
-    spread = max(MAD_TO_SIGMA * mad, watch.floor)
-    return Past(median, spread, middle(weights), len(values))
+    there = np.arange(values.shape[1]) >= values.shape[1] - counts[:, None]
+    center = middle(values, there, counts)
+    away = np.abs(values - center[:, None].astype(values.dtype))
+    spread = np.maximum(MAD_TO_SIGMA * middle(away, there, counts), scale.floor)
+    return Past(center, np.zeros(len(center)), spread, middle(weights, there, counts), counts)
 
 
-def middle(values: Sequence[float]) -> float:
-    """The median; of an even number the mean of the two in the middle.
+def middle(values: npt.NDArray[np.generic], there: Bools, counts: Ints) -> Floats:
+    """The median of those of each row that are *there*; of an even number the mean of the two.
 
-    >>> middle([4, 1, 3])
-    3.0
+    >>> middle(np.array([[4.0, 1.0, 3.0]]), np.array([[True, True, True]]), np.array([3]))
+    array([3.])
     """
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    if len(ordered) % 2:
-        return float(ordered[half])
-    return (ordered[half - 1] + ordered[half]) / 2
+    top = np.inf if values.dtype.kind == "f" else np.iinfo(values.dtype).max
+    ordered = np.sort(np.where(there, values, values.dtype.type(top)), axis=1)
+    rows, last = np.arange(len(values)), np.maximum(counts - 1, 0)
+    low = ordered[rows, last // 2].astype(np.float64)
+    high = ordered[rows, np.minimum(counts // 2, last)].astype(np.float64)
+    return np.where(counts > 0, (low + high) / 2, 0.0)
 
 
-def sigma(watch: Watch, past: Past, weight: int) -> float:
-    """The standard deviation to expect of a value from *weight* observations.
+def sigma(scale: Scales, past: Past, weight: Floats) -> Floats:
+    """The standard deviation to expect of values from *weight* observations each, [N].
 
     A window thinner than usual is noisier by √(usual / its own). An error rate has the noise of a
     binomial share on top, at a rate no lower than one error in this window, so that a single error
     of few requests is no news.
     """
-    if watch.metric is Metric.ERROR_RATE:
-        rate = min(max(past.median, 1 / weight), 0.5)
-        return sqrt(past.spread**2 + rate * (1 - rate) / weight)
-    return past.spread * sqrt(max(1.0, past.weight / weight))
+    weight = np.maximum(weight, 1.0)
+    rate = np.minimum(np.maximum(past.center, 1 / weight), 0.5)
+    share = np.sqrt(past.spread**2 + rate * (1 - rate) / weight)
+    return np.where(
+        scale.share, share, past.spread * np.sqrt(np.maximum(1.0, past.weight / weight))
+    )
 
 
-def deviation(policy: DetectPolicy, watch: Watch, past: Past, value: float, weight: int) -> float:
-    """Signed distance of *value* (on its scale) from the median in σ, capped on both sides.
+def deviation(scale: Scales, past: Past, x: Floats, weight: Floats, cap: float) -> Floats:
+    """Signed distance of *x* (on its scale) from what is usual in σ, capped on both sides, [N].
 
     Robust z-score: Iglewicz & Hoaglin, How to Detect and Handle Outliers, ASQC 1993.
     """
-    z = (value - past.median) / sigma(watch, past, weight)
-    return max(-policy.cap, min(policy.cap, z))
+    away = x - past.center
+    beyond = np.sign(away) * np.maximum(np.abs(away) - past.slack, 0.0)
+    return np.clip(beyond / sigma(scale, past, weight), -cap, cap)
 
 
-def badness(watch: Watch, z: float) -> float:
+def badness(scale: Scales, z: Floats) -> Floats:
     """How far *z* is out on the side that is bad; negative on the other side."""
-    return {"up": z, "down": -z, "both": abs(z)}[watch.bad]
+    return np.where(scale.sign == 0.0, np.abs(z), scale.sign * z)
 
 
 def confidence(z: float) -> float:

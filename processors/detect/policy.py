@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import inf
 from typing import Literal
 
+from processors.detect.layout import HISTORY, LARGEST, PLACES, SLOTS
+from processors.detect.series import SeriesPolicy
+from processors.detect.suppress import Recurring
 from schemas.anomaly import Severity
 from schemas.catalog import Metric
+from schemas.scope import ALL
+from schemas.window import MINUTE
 
 Side = Literal["up", "down", "both"]
 
@@ -46,13 +52,26 @@ class DetectPolicy:
     """
 
     watches: tuple[Watch, ...] = WATCHES
-    history: int = 60  # windows of the past that are kept
+    sensitivity: float = 0.5  # 0, only what is beyond doubt, to 1, whatever is odd
+    history: int = HISTORY  # windows of the past that are kept
     minimum: int = 20  # windows of the past that a judgement needs
-    ladder: tuple[float, ...] = (4.0, 6.0, 9.0, 14.0)  # robust σ of low, medium, high, critical
+    ladder: tuple[float, ...] = (4.0, 6.0, 9.0, 14.0)  # robust σ of low to critical, see `rungs`
     quiet_ms: int = 300_000  # an alarm is not repeated sooner, unless it got more severe
     clip: float = 4.0  # σ beyond which a value enters the past as if it were there
     cap: float = 50.0  # σ beyond which no difference is made
-    memory_ms: int = 900_000  # how long a judgement can still be revised
+    memory_ms: int = SLOTS * MINUTE  # how long a judgement can still be revised
+    daily: float = 0.025  # how far a value moves what is usual at its time of the day
+    ensemble: SeriesPolicy = field(
+        default_factory=lambda: SeriesPolicy(places=PLACES, largest=LARGEST)
+    )
+    heard: float = 2.0  # σ on the bad side, for the ensemble to be listened to
+    doubtless: float = 16.0  # score from which the ensemble's word is of medium severity
+    settle_ms: int = 1_800_000  # how long after a move of a rollout its effect is expected
+    gap_ms: int = 600_000  # between anomalies of one incident
+    half: float = 15.0  # windows in which the past of a key forgets one half
+    keys: int = 8  # of a scope, whose part in a change is known
+    hints: int = 5  # causes that are told
+    recurring: Mapping[str, tuple[Recurring, ...]] = field(default_factory=dict)  # by scope
 
     def __post_init__(self) -> None:
         """Refuse what would never, or always, be an alarm."""
@@ -60,8 +79,33 @@ class DetectPolicy:
             raise ValueError(f"ladder is {self.ladder}; give four rising numbers of σ")
         if not 0 < self.ladder[0] <= self.cap or self.clip <= 0:
             raise ValueError("the first rung and clip must be above 0, cap above the first rung")
-        if not 2 <= self.minimum <= self.history:
-            raise ValueError("minimum must be at least 2 and at most history")
+        if not 2 <= self.minimum <= self.history <= HISTORY:
+            raise ValueError(
+                f"minimum must be at least 2 and at most history, history at most {HISTORY}"
+            )
+        if not 0 <= self.sensitivity <= 1 or not 0 <= self.daily <= 1:
+            raise ValueError("sensitivity and daily lie between 0 and 1")
+        if not 0 < self.memory_ms <= SLOTS * MINUTE:
+            raise ValueError(f"memory_ms must be above 0 and at most {SLOTS * MINUTE}")
+        if (self.ensemble.places, self.ensemble.largest) != (PLACES, LARGEST):
+            raise ValueError(f"the ensemble has {PLACES} places and {LARGEST} largest, as stored")
+        if self.half <= 0 or self.keys < 0 or self.hints < 0:
+            raise ValueError("half must be above 0, keys and hints not below")
+
+    @property
+    def rungs(self) -> tuple[float, ...]:
+        """The ladder: twice as high at sensitivity 0, half as high at 1."""
+        return tuple(2.0 ** (1 - 2 * self.sensitivity) * rung for rung in self.ladder)
+
+    @property
+    def series(self) -> SeriesPolicy:
+        """The setting of the ensemble, as sensitive as the rest."""
+        return replace(self.ensemble, sensitivity=self.sensitivity)
+
+    def recurring_in(self, scope: str) -> tuple[Recurring, ...]:
+        """The events that are known of *scope*, its service, and all."""
+        names = (scope, scope.split("/", 1)[0], ALL)
+        return tuple(each for name in names for each in self.recurring.get(name, ()))
 
 
 def severity_of(policy: DetectPolicy, sigmas: float) -> Severity | None:
@@ -70,5 +114,5 @@ def severity_of(policy: DetectPolicy, sigmas: float) -> Severity | None:
     >>> severity_of(DetectPolicy(), 7.5)
     <Severity.MEDIUM: 'medium'>
     """
-    rung = sum(sigmas >= step for step in policy.ladder)
+    rung = sum(sigmas >= step for step in policy.rungs)
     return tuple(Severity)[rung - 1] if rung else None

@@ -4,16 +4,54 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
-from processors.detect.judge import learn, revise, weight_of
+from processors.detect import keys
+from processors.detect.moves import move
+from processors.detect.older import fitted
 from processors.detect.policy import DetectPolicy
-from processors.detect.state import Detector, DetectState, Series
-from processors.reading import read
+from processors.detect.revise import revise
+from processors.detect.state import Detector, DetectState
+from processors.detect.wave import One, judge
 from schemas.anomaly import Anomaly
 from schemas.flow import Emit, Input, Moment, Outcome
+from schemas.rollout import Deployment
 from schemas.topics import ANOMALIES
 from schemas.window import EnrichedWindow
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one step is at: the scopes so far, and new windows that are judged together."""
+
+    policy: DetectPolicy
+    scopes: dict[str, Detector]
+    wave: dict[str, EnrichedWindow] = field(default_factory=dict)  # by scope
+    told: list[Anomaly] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def of(self, scope: str) -> Detector:
+        """What is known of *scope*, once all that came before is learnt."""
+        if scope in self.wave:
+            self.flush()
+        known = self.scopes.get(scope)
+        return fitted(self.policy, Detector(scope=scope) if known is None else known)
+
+    def put(self, detector: Detector, told: Sequence[Anomaly] = ()) -> None:
+        """Know this of a scope from now on."""
+        self.scopes[detector.scope] = detector
+        self.touched.add(detector.scope)
+        self.told += told
+
+    def flush(self) -> None:
+        """Judge the windows that wait."""
+        if not self.wave:
+            return
+        wave = [One(fitted(self.policy, self.scopes[s]), row) for s, row in self.wave.items()]
+        self.wave = {}
+        for detector, told in zip(*judge(self.policy, wave, self.counts), strict=True):
+            self.put(detector, told)
 
 
 def step(
@@ -21,66 +59,53 @@ def step(
 ) -> Outcome[DetectState]:
     """Judge the pooled, closed 1-minute windows among *inputs*.
 
+    The windows that a batch brings of one minute are judged together, whatever their scopes: it
+    makes no difference to what is found.
+
     Args:
         policy: What is watched, and when it is said.
         state: All scopes of the partition.
-        inputs: `EnrichedWindow` records; other rows and sizes pass by.
+        inputs: `EnrichedWindow` and `Deployment` records; other rows and sizes pass by.
         moment: Only its partition is used.
 
     Returns:
-        Anomalies and their withdrawals; one change per scope that was judged; counts `judged`,
-        `unjudged` (no value, or too thin), `anomalies`, `withdrawn`.
+        Anomalies and their withdrawals; one change per scope that was touched; counts `judged`,
+        `unjudged` (no value, or too thin), `anomalies`, `withdrawn`, `suppressed` (to be
+        expected, see `processors.detect.moves`).
     """
-    scopes = dict(state.scopes)
-    counts: Counter[str] = Counter()
-    emits: list[Emit] = []
-    touched: set[str] = set()
+    work = _Work(policy, dict(state.scopes))
     for record in inputs:
-        row = record.value
-        if not isinstance(row, EnrichedWindow) or not _counts(row):
-            continue
-        scope = row.window.scope
-        before = scopes.get(scope, Detector(scope=scope))
-        after, found = judge(policy, before, row, counts)
-        if after is not before:
-            scopes[scope] = after
-            touched.add(scope)
-        emits += [Emit(ANOMALIES.name, scope, a, partition=moment.partition) for a in found]
+        match record.value:
+            case EnrichedWindow() as row if row.window.window == "1m" and row.window.closed:
+                _take(work, row)
+            case Deployment(scope=scope) as told:
+                before = work.of(scope)
+                moves = move(policy, before.moves, told)
+                if moves is not before.moves:
+                    work.put(replace(before, moves=moves))
+            case _:
+                pass
+    work.flush()
+    emits = [Emit(ANOMALIES.name, a.scope, a, partition=moment.partition) for a in work.told]
     return Outcome(
-        DetectState(scopes) if touched else state,
+        DetectState(work.scopes) if work.touched else state,
         emits=tuple(emits),
-        changes={scope: scopes[scope] for scope in sorted(touched)},
-        counts=dict(sorted(counts.items())),
+        changes={scope: work.scopes[scope] for scope in sorted(work.touched)},
+        counts=dict(sorted((name, n) for name, n in work.counts.items() if n)),
     )
 
 
-def judge(
-    policy: DetectPolicy, detector: Detector, row: EnrichedWindow, counts: Counter[str]
-) -> tuple[Detector, list[Anomaly]]:
-    """One window of a scope: each watched metric learns it, or revises what it said of it."""
-    new = row.window.start > detector.newest
-    series = dict(detector.series)
-    found: list[Anomaly] = []
-    for watch in policy.watches:
-        value = read(row, watch.metric)
-        before = series.get(watch.metric, Series())
-        if new:
-            thin = value is None or weight_of(row, watch.metric) < watch.enough
-            counts["unjudged" if thin else "judged"] += 1
-            if thin or value is None:
-                continue
-            after, anomaly = learn(policy, watch, before, row, value)
-        else:
-            after, anomaly = revise(policy, watch, before, row, value)
+def _take(work: _Work, row: EnrichedWindow) -> None:
+    window = row.window
+    before = work.of(window.scope)
+    if not window.pooled:
+        if window.start > before.newest:
+            noted = keys.note(work.policy, before.keys, row, before.limits)
+            work.put(replace(before, keys=noted))
+    elif window.start > before.newest:
+        work.scopes[window.scope] = before
+        work.wave[window.scope] = row
+    else:
+        after, told = revise(work.policy, before, row, work.counts)
         if after is not before:
-            series[str(watch.metric)] = after
-        if anomaly is not None:
-            counts["anomalies" if anomaly.is_anomaly else "withdrawn"] += 1
-            found.append(anomaly)
-    if new:
-        return replace(detector, newest=row.window.start, series=series), found
-    return (replace(detector, series=series) if found else detector), found
-
-
-def _counts(row: EnrichedWindow) -> bool:
-    return row.window.pooled and row.window.closed and row.window.window == "1m"
+            work.put(after, told)

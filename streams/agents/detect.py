@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from faust.types import StreamT
 
 from processors.detect import ENTRY, DetectPolicy, DetectState, fresh, restore, step
-from schemas.topics import ENRICHED
+from schemas.topics import DEPLOYMENTS, ENRICHED
 from streams.exactly_once.decode import decode
 from streams.exactly_once.source import Batch
 from streams.exactly_once.stage import Stage
@@ -13,12 +15,12 @@ from streams.settings import Settings
 
 
 def stage(_settings: Settings) -> Stage[DetectPolicy, DetectState]:
-    """Keeps each scope's past."""
+    """Keeps each scope's past; learns from deployments what was to be expected."""
     policy = DetectPolicy()
     return Stage(
         name="detect",
-        reads=(ENRICHED,),
-        decode=decode,
+        reads=(DEPLOYMENTS, ENRICHED),
+        decode=partial(decode, left=(DEPLOYMENTS,)),  # decide puts those aside
         policy=lambda _catalog: policy,
         step=step,
         fresh=fresh,

@@ -43,4 +43,9 @@ class SeriesPolicy:
         It bounds what independent normal, lognormal, Student (4 degrees of freedom) and Poisson
         values, an autoregression and a daily course gave. Light tails give far fewer.
         """
-        return float(10.0 ** -(1.6 + 0.2 * self.threshold))
+        return chance(self.threshold)
+
+
+def chance(score: float) -> float:
+    """The most points of a series without anomalies that score that much, see `false_alarms`."""
+    return float(10.0 ** -(1.6 + 0.2 * score))

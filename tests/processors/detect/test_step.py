@@ -5,16 +5,17 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.detect import ENTRY, DetectPolicy, DetectState, fresh, restore, step
+from processors.detect.layout import opened
 from processors.detect.policy import Watch
 from schemas.anomaly import Anomaly, Severity
 from schemas.catalog import Metric
+from schemas.codec import pack, unpack
 from schemas.flow import Input, Moment
 from schemas.topics import ANOMALIES, ENRICHED
 from schemas.window import EnrichedWindow, MetricSummary, WindowAggregate
@@ -103,6 +104,13 @@ def run(
     return outcome.state, [emit.value for emit in outcome.emits]
 
 
+def series(state: DetectState, metric: str) -> np.void:
+    """What is remembered of a metric."""
+    detector = state.scopes["search/answer"]
+    rows: np.void = opened([detector.packed])[detector.metrics.index(metric)]
+    return rows
+
+
 @pytest.mark.parametrize(
     ("change", "metric"),
     [
@@ -145,10 +153,9 @@ def test_nothing_is_judged_before_there_is_a_past() -> None:
 
 def test_a_metric_without_a_value_is_not_judged_and_not_zero() -> None:
     state, anomalies = run([*calm(60), minute(60, latency=None, cost=None, quality=None)])
-    series = state.scopes["search/answer"].series
 
     assert [] == anomalies
-    assert all(value > 0 for value in series["quality"].values)
+    assert (series(state, "quality")["past"] > 0).all()
 
 
 def test_a_window_of_few_requests_is_neither_judged_nor_learnt() -> None:
@@ -156,7 +163,7 @@ def test_a_window_of_few_requests_is_neither_judged_nor_learnt() -> None:
     after, anomalies = run([minute(60, requests=19, errors=19, scores=4)], state=before)
 
     assert [] == anomalies
-    assert before.scopes["search/answer"].series == after.scopes["search/answer"].series
+    assert before.scopes["search/answer"].packed == after.scopes["search/answer"].packed
 
 
 def test_an_outage_is_told_again_only_after_the_quiet_time() -> None:
@@ -228,7 +235,6 @@ def test_a_revision_of_what_is_long_past_changes_nothing() -> None:
 def test_only_the_closed_minutes_of_the_whole_scope_are_judged() -> None:
     wild = minute(60, latency=9000.0)
     others = [
-        replace(wild, window=replace(wild.window, cohort="stable")),
         replace(wild, window=replace(wild.window, closed=False)),
         replace(wild, window=replace(wild.window, window="5m")),
     ]
@@ -256,10 +262,7 @@ def test_the_batches_do_not_matter_and_the_changelog_is_the_state(
     for low, high in pairwise(bounds):
         inputs = [Input(ENRICHED.name, n, rows[n]) for n in range(low, high)]
         outcome = step(POLICY, state, inputs, MOMENT)
-        entries |= {
-            key: msgspec.msgpack.decode(msgspec.msgpack.encode(entry), type=ENTRY)
-            for key, entry in outcome.changes.items()
-        }
+        entries |= {key: unpack(ENTRY, pack(entry)) for key, entry in outcome.changes.items()}
         state = restore(entries)
         anomalies += [emit.value for emit in outcome.emits]
         assert outcome.state == state
@@ -269,11 +272,9 @@ def test_the_batches_do_not_matter_and_the_changelog_is_the_state(
 
 def test_a_series_stays_below_two_kibibytes() -> None:
     state, _ = run([*calm(60), *(minute(60 + n, latency=1e4 + n) for n in range(100))])
+    detector = state.scopes["search/answer"]
 
-    assert all(
-        2048 > len(msgspec.msgpack.encode(series))
-        for series in state.scopes["search/answer"].series.values()
-    )
+    assert 2048 * len(detector.metrics) > len(pack(detector))
 
 
 def test_no_input_leaves_the_state_as_it_is() -> None:

@@ -1,0 +1,69 @@
+"""Entries of before there was an ensemble, as they would be written now."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from processors.detect.layout import (
+    HISTORY,
+    LAYOUT,
+    MOST,
+    NEVER,
+    SERIES,
+    SLOTS,
+    blank,
+    closed,
+    opened,
+)
+from processors.detect.policy import DetectPolicy
+from processors.detect.state import Detector, Series
+from schemas.anomaly import Severity
+from schemas.window import MINUTE
+
+RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+def fitted(policy: DetectPolicy, detector: Detector) -> Detector:
+    """*detector* with a row for each metric that is watched, in the order of the watches.
+
+    What an older entry knows of a metric is kept; its ensemble begins anew. Rows of another
+    layout begin anew as a whole.
+    """
+    metrics = tuple(str(watch.metric) for watch in policy.watches)
+    if detector.metrics == metrics and detector.layout == LAYOUT and not detector.series:
+        return detector
+    size, known = SERIES.itemsize, dict[str, bytes]()
+    if detector.layout == LAYOUT:
+        known = {
+            metric: detector.packed[at * size : (at + 1) * size]
+            for at, metric in enumerate(detector.metrics)
+        }
+    older = {name: _packed(series) for name, series in detector.series.items()}
+    return Detector(
+        scope=detector.scope,
+        newest=detector.newest,
+        metrics=metrics,
+        packed=b"".join(known.get(m) or older.get(m) or blank(1) for m in metrics),
+        moves=detector.moves,
+        incident=detector.incident,
+        incident_end=detector.incident_end,
+    )
+
+
+def _packed(series: Series) -> bytes:
+    rows = opened([blank(1)])
+    row = rows[0]
+    count = min(len(series.values), HISTORY)
+    if count:
+        row["past"][-count:] = series.values[-count:]
+        row["weights"][-count:] = np.minimum(series.weights[-count:], MOST)
+    row["count"] = count
+    if series.spoken_at is not None and series.spoken is not None:
+        row["spoken"], row["rung"] = series.spoken_at // MINUTE, RANK[series.spoken]
+    kept = series.judged[-SLOTS:]
+    for slot, judged in zip(row["judged"][SLOTS - len(kept) :], kept, strict=True):
+        slot["minute"], slot["center"] = judged.start // MINUTE, judged.past.median
+        slot["spread"], slot["weight"] = judged.past.spread, judged.past.weight
+        slot["samples"] = judged.past.samples
+        slot["rung"] = NEVER if judged.severity is None else RANK[judged.severity]
+    return closed(rows, 1)[0]

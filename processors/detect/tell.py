@@ -1,0 +1,138 @@
+"""What is said of a value that was judged, and when it is not said again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from processors.detect.judge import heard
+from processors.detect.layout import MOST, NEVER, Rows
+from processors.detect.past import Past, Scales, badness, confidence, deviation, natural, sigma
+from processors.detect.policy import DetectPolicy
+from processors.detect.series import chance
+from schemas.anomaly import Anomaly, Severity
+from schemas.catalog import Metric
+from schemas.window import MINUTE, EnrichedWindow, WindowAggregate
+
+ROBUST, ENSEMBLE = "robust_z", "ensemble"
+SEVERITIES = tuple(Severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A value of a window, on its scale and as it came."""
+
+    value: float
+    x: float
+    weight: int
+
+
+def weight_of(row: EnrichedWindow, metric: Metric) -> int:
+    """How many observations are behind the value of *metric*."""
+    scores = row.window.metrics.get("quality")
+    if metric is Metric.QUALITY:
+        return 0 if scores is None else scores.count
+    return row.window.requests
+
+
+def speak(policy: DetectPolicy, rows: Rows, at: int, start: int, rung: int, *, hush: bool) -> bool:
+    """Whether a value is told (or, with *hush*, said to be held back); remembered if it is.
+
+    It is repeated after the quiet time only, or when it got more severe; what was held back does
+    not keep anything quiet that is not.
+    """
+    row, minute = rows[at], start // MINUTE
+    again = (
+        int(row["spoken"]) == NEVER
+        or abs(minute - int(row["spoken"])) * MINUTE >= policy.quiet_ms
+        or rung > int(row["rung"])
+        or (bool(row["hushed"]) and not hush)
+    )
+    if again:
+        row["spoken"], row["rung"], row["hushed"] = minute, rung, hush
+    return again
+
+
+def judge_again(
+    policy: DetectPolicy, scale: Scales, judged: np.void, seen: Seen
+) -> tuple[int, bool]:
+    """The rung of a value by the past that its window was judged by, NEVER when it is usual.
+
+    Args:
+        policy: When what is told.
+        scale: Of the one series.
+        judged: Its slot of the series.
+        seen: The value.
+
+    Returns:
+        The rung, and whether only the ensemble says so. Of a window of which the ensemble said
+        nothing, it says nothing.
+    """
+    z = _z(policy, scale, judged, seen)
+    bad = float(badness(scale, np.array([z]))[0])
+    robust = int(np.searchsorted(policy.rungs, bad, "right")) - 1
+    word = NEVER
+    if 0 < judged["edge"] <= bad:
+        word = int(heard(policy, np.array([float(judged["score"])]))[0])
+    return max(robust, word), robust < 0 <= word
+
+
+def past_of(judged: np.void) -> Past:
+    """What a window was judged by, [1]."""
+    return Past(
+        *(np.array([float(judged[name])]) for name in ("center", "slack", "spread", "weight")),
+        np.array([int(judged["samples"])]),
+    )
+
+
+def _z(policy: DetectPolicy, scale: Scales, judged: np.void, seen: Seen) -> float:
+    weight = np.array([float(min(seen.weight, MOST))])
+    return float(deviation(scale, past_of(judged), np.array([seen.x]), weight, policy.cap)[0])
+
+
+def say(
+    policy: DetectPolicy,
+    which: tuple[Scales, Metric],
+    window: WindowAggregate,
+    judged: np.void,
+    seen: Seen,
+) -> Anomaly:
+    """The record of a judgement, without causes and incident.
+
+    Args:
+        policy: When what is told.
+        which: The scale of the one series, and its metric.
+        window: Whose value it is.
+        judged: A slot of the series.
+        seen: The value.
+    """
+    scale, metric = which
+    past, weight = past_of(judged), np.array([float(max(seen.weight, 1))])
+    z = _z(policy, scale, judged, seen)
+    edge = float(judged["edge"])
+    first = policy.rungs[0] if edge <= 0 else min(edge, policy.rungs[0])
+    reach = past.slack + first * sigma(scale, past, weight)
+    center, low, high = (
+        float(natural(scale, x)[0]) for x in (past.center, past.center - reach, past.center + reach)
+    )
+    alone = bool(judged["alone"])
+    return Anomaly(
+        id=f"{window.scope}|{metric}|{window.start}",
+        scope=window.scope,
+        metric=str(metric),
+        window=window.window,
+        start=window.start,
+        end=window.end,
+        revision=window.revision,
+        is_anomaly=True,
+        severity=SEVERITIES[max(int(judged["rung"]), 0)],
+        confidence=1.0 - chance(float(judged["score"])) if alone else confidence(z),
+        actual=seen.value,
+        expected=center,
+        expected_low=low,
+        expected_high=high,
+        deviation=z,
+        detector=ENSEMBLE if alone else ROBUST,
+        samples=int(judged["samples"]),
+    )
