@@ -13,6 +13,10 @@ from streams.cli.help import example
 
 COMMANDS = {  # name -> where it is, imported when it is asked for, and what it does
     "alarms": ("alarms", "See what triggers found, and answer what they ask."),
+    "anomalies": (
+        "anomalies",
+        "List the values that their own past does not explain, by incident, newest first.",
+    ),
     "baseline": ("baseline", "Make the last week of SCOPE what its hours are compared with."),
     "catalog": (
         "catalog",
