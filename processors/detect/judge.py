@@ -32,7 +32,8 @@ class Arrived(NamedTuple):
 
     starts: Ints  # ms
     values: Floats  # in the metrics' own units
-    weights: Floats  # observations behind each
+    weights: Floats  # independent observations behind each
+    noise: Floats  # their standard errors by themselves, on the metrics' scales
     moved: Bools  # the optimizer has just changed what answers
 
 
@@ -65,12 +66,13 @@ def learn(policy: DetectPolicy, scale: Scales, rows: Rows, new: Arrived) -> Foun
     ready = counts >= policy.minimum
     low, high = usual.expect(rows, new.starts, plain.spread)
     past = plain._replace(center=plain.center + (low + high) / 2, slack=(high - low) / 2)
-    z = np.where(ready, deviation(scale, past, x, new.weights, policy.cap), 0.0)
+    sigmas = sigma(scale, past, new.weights, new.noise)
+    z = np.where(ready, deviation(past, x, sigmas, policy.cap), 0.0)
     score, edge = _listen(policy, scale, rows, z, ready)
     robust = np.searchsorted(policy.rungs, badness(scale, z), "right") - 1
     rung = np.maximum(robust, heard(policy, score))
     found = Found(past, z, score, rung, edge, (rung >= 0) & (robust < 0))
-    reach = past.slack + policy.clip * sigma(scale, past, new.weights)
+    reach = past.slack + policy.clip * sigmas
     clipped = np.clip(x, past.center - reach, past.center + reach)
     push(rows, "past", np.where(ready & ~new.moved, clipped, x))
     push(rows, "weights", np.minimum(new.weights, MOST))

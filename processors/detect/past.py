@@ -104,29 +104,29 @@ def middle(values: npt.NDArray[np.generic], there: Bools, counts: Ints) -> Float
     return np.where(counts > 0, (low + high) / 2, 0.0)
 
 
-def sigma(scale: Scales, past: Past, weight: Floats) -> Floats:
+def sigma(scale: Scales, past: Past, weight: Floats, noise: Floats) -> Floats:
     """The standard deviation to expect of values from *weight* observations each, [N].
 
-    A window thinner than usual is noisier by √(usual / its own). An error rate has the noise of a
+    A window thinner than usual is noisier by √(usual / its own), and none is less noisy than its
+    own values say (*noise*, see `processors.detect.noise`). An error rate has the noise of a
     binomial share on top, at a rate no lower than one error in this window, so that a single error
     of few requests is no news.
     """
     weight = np.maximum(weight, 1.0)
     rate = np.minimum(np.maximum(past.center, 1 / weight), 0.5)
     share = np.sqrt(past.spread**2 + rate * (1 - rate) / weight)
-    return np.where(
-        scale.share, share, past.spread * np.sqrt(np.maximum(1.0, past.weight / weight))
-    )
+    own = past.spread * np.sqrt(np.maximum(1.0, past.weight / weight))
+    return np.where(scale.share, share, np.maximum(own, noise))
 
 
-def deviation(scale: Scales, past: Past, x: Floats, weight: Floats, cap: float) -> Floats:
-    """Signed distance of *x* (on its scale) from what is usual in σ, capped on both sides, [N].
+def deviation(past: Past, x: Floats, sigmas: Floats, cap: float) -> Floats:
+    """Signed distance of *x* from what is usual in *sigmas*, capped on both sides, [N].
 
     Robust z-score: Iglewicz & Hoaglin, How to Detect and Handle Outliers, ASQC 1993.
     """
     away = x - past.center
     beyond = np.sign(away) * np.maximum(np.abs(away) - past.slack, 0.0)
-    return np.clip(beyond / sigma(scale, past, weight), -cap, cap)
+    return np.clip(beyond / sigmas, -cap, cap)
 
 
 def badness(scale: Scales, z: Floats) -> Floats:

@@ -9,14 +9,14 @@ import numpy as np
 
 from processors.detect.layout import NEVER, Rows, closed, opened
 from processors.detect.moves import why
+from processors.detect.noise import independent, noise, observations
 from processors.detect.past import Scales, natural, scaled, scales
-from processors.detect.policy import DetectPolicy
+from processors.detect.policy import DetectPolicy, Watch
 from processors.detect.publish import publish, publish_again
 from processors.detect.state import Detector
-from processors.detect.tell import Seen, judge_again, say, speak, weight_of
+from processors.detect.tell import Seen, judge_again, say, speak
 from processors.reading import read
 from schemas.anomaly import Anomaly
-from schemas.catalog import Metric
 from schemas.window import MINUTE, EnrichedWindow
 
 
@@ -56,10 +56,10 @@ def _again(
 ) -> tuple[Detector, Anomaly | None]:
     """The judgement of one metric at *place*: rows, which of them, and which slot."""
     rows, which, slot = place
-    metric, scale = policy.watches[which].metric, scales(policy.watches).at(np.array([which]))
+    watch, scale = policy.watches[which], scales(policy.watches).at(np.array([which]))
     judged, reason = rows["judged"][which, slot], why(policy, detector, row.window)
     before, rung = int(judged["rung"]), NEVER
-    seen = _seen(row, metric, scale)
+    seen = _seen(row, watch, scale)
     if seen is not None:
         rung, judged["alone"] = judge_again(policy, scale, judged, seen)
     start = row.window.start
@@ -70,17 +70,18 @@ def _again(
     judged["rung"] = before if rung == NEVER else rung
     if seen is None:
         center = float(judged["center"])
-        seen = Seen(float(natural(scale, np.array([center]))[0]), center, 1)
-    anomaly = say(policy, (scale, metric), row.window, judged, seen)
+        seen = Seen(float(natural(scale, np.array([center]))[0]), center, 1.0, 0.0)
+    anomaly = say(policy, (scale, watch.metric), row.window, judged, seen)
     judged["rung"] = rung
     if before == NEVER:
         return publish(policy, detector, which, anomaly, reason)
     return detector, publish_again(detector, replace(anomaly, is_anomaly=rung != NEVER))
 
 
-def _seen(row: EnrichedWindow, metric: Metric, scale: Scales) -> Seen | None:
-    """What the window says of *metric* now; None when it says nothing."""
-    value, weight = read(row, metric), weight_of(row, metric)
-    if value is None or weight <= 0:
+def _seen(row: EnrichedWindow, watch: Watch, scale: Scales) -> Seen | None:
+    """What the window says of a metric now; None when it says nothing."""
+    value = read(row, watch.metric)
+    if value is None or observations(row, watch.metric) <= 0:
         return None
-    return Seen(value, float(scaled(scale, np.array([value]))[0]), weight)
+    x = float(scaled(scale, np.array([value]))[0])
+    return Seen(value, x, independent(row, watch.metric), noise(row, watch))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from processors.detect.judge import heard
-from processors.detect.layout import MOST, NEVER, Rows
+from processors.detect.layout import NEVER, Rows
 from processors.detect.past import Past, Scales, badness, confidence, deviation, natural, sigma
 from processors.detect.policy import DetectPolicy
 from processors.detect.series import chance
 from schemas.anomaly import Anomaly, Severity
 from schemas.catalog import Metric
-from schemas.window import MINUTE, EnrichedWindow, WindowAggregate
+from schemas.window import MINUTE, WindowAggregate
 
 ROBUST, ENSEMBLE = "robust_z", "ensemble"
 SEVERITIES = tuple(Severity)
@@ -25,15 +25,8 @@ class Seen:
 
     value: float
     x: float
-    weight: int
-
-
-def weight_of(row: EnrichedWindow, metric: Metric) -> int:
-    """How many observations are behind the value of *metric*."""
-    scores = row.window.metrics.get("quality")
-    if metric is Metric.QUALITY:
-        return 0 if scores is None else scores.count
-    return row.window.requests
+    weight: float  # independent observations behind it
+    noise: float  # its standard error by itself, on its scale
 
 
 def speak(policy: DetectPolicy, rows: Rows, at: int, start: int, rung: int, *, hush: bool) -> bool:
@@ -69,7 +62,7 @@ def judge_again(
         The rung, and whether only the ensemble says so. Of a window of which the ensemble said
         nothing, it says nothing.
     """
-    z = _z(policy, scale, judged, seen)
+    z, _ = _z(policy, scale, judged, seen)
     bad = float(badness(scale, np.array([z]))[0])
     robust = int(np.searchsorted(policy.rungs, bad, "right")) - 1
     word = NEVER
@@ -86,9 +79,11 @@ def past_of(judged: np.void) -> Past:
     )
 
 
-def _z(policy: DetectPolicy, scale: Scales, judged: np.void, seen: Seen) -> float:
-    weight = np.array([float(min(seen.weight, MOST))])
-    return float(deviation(scale, past_of(judged), np.array([seen.x]), weight, policy.cap)[0])
+def _z(policy: DetectPolicy, scale: Scales, judged: np.void, seen: Seen) -> tuple[float, float]:
+    """How many σ the value is out, and σ."""
+    past = past_of(judged)
+    sigmas = sigma(scale, past, np.array([seen.weight]), np.array([seen.noise]))
+    return float(deviation(past, np.array([seen.x]), sigmas, policy.cap)[0]), float(sigmas[0])
 
 
 def say(
@@ -108,11 +103,10 @@ def say(
         seen: The value.
     """
     scale, metric = which
-    past, weight = past_of(judged), np.array([float(max(seen.weight, 1))])
-    z = _z(policy, scale, judged, seen)
+    past, (z, sigmas) = past_of(judged), _z(policy, scale, judged, seen)
     edge = float(judged["edge"])
     first = policy.rungs[0] if edge <= 0 else min(edge, policy.rungs[0])
-    reach = past.slack + first * sigma(scale, past, weight)
+    reach = past.slack + first * sigmas
     center, low, high = (
         float(natural(scale, x)[0]) for x in (past.center, past.center - reach, past.center + reach)
     )

@@ -13,11 +13,12 @@ from processors.detect import keys
 from processors.detect.judge import Arrived, Found, learn
 from processors.detect.layout import NEVER, Rows, closed, opened
 from processors.detect.moves import moving, over, why
-from processors.detect.past import Floats, Ints, natural, scaled, scales
+from processors.detect.noise import independent, noise, observations
+from processors.detect.past import Ints, natural, scaled, scales
 from processors.detect.policy import DetectPolicy
 from processors.detect.publish import publish
 from processors.detect.state import Detector
-from processors.detect.tell import Seen, say, speak, weight_of
+from processors.detect.tell import Seen, say, speak
 from processors.reading import read
 from schemas.anomaly import Anomaly
 from schemas.window import EnrichedWindow
@@ -34,8 +35,7 @@ class _Judged(NamedTuple):
     """What was found of the values of a wave that could be judged."""
 
     at: Ints  # [N], scope × metric
-    values: Floats  # [N]
-    weights: Floats  # [N]
+    new: Arrived
     rows: Rows  # [N]
     found: Found
 
@@ -55,23 +55,19 @@ def judge(
     """
     size, every = len(policy.watches), scales(policy.watches)
     rows = opened([one.detector.packed for one in wave])
-    values, weights = _read(policy, wave)
-    enough = ~np.isnan(values) & (weights >= np.tile(every.enough, len(wave)))
-    at = np.flatnonzero(enough)
+    at, values = _enough(policy, wave)
     counts["judged"] += len(at)
-    counts["unjudged"] += len(values) - len(at)
+    counts["unjudged"] += len(rows) - len(at)
     some = rows if len(at) == len(rows) else rows[at]
-    starts = np.array([one.row.window.start for one in wave], np.int64)
-    moved = np.array([moving(one.detector, one.row.window) for one in wave])
-    new = Arrived(starts[at // size], values[at], weights[at], moved[at // size])
+    new = _arrived(policy, wave, at, values)
     found = learn(policy, every.at(at % size), some, new)
-    after, told = _tell(policy, wave, _Judged(at, values[at], weights[at], some, found), counts)
+    after, told = _tell(policy, wave, _Judged(at, new, some, found), counts)
     if some is not rows:
         rows[at] = some
     limits = np.array([one.detector.limits or (0.0,) * size for one in wave]).reshape(-1)
     known = natural(every.at(at % size), found.past.center)
     limits[at] = np.where(found.past.samples >= policy.minimum, known, 0.0)
-    out = np.zeros(len(values), np.bool_)
+    out = np.zeros(len(rows), np.bool_)
     out[at] = found.rung != NEVER
     plain = zip(limits.reshape(-1, size).tolist(), out.reshape(-1, size).tolist(), strict=True)
     packed = closed(rows, size)
@@ -89,11 +85,35 @@ def judge(
     ], told
 
 
-def _read(policy: DetectPolicy, wave: Sequence[One]) -> tuple[Floats, Floats]:
-    """Values and the observations behind them [scopes × metrics]; NaN where there is none."""
-    values = [read(one.row, watch.metric) for one in wave for watch in policy.watches]
-    weights = [weight_of(one.row, watch.metric) for one in wave for watch in policy.watches]
-    return np.array(values, np.float64), np.array(weights, np.float64)
+def _enough(policy: DetectPolicy, wave: Sequence[One]) -> tuple[Ints, list[float]]:
+    """Which of scopes × metrics have a value of enough observations, and the values."""
+    at, values = [], []
+    for n, one in enumerate(wave):
+        for which, watch in enumerate(policy.watches):
+            value = read(one.row, watch.metric)
+            if value is not None and observations(one.row, watch.metric) >= watch.enough:
+                at.append(n * len(policy.watches) + which)
+                values.append(value)
+    return np.array(at, np.int64), values
+
+
+def _arrived(
+    policy: DetectPolicy, wave: Sequence[One], at: Ints, values: Sequence[float]
+) -> Arrived:
+    """The values of scopes × metrics *at*, with what else there is to know of them."""
+    places = [divmod(i, len(policy.watches)) for i in at.tolist()]
+    weights = [independent(wave[n].row, policy.watches[which].metric) for n, which in places]
+    noises = [noise(wave[n].row, policy.watches[which]) for n, which in places]
+    starts = np.array([one.row.window.start for one in wave], np.int64)
+    moved = np.array([moving(one.detector, one.row.window) for one in wave])
+    scope = at // len(policy.watches)
+    return Arrived(
+        starts[scope],
+        np.array(values, np.float64),
+        np.array(weights, np.float64),
+        np.array(noises, np.float64),
+        moved[scope],
+    )
 
 
 def _revisable(policy: DetectPolicy, start: int, row: EnrichedWindow) -> bool:
@@ -116,8 +136,9 @@ def _tell(
             slot["rung"] = NEVER
             continue
         scale = every.at(np.array([which]))
-        x = float(scaled(scale, judged.values[i : i + 1])[0])
-        seen = Seen(float(judged.values[i]), x, int(judged.weights[i]))
+        new = judged.new
+        x = float(scaled(scale, new.values[i : i + 1])[0])
+        seen = Seen(float(new.values[i]), x, float(new.weights[i]), float(new.noise[i]))
         anomaly = say(policy, (scale, policy.watches[which].metric), window, slot, seen)
         after[n], anomaly = publish(policy, after[n], which, anomaly, reason)
         counts["anomalies" if anomaly.is_anomaly else "suppressed"] += 1

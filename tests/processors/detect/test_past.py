@@ -40,8 +40,8 @@ def past(scale: Scales, values: list[float], weight: float) -> Past:
 
 
 def away(scale: Scales, before: Past, value: float, weight: float) -> float:
-    x = scaled(scale, one(value))
-    return float(deviation(scale, before, x, one(weight), POLICY.cap)[0])
+    sigmas = sigma(scale, before, one(weight), one(0.0))
+    return float(deviation(before, scaled(scale, one(value)), sigmas, POLICY.cap)[0])
 
 
 @given(VALUES)
@@ -109,11 +109,17 @@ def test_one_error_of_few_requests_is_no_news() -> None:
 
 def test_a_thin_window_is_expected_to_be_noisier() -> None:
     before = past(LATENCY, [100.0, 110.0, 90.0] * 20, 400)
-
-    assert pytest.approx(2 * sigma(LATENCY, before, one(400.0))) == sigma(
-        LATENCY, before, one(100.0)
+    thin, usual, thick = (
+        float(sigma(LATENCY, before, one(n), one(0.0))[0]) for n in (100.0, 400.0, 4000.0)
     )
-    assert sigma(LATENCY, before, one(400.0)) == sigma(LATENCY, before, one(4000.0))
+
+    assert (pytest.approx(2 * usual), usual) == (thin, thick)
+
+
+def test_no_window_is_less_noisy_than_its_own_values() -> None:
+    before = past(LATENCY, [100.0, 110.0, 90.0] * 20, 400)
+
+    assert 50.0 == sigma(LATENCY, before, one(400.0), one(50.0))[0]
 
 
 def test_which_side_is_bad_is_the_watch_s_to_say() -> None:
