@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from processors.detect import usual
-from processors.detect.layout import JUDGED, MOST, NEVER, Rows, ensemble, push, put_ensemble
+from processors.detect.layout import JUDGED, NEVER, Rows, ensemble, push, put_ensemble
 from processors.detect.past import (
     Bools,
     Floats,
@@ -62,7 +62,8 @@ def learn(policy: DetectPolicy, scale: Scales, rows: Rows, new: Arrived) -> Foun
         new: What they have to learn.
     """
     x, counts = scaled(scale, new.values), rows["count"].astype(np.int64)
-    plain = summarize(scale, rows["past"], rows["weights"], counts)
+    usually = rows["weight"].astype(np.float64)
+    plain = summarize(scale, rows["past"], np.exp(usually), counts)
     ready = counts >= policy.minimum
     low, high = usual.expect(rows, new.starts, plain.spread)
     past = plain._replace(center=plain.center + (low + high) / 2, slack=(high - low) / 2)
@@ -75,8 +76,8 @@ def learn(policy: DetectPolicy, scale: Scales, rows: Rows, new: Arrived) -> Foun
     reach = past.slack + policy.clip * sigmas
     clipped = np.clip(x, past.center - reach, past.center + reach)
     push(rows, "past", np.where(ready & ~new.moved, clipped, x))
-    push(rows, "weights", np.minimum(new.weights, MOST))
-    rows["count"] = np.minimum(counts + 1, policy.history)
+    rows["count"] = counts = np.minimum(counts + 1, policy.history)
+    rows["weight"] = usually + (np.log(np.maximum(new.weights, 1.0)) - usually) / counts
     daily = np.flatnonzero(ready & ~new.moved)
     most = policy.cap * plain.spread
     away = np.clip(x - plain.center, -most, most)

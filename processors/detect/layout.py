@@ -20,7 +20,6 @@ PHASES = 96  # of a day
 PLACES, LARGEST = 16, 12  # of each member of the ensemble
 LINES = len(MEMBERS) - 1  # members that look at one number; the last looks at two
 NEVER = -1  # of a minute or a rung: there was none
-MOST = 65_535  # observations of a window that are told apart from more
 
 Rows = npt.NDArray[np.void]  # of SERIES
 Bools = npt.NDArray[np.bool_]
@@ -31,9 +30,9 @@ JUDGED = np.dtype(
         ("center", "<f4"),  # what was expected, on the metric's scale
         ("slack", "<f4"),  # on both sides of it: no deviation
         ("spread", "<f4"),
-        ("weight", "<f4"),
-        ("edge", "<f4"),  # σ from which the ensemble tells; 0 where it did not
-        ("score", "<f4"),  # of the ensemble, where it told
+        ("weight", "<f4"),  # observations that were usual
+        ("edge", "<f2"),  # σ from which the ensemble tells; 0 where it did not
+        ("score", "<f2"),  # of the ensemble, where it told
         ("samples", "u1"),
         ("rung", "i1"),  # as told or held back; NEVER when nothing was
         ("alone", "u1"),  # the ensemble told it, and nothing else did
@@ -42,8 +41,8 @@ JUDGED = np.dtype(
 SERIES = np.dtype(
     [
         ("past", "<f4", HISTORY),  # on the metric's scale, newest last
-        ("weights", "<u2", HISTORY),  # observations behind each
         ("count", "<u2"),  # how many of them there are
+        ("weight", "<f4"),  # mean logarithm of the observations behind a value
         ("usual", "<f2", PHASES),  # by how much values leave their past at this time of the day
         ("spoken", "<i4"),  # minute of the window that was last told or held back
         ("rung", "i1"),  # and how severe it was

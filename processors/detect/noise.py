@@ -13,7 +13,7 @@ QUANTILES = {  # of latency: which it is, and the figures on both sides of it wi
     Metric.P95_LATENCY_MS: (0.95, ("p90", 0.90), ("p99", 0.99)),
     Metric.P99_LATENCY_MS: (0.99, ("p95", 0.95), ("p99", 0.99)),
 }
-COSTS = (Metric.COST_PER_REQUEST_USD, Metric.COST_PER_HOUR_USD)
+MEANS = {Metric.QUALITY: "quality", Metric.COST_PER_REQUEST_USD: "cost_usd"}  # of which metric
 
 
 def observations(row: EnrichedWindow, metric: Metric) -> int:
@@ -47,16 +47,11 @@ def noise(row: EnrichedWindow, watch: Watch) -> float:
     if watch.metric in QUANTILES:
         latency = metrics.get("latency_ms")
         return 0.0 if latency is None else _of_quantile(latency, watch)
-    name = "quality" if watch.metric is Metric.QUALITY else "cost_usd"
-    if watch.metric is not Metric.QUALITY and watch.metric not in COSTS:
-        return 0.0
-    found = metrics.get(name)
+    found = metrics.get(MEANS.get(watch.metric, ""))
     if found is None or found.count < 2:
         return 0.0
     error = found.stddev / sqrt(found.count)
-    if watch.ratio:
-        return error / max(found.mean, watch.least)
-    return error
+    return error / max(found.mean, watch.least) if watch.ratio else error
 
 
 def _of_quantile(latency: MetricSummary, watch: Watch) -> float:

@@ -7,7 +7,6 @@ import numpy as np
 from processors.detect.layout import (
     HISTORY,
     LAYOUT,
-    MOST,
     NEVER,
     SERIES,
     SLOTS,
@@ -56,7 +55,7 @@ def _packed(series: Series) -> bytes:
     count = min(len(series.values), HISTORY)
     if count:
         row["past"][-count:] = series.values[-count:]
-        row["weights"][-count:] = np.minimum(series.weights[-count:], MOST)
+        row["weight"] = np.log(np.maximum(series.weights[-count:], 1)).mean()
     row["count"] = count
     if series.spoken_at is not None and series.spoken is not None:
         row["spoken"], row["rung"] = series.spoken_at // MINUTE, RANK[series.spoken]

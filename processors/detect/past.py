@@ -56,7 +56,7 @@ class Past(NamedTuple):
     center: Floats  # what is expected
     slack: Floats  # on both sides of it, as the time of the day has it
     spread: Floats  # robust σ of the values, no noise of this window in it
-    weight: Floats  # median number of observations behind a value
+    weight: Floats  # how many observations are usually behind a value
     samples: Ints
 
 
@@ -73,31 +73,30 @@ def natural(scale: Scales, x: Floats) -> Floats:
 
 
 def summarize(
-    scale: Scales, values: npt.NDArray[np.floating], weights: npt.NDArray[np.generic], counts: Ints
+    scale: Scales, values: npt.NDArray[np.floating], weight: Floats, counts: Ints
 ) -> Past:
     """Median and MAD of past values; all 0, but for the least spread, where there are none.
 
     Args:
         scale: Gives the least spread.
         values: [N, H], on the metrics' scales, of which the last *counts* count.
-        weights: [N, H], observations (requests, scores) behind each value.
+        weight: [N], observations (requests, scores) that are usually behind a value.
         counts: [N].
     """
     there = np.arange(values.shape[1]) >= values.shape[1] - counts[:, None]
     center = middle(values, there, counts)
     away = np.abs(values - center[:, None].astype(values.dtype))
     spread = np.maximum(MAD_TO_SIGMA * middle(away, there, counts), scale.floor)
-    return Past(center, np.zeros(len(center)), spread, middle(weights, there, counts), counts)
+    return Past(center, np.zeros(len(center)), spread, weight, counts)
 
 
-def middle(values: npt.NDArray[np.generic], there: Bools, counts: Ints) -> Floats:
+def middle(values: npt.NDArray[np.floating], there: Bools, counts: Ints) -> Floats:
     """The median of those of each row that are *there*; of an even number the mean of the two.
 
     >>> middle(np.array([[4.0, 1.0, 3.0]]), np.array([[True, True, True]]), np.array([3]))
     array([3.])
     """
-    top = np.inf if values.dtype.kind == "f" else np.iinfo(values.dtype).max
-    ordered = np.sort(np.where(there, values, values.dtype.type(top)), axis=1)
+    ordered = np.sort(np.where(there, values, values.dtype.type(np.inf)), axis=1)
     rows, last = np.arange(len(values)), np.maximum(counts - 1, 0)
     low = ordered[rows, last // 2].astype(np.float64)
     high = ordered[rows, np.minimum(counts // 2, last)].astype(np.float64)

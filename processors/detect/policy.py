@@ -69,7 +69,7 @@ class DetectPolicy:
     settle_ms: int = 1_800_000  # how long after a move of a rollout its effect is expected
     gap_ms: int = 600_000  # between anomalies of one incident
     half: float = 15.0  # windows in which the past of a key forgets one half
-    keys: int = 8  # of a scope, whose part in a change is known
+    keys: int = 6  # of a scope, whose part in a change is known
     hints: int = 5  # causes that are told
     recurring: Mapping[str, tuple[Recurring, ...]] = field(default_factory=dict)  # by scope
 

@@ -69,7 +69,7 @@ class Move(NamedTuple):
 class Detector:
     """All series of a scope; the value of the changelog.
 
-    `packed` has a row of `layout.SERIES` for each of `metrics`: below 1.6 KB a series.
+    `packed` has a row of `layout.SERIES` for each of `metrics`: below 1.7 KB a series.
     """
 
     scope: str

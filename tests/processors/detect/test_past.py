@@ -35,8 +35,7 @@ def one(*values: float) -> Floats:
 
 
 def past(scale: Scales, values: list[float], weight: float) -> Past:
-    table = np.array([values])
-    return summarize(scale, table, np.full(table.shape, weight), np.array([len(values)]))
+    return summarize(scale, np.array([values]), one(weight), np.array([len(values)]))
 
 
 def away(scale: Scales, before: Past, value: float, weight: float) -> float:
@@ -62,14 +61,14 @@ def test_the_median_is_that_of_numpy_over_what_is_there(values: list[float], mor
 
 
 def test_nothing_has_the_median_zero() -> None:
-    nothing = middle(np.ones((1, 5), np.uint16), np.zeros((1, 5), np.bool_), np.array([0]))
+    nothing = middle(np.ones((1, 5)), np.zeros((1, 5), np.bool_), np.array([0]))
 
     assert 0.0 == nothing[0]
 
 
 def test_each_series_is_summed_up_as_if_it_were_alone() -> None:
     rng, counts = np.random.default_rng(0), np.array([0, 1, 2, 59, 60])
-    values, weights = rng.normal(size=(5, 60)), rng.integers(1, 99, (5, 60))
+    values, weights = rng.normal(size=(5, 60)), rng.uniform(1, 99, 5)
     scale = EVERY.at(np.array([3, 0, 1, 2, 3]))
     together = summarize(scale, values, weights, counts)
     for i in range(5):
