@@ -21,7 +21,7 @@ from processors.detect.past import (
     summarize,
 )
 from processors.detect.policy import DetectPolicy
-from processors.detect.series import SeriesPolicy, State, update
+from processors.detect.series import State, update
 from schemas.window import MINUTE
 
 STEPS = 12  # of the search for where the ensemble begins to tell
@@ -88,40 +88,40 @@ def learn(policy: DetectPolicy, scale: Scales, rows: Rows, new: Arrived) -> Foun
 
 def heard(policy: DetectPolicy, score: Floats) -> Ints:
     """The rung of what the ensemble tells; 0 and 1, as the value itself need not be far out."""
-    return np.where(score > 0, (score >= policy.doubtless).astype(np.int64), NEVER)
+    return np.where(score > 0, (score >= policy.second_score).astype(np.int64), NEVER)
 
 
 def _listen(
     policy: DetectPolicy, scale: Scales, rows: Rows, z: Floats, ready: Bools
 ) -> tuple[Floats, Floats]:
-    """What the ensemble makes of the deviations, and from which σ on it would have told them."""
+    """What the ensemble makes of the deviations, and from which σ on it would have told them.
+
+    It is shown the side that is bad: what goes well is 0, and no reason to find the next bad value
+    less new.
+    """
     score, edge = np.zeros(len(rows)), np.zeros(len(rows))
     at = np.flatnonzero(ready)
     if not at.size:
         return score, edge
-    series, some = policy.series, rows[at]
+    some, bad = rows[at], np.maximum(badness(scale.at(at), z[at]), 0.0)
     before = ensemble(some)
-    scores, after = update(series, before, z[at])
-    bad = badness(scale.at(at), z[at])
-    told = np.flatnonzero((scores >= series.threshold) & (bad >= policy.heard))
+    scores, after = update(policy.ensemble, before, bad)
+    told = np.flatnonzero((scores >= policy.first_score) & (bad >= policy.heard))
     if told.size:
         score[at[told]] = scores[told]
-        edge[at[told]] = _edge(policy, series, ensemble(some[told]), (z[at][told], bad[told]))
+        edge[at[told]] = _edge(policy, ensemble(some[told]), bad[told])
     put_ensemble(some, after)
     rows[at] = some
     return score, edge
 
 
-def _edge(
-    policy: DetectPolicy, series: SeriesPolicy, before: State, told: tuple[Floats, Floats]
-) -> Floats:
+def _edge(policy: DetectPolicy, before: State, high: Floats) -> Floats:
     """The least σ that the ensemble would have told, by halving [heard, what it told]."""
-    z, high = told
-    low = np.full(len(z), policy.heard)
+    low = np.full(len(high), policy.heard)
     for _ in range(STEPS):
         middle = (low + high) / 2
-        scores, _ = update(series, before, np.sign(z) * middle)
-        enough = scores >= series.threshold
+        scores, _ = update(policy.ensemble, before, middle)
+        enough = scores >= policy.first_score
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return high
 

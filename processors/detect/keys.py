@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from functools import cache
 from struct import Struct
 
@@ -11,7 +11,7 @@ from processors.detect.causes import Amount, Cell, causes
 from processors.detect.policy import DetectPolicy
 from processors.detect.state import Key
 from processors.reading import LATENCIES
-from processors.sketch import ESTIMATES
+from processors.sketch import ALPHA, ESTIMATES
 from schemas.anomaly import Cause
 from schemas.catalog import Metric
 from schemas.window import EnrichedWindow
@@ -70,8 +70,8 @@ def amount(row: EnrichedWindow, metric: Metric, limit: float) -> tuple[float, fl
         latency = window.metrics.get("latency_ms")
         if latency is None or limit <= 0:
             return NOTHING
-        beyond = bisect_left(BOUNDS, limit * MICRO) - 1
-        first = bisect_left(latency.histogram.buckets, beyond)
+        own = bisect_left(BOUNDS, limit * MICRO * (1 - ALPHA)) - 1  # the bucket that it is in
+        first = bisect_right(latency.histogram.buckets, own)
         return float(sum(latency.histogram.counts[first:])), float(latency.count)
     if metric is Metric.QUALITY:
         quality = window.metrics.get("quality")
@@ -85,7 +85,7 @@ def amount(row: EnrichedWindow, metric: Metric, limit: float) -> tuple[float, fl
 
 
 def fold(
-    policy: DetectPolicy, keys: tuple[Key, ...], start: int, odd: Collection[int]
+    policy: DetectPolicy, keys: tuple[Key, ...], start: int, odd: Sequence[bool]
 ) -> tuple[Key, ...]:
     """Let the window that begins at *start* become past; of metrics that are *odd* it does not.
 
@@ -98,7 +98,7 @@ def fold(
     for key in keys:
         now = form.unpack(key.now) if key.start == start else nothing
         past = [
-            before if at // 2 in odd else kept * before + new
+            before if odd[at // 2] else kept * before + new
             for at, (before, new) in enumerate(zip(form.unpack(key.past), now, strict=True))
         ]
         size = max(past[1::2])

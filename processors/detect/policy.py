@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf
 from typing import Literal
@@ -55,7 +55,7 @@ class DetectPolicy:
     sensitivity: float = 0.5  # 0, only what is beyond doubt, to 1, whatever is odd
     history: int = HISTORY  # windows of the past that are kept
     minimum: int = 20  # windows of the past that a judgement needs
-    ladder: tuple[float, ...] = (4.0, 6.0, 9.0, 14.0)  # robust σ of low to critical, see `rungs`
+    ladder: tuple[float, ...] = (5.0, 7.0, 10.0, 15.0)  # robust σ of low to critical, see `rungs`
     quiet_ms: int = 300_000  # an alarm is not repeated sooner, unless it got more severe
     clip: float = 4.0  # σ beyond which a value enters the past as if it were there
     cap: float = 50.0  # σ beyond which no difference is made
@@ -65,7 +65,7 @@ class DetectPolicy:
         default_factory=lambda: SeriesPolicy(places=PLACES, largest=LARGEST)
     )
     heard: float = 2.0  # σ on the bad side, for the ensemble to be listened to
-    doubtless: float = 16.0  # score from which the ensemble's word is of medium severity
+    scores: tuple[float, float] = (10.0, 16.0)  # of low and medium, see `first_score`
     settle_ms: int = 1_800_000  # how long after a move of a rollout its effect is expected
     gap_ms: int = 600_000  # between anomalies of one incident
     half: float = 15.0  # windows in which the past of a key forgets one half
@@ -83,6 +83,8 @@ class DetectPolicy:
             raise ValueError(
                 f"minimum must be at least 2 and at most history, history at most {HISTORY}"
             )
+        if not 0 < self.scores[0] <= self.scores[1]:
+            raise ValueError(f"scores are {self.scores}; give two numbers above 0 that do not fall")
         if not 0 <= self.sensitivity <= 1 or not 0 <= self.daily <= 1:
             raise ValueError("sensitivity and daily lie between 0 and 1")
         if not 0 < self.memory_ms <= SLOTS * MINUTE:
@@ -93,14 +95,24 @@ class DetectPolicy:
             raise ValueError("half must be above 0, keys and hints not below")
 
     @property
-    def rungs(self) -> tuple[float, ...]:
-        """The ladder: twice as high at sensitivity 0, half as high at 1."""
-        return tuple(2.0 ** (1 - 2 * self.sensitivity) * rung for rung in self.ladder)
+    def strictness(self) -> float:
+        """What every threshold is multiplied by: 2 at sensitivity 0, 1 at ½, ½ at 1."""
+        return float(2.0 ** (1 - 2 * self.sensitivity))
 
     @property
-    def series(self) -> SeriesPolicy:
-        """The setting of the ensemble, as sensitive as the rest."""
-        return replace(self.ensemble, sensitivity=self.sensitivity)
+    def rungs(self) -> tuple[float, ...]:
+        """The robust σ from which a value is of low, medium, high and critical severity."""
+        return tuple(self.strictness * rung for rung in self.ladder)
+
+    @property
+    def first_score(self) -> float:
+        """The score from which the ensemble's word is heard; its severity is low."""
+        return self.strictness * self.scores[0]
+
+    @property
+    def second_score(self) -> float:
+        """The score from which it is of medium severity."""
+        return self.strictness * self.scores[1]
 
     def recurring_in(self, scope: str) -> tuple[Recurring, ...]:
         """The events that are known of *scope*, its service, and all."""

@@ -155,9 +155,10 @@ def test_the_better_side_has_no_severity() -> None:
 @pytest.mark.parametrize(("sensitivity", "factor"), [(0.0, 2.0), (0.5, 1.0), (1.0, 0.5)])
 def test_sensitivity_moves_the_ladder_and_the_ensemble(sensitivity: float, factor: float) -> None:
     policy = DetectPolicy(sensitivity=sensitivity)
+    scores = (policy.first_score, policy.second_score)
 
     assert pytest.approx([factor * rung for rung in POLICY.ladder]) == policy.rungs
-    assert SeriesPolicy(sensitivity=sensitivity).threshold == policy.series.threshold
+    assert pytest.approx([factor * score for score in POLICY.scores]) == scores
 
 
 @pytest.mark.parametrize(
@@ -174,6 +175,7 @@ def test_sensitivity_moves_the_ladder_and_the_ensemble(sensitivity: float, facto
         ({"daily": -0.1}, "between 0 and 1"),
         ({"memory_ms": 960_000}, "at most 900000"),
         ({"ensemble": SeriesPolicy()}, "16 places"),
+        ({"scores": (9.0, 8.0)}, "do not fall"),
         ({"half": 0.0}, "half must be above 0"),
     ],
 )

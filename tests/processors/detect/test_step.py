@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -10,105 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.detect import ENTRY, DetectPolicy, DetectState, fresh, restore, step
-from processors.detect.layout import opened
+from processors.detect import ENTRY, DetectPolicy, fresh, restore, step
 from processors.detect.policy import Watch
-from schemas.anomaly import Anomaly, Severity
+from schemas.anomaly import Severity
 from schemas.catalog import Metric
 from schemas.codec import pack, unpack
-from schemas.flow import Input, Moment
+from schemas.flow import Input
 from schemas.topics import ANOMALIES, ENRICHED
-from schemas.window import EnrichedWindow, MetricSummary, WindowAggregate
-
-MOMENT = Moment(now=0, seed=0, epoch=1, partition=2, partitions=4)
-POLICY = DetectPolicy()
-
-
-def summary(value: float, count: int) -> MetricSummary:
-    return MetricSummary(
-        count=count,
-        sum=value * count,
-        mean=value,
-        min=value,
-        max=value,
-        stddev=0.0,
-        p50=value,
-        p90=value,
-        p95=value,
-        p99=value,
-    )
-
-
-def minute(
-    n: int,
-    *,
-    latency: float | None = 100.0,
-    errors: int = 1,
-    requests: int = 100,
-    cost: float | None = 0.01,
-    quality: float | None = 90.0,
-    scores: int = 10,
-    revision: int = 1,
-) -> EnrichedWindow:
-    metrics = {}
-    if latency is not None:
-        metrics["latency_ms"] = summary(latency, requests)
-    if quality is not None:
-        metrics["quality"] = summary(quality, scores)
-    window = WindowAggregate(
-        service="search",
-        endpoint="answer",
-        model="*",
-        provider="*",
-        config_version="*",
-        cohort="*",
-        window="1m",
-        start=n * 60_000,
-        end=(n + 1) * 60_000,
-        revision=revision,
-        closed=True,
-        watermark=(n + 1) * 60_000,
-        requests=requests,
-        success=requests - errors,
-        errors=errors,
-        timeouts=0,
-        retries=0,
-        metrics=metrics,
-    )
-    return EnrichedWindow(
-        window=window,
-        cost_usd=None if cost is None else cost * requests,
-        cost_per_request_usd=cost,
-    )
-
-
-def calm(count: int, seed: int = 0, first: int = 0) -> list[EnrichedWindow]:
-    rng = np.random.default_rng(seed)
-    return [
-        minute(
-            first + n,
-            latency=float(100 * rng.lognormal(0, 0.05)),
-            errors=int(rng.binomial(100, 0.01)),
-            cost=float(0.01 * rng.lognormal(0, 0.05)),
-            quality=float(90 + rng.normal(0, 1)),
-        )
-        for n in range(count)
-    ]
-
-
-def run(
-    rows: Sequence[EnrichedWindow], policy: DetectPolicy = POLICY, state: DetectState | None = None
-) -> tuple[DetectState, list[Anomaly]]:
-    inputs = [Input(ENRICHED.name, n, row) for n, row in enumerate(rows)]
-    outcome = step(policy, fresh() if state is None else state, inputs, MOMENT)
-    return outcome.state, [emit.value for emit in outcome.emits]
-
-
-def series(state: DetectState, metric: str) -> np.void:
-    """What is remembered of a metric."""
-    detector = state.scopes["search/answer"]
-    rows: np.void = opened([detector.packed])[detector.metrics.index(metric)]
-    return rows
+from tests.processors.detect.watching import MOMENT, POLICY, calm, minute, run, series
 
 
 @pytest.mark.parametrize(
