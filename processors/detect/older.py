@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from processors.detect.layout import (
@@ -14,7 +16,7 @@ from processors.detect.layout import (
     closed,
     opened,
 )
-from processors.detect.policy import DetectPolicy
+from processors.detect.policy import DetectPolicy, Watch
 from processors.detect.state import Detector, Series
 from schemas.anomaly import Severity
 from schemas.window import MINUTE
@@ -28,7 +30,7 @@ def fitted(policy: DetectPolicy, detector: Detector) -> Detector:
     What an older entry knows of a metric is kept; its ensemble begins anew. Rows of another
     layout begin anew as a whole.
     """
-    metrics = tuple(str(watch.metric) for watch in policy.watches)
+    metrics = _named(policy.watches)
     if detector.metrics == metrics and detector.layout == LAYOUT and not detector.series:
         return detector
     size, known = SERIES.itemsize, dict[str, bytes]()
@@ -47,6 +49,11 @@ def fitted(policy: DetectPolicy, detector: Detector) -> Detector:
         incident=detector.incident,
         incident_end=detector.incident_end,
     )
+
+
+@cache
+def _named(watches: tuple[Watch, ...]) -> tuple[str, ...]:
+    return tuple(str(watch.metric) for watch in watches)
 
 
 def _packed(series: Series) -> bytes:

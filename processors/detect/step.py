@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from processors.detect import keys
 from processors.detect.moves import move
+from processors.detect.noise import plain
 from processors.detect.older import fitted
 from processors.detect.policy import DetectPolicy
 from processors.detect.revise import revise
@@ -104,7 +105,7 @@ def _take(work: _Work, row: EnrichedWindow) -> None:
             work.put(replace(before, keys=noted))
     elif window.start > before.newest:
         work.scopes[window.scope] = before
-        work.wave[window.scope] = row
+        work.wave[window.scope] = plain(row)
     else:
         after, told = revise(work.policy, before, row, work.counts)
         if after is not before:

@@ -1,0 +1,100 @@
+"""What was written before there was an ensemble is still read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from processors.detect import DetectPolicy, DetectState
+from processors.detect.layout import NEVER, opened
+from processors.detect.older import fitted
+from processors.detect.policy import WATCHES
+from processors.detect.state import Detector
+from schemas.anomaly import Severity
+from schemas.codec import pack, unpack
+from tests.processors.detect.watching import POLICY, calm, minute, run
+
+PAST = [float(np.log(100.0 + n % 7)) for n in range(60)]
+OLD = {  # as the entry of a scope was
+    "scope": "search/answer",
+    "newest": 59 * 60_000,
+    "series": {
+        "p95_latency_ms": {
+            "values": PAST,
+            "weights": [100] * 60,
+            "judged": [
+                [58 * 60_000, [4.6, 0.05, 100.0, 58], None],
+                [59 * 60_000, [4.6, 0.05, 100.0, 59], "high"],
+            ],
+            "spoken_at": 59 * 60_000,
+            "spoken": "high",
+        },
+        "error_rate": {
+            "values": [],
+            "weights": [],
+            "judged": [],
+            "spoken_at": None,
+            "spoken": None,
+        },
+    },
+}
+
+
+@pytest.fixture
+def old() -> DetectState:
+    entry = unpack(Detector, pack(OLD))
+    return DetectState({entry.scope: entry})
+
+
+def test_an_older_entry_goes_on_with_the_past_and_the_quiet_that_it_knew(old: DetectState) -> None:
+    _, (loud,) = run([minute(60, latency=180.0), minute(64, latency=180.0)], state=old)
+
+    assert 64 * 60_000 == loud.start
+    assert pytest.approx(103.0) == loud.expected
+    assert 60 == loud.samples
+
+
+def test_an_older_judgement_can_still_be_revised(old: DetectState) -> None:
+    rows = [minute(59, latency=100.0, revision=2), minute(58, latency=100.0, revision=2)]
+    _, revised = run(rows, state=old)
+
+    assert [(59 * 60_000, False, Severity.HIGH, "")] == [
+        (a.start, a.is_anomaly, a.severity, a.incident) for a in revised
+    ]
+
+
+def test_an_older_entry_is_written_as_a_new_one(old: DetectState) -> None:
+    state, _ = run([minute(60)], state=old)
+    detector = state.scopes["search/answer"]
+    rows = opened([detector.packed])
+
+    assert ({}, tuple(str(w.metric) for w in WATCHES)) == (detector.series, detector.metrics)
+    assert [60, 1, 1, 1] == rows["count"].tolist()
+    assert [59, NEVER, NEVER, NEVER] == rows["spoken"].tolist()
+
+
+def test_a_metric_that_is_watched_anew_begins_anew_and_others_go_on() -> None:
+    state, _ = run(calm(30))
+    fewer = DetectPolicy(watches=WATCHES[1:])
+    changed, _ = run([minute(30)], fewer, state)
+    back, _ = run([minute(31)], POLICY, changed)
+    counts = opened([back.scopes["search/answer"].packed])["count"].tolist()
+
+    assert [1, 32, 32, 32] == counts
+
+
+def test_rows_of_another_layout_begin_anew() -> None:
+    state, _ = run(calm(30))
+    other = replace(state.scopes["search/answer"], layout=9, packed=b"something else")
+    begun = fitted(POLICY, other)
+
+    assert (29 * 60_000, [0] * 4) == (begun.newest, opened([begun.packed])["count"].tolist())
+
+
+def test_what_fits_is_left_as_it_is() -> None:
+    state, _ = run(calm(3))
+    detector = state.scopes["search/answer"]
+
+    assert fitted(POLICY, detector) is detector
