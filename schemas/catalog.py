@@ -1,4 +1,4 @@
-"""What people declare: models, prices, targets, rules, limits, strategies, triggers, windows."""
+"""What people declare: models, prices, targets, rules, limits, strategies, windows and more."""
 
 from __future__ import annotations
 
@@ -235,6 +235,22 @@ class WindowPolicy:
     longest_s: int | None = None  # a session is cut at each multiple of it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that is known to happen again and again: what is unusual then is not told.
+
+    It is on for `lasts_s`, first `at_s` after midnight of 1970-01-01 (UTC, a Thursday), and again
+    each `every_s` later.
+    """
+
+    id: str
+    lasts_s: int
+    every_s: int = 86_400
+    at_s: int = 0
+    scopes: tuple[str, ...] = (ALL,)
+    description: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """The catalog as it stood at one offset of its topic; a value, cheap to look things up in."""
@@ -247,6 +263,7 @@ class Catalog:
     strategies: Mapping[str, Strategy] = field(default_factory=dict)  # by name
     triggers: Mapping[str, Trigger] = field(default_factory=dict)  # by id
     windows: Mapping[str, WindowPolicy] = field(default_factory=dict)  # by id
+    events: Mapping[str, Event] = field(default_factory=dict)  # by id
     checksum: str = ""  # of all entries
     offset: int = 0  # of the topic, exclusive
 
@@ -265,7 +282,7 @@ class Catalog:
         return None
 
 
-Entry = Model | PriceEntry | Sla | Rule | Constraints | Strategy | Trigger | WindowPolicy
+Entry = Model | PriceEntry | Sla | Rule | Constraints | Strategy | Trigger | WindowPolicy | Event
 KINDS: Mapping[str, type[Entry]] = {
     "model": Model,
     "price": PriceEntry,
@@ -275,4 +292,5 @@ KINDS: Mapping[str, type[Entry]] = {
     "strategy": Strategy,
     "trigger": Trigger,
     "window": WindowPolicy,
+    "event": Event,
 }

@@ -14,6 +14,7 @@ from schemas.catalog import (
     Condition,
     Constraints,
     Entry,
+    Event,
     Model,
     PriceEntry,
     Rule,
@@ -35,6 +36,7 @@ SECTIONS = {
     "strategies": "strategy",
     "triggers": "trigger",
     "windows": "window",
+    "events": "event",
 }
 MODEL_ACTIONS = ("cheaper_model", "faster_model", "failover")
 
@@ -62,6 +64,8 @@ def key_of(entry: Entry) -> str:
             key = f"trigger/{entry.id}"
         case WindowPolicy():
             key = f"window/{entry.id}"
+        case Event():
+            key = f"event/{entry.id}"
     return key
 
 
@@ -143,6 +147,7 @@ def gather(entries: Mapping[str, Entry], offset: int) -> Catalog:
         strategies=found["strategy"],
         triggers=found["trigger"],
         windows=found["window"],
+        events=found["event"],
         checksum=blake2b(canonical, digest_size=16).hexdigest(),
         offset=offset,
     )

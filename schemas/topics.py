@@ -151,7 +151,7 @@ CONFIG_ACK = Topic(
 )
 CATALOG = Topic(
     name="llmopt.catalog.v1",
-    holds="models, prices, objectives, rules, constraints, strategies, triggers, windows",
+    holds="models, prices, objectives, rules, constraints, strategies, triggers, windows, events",
     key="kind/id",
     record=Entry,  # type: ignore[arg-type]  # a union; the key's kind picks the member
     partitions="one",

@@ -12,6 +12,7 @@ from schemas.bounds import ANY, COUNT, OPEN, POINTS, POSITIVE, SHARE, Bounds
 from schemas.catalog import (
     Constraints,
     Entry,
+    Event,
     Model,
     PriceEntry,
     Rule,
@@ -56,6 +57,7 @@ BOUNDS: Mapping[type, Mapping[str, Bounds]] = {
         "max_p95_latency_ms": POSITIVE,
         "min_quality": POINTS,
     },
+    Event: {"lasts_s": POSITIVE, "every_s": POSITIVE},
     Trigger: {"limit": POSITIVE, "min_requests": POSITIVE, "expires_s": POSITIVE},
     Step: {"share": (1 / BUCKETS, 1.0, "a share from 0.01 % to 100 %")},
 }
@@ -84,7 +86,7 @@ def validate(where: str, entry: Entry) -> None:
             _scope(f"{where}, scope", entry.scope)
         case _:
             pass
-    if isinstance(entry, Model | Rule | Trigger):
+    if isinstance(entry, Model | Rule | Trigger | Event):
         _names(where, entry.scopes)
     _parts(where, entry)
 
@@ -108,6 +110,9 @@ def _parts(where: str, entry: Entry) -> None:
             _window(where, entry)
         case Constraints():
             _together(where, entry)
+        case Event() if entry.lasts_s >= entry.every_s:
+            words = f"it would never be over; write less than every, {entry.every_s}s"
+            raise refuse(f"{where}, lasts", words)
         case _:
             pass
 

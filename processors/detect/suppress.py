@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from schemas.catalog import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,21 @@ class Recurring:
             return False
         into = (max(start, self.first) - self.first) % self.period
         return into < self.length or into + end - max(start, self.first) > self.period
+
+
+def known(events: Iterable[Event]) -> dict[str, tuple[Recurring, ...]]:
+    """The events that people have declared, by the scope that they are of, in the order of ids."""
+    found: dict[str, tuple[Recurring, ...]] = {}
+    for event in sorted(events, key=lambda each: each.id):
+        each = Recurring(
+            1_000 * event.at_s,
+            1_000 * event.every_s,
+            1_000 * event.lasts_s,
+            f"{event.id}: {event.description}" if event.description else event.id,
+        )
+        for scope in event.scopes:
+            found[scope] = (*found.get(scope, ()), each)
+    return found
 
 
 def expected(

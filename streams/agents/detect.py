@@ -7,6 +7,8 @@ from functools import partial
 from faust.types import StreamT
 
 from processors.detect import ENTRY, DetectPolicy, DetectState, fresh, restore, step
+from processors.detect.suppress import known
+from schemas.catalog import Catalog
 from schemas.topics import DEPLOYMENTS, ENRICHED
 from streams.exactly_once.decode import decode
 from streams.exactly_once.source import Batch
@@ -15,17 +17,21 @@ from streams.settings import Settings
 
 
 def stage(_settings: Settings) -> Stage[DetectPolicy, DetectState]:
-    """Keeps each scope's past; learns from deployments what was to be expected."""
-    policy = DetectPolicy()
+    """Keeps each scope's past; learns from deployments and the catalog what is to be expected."""
+
+    def policy(catalog: Catalog) -> DetectPolicy:
+        return DetectPolicy(recurring=known(catalog.events.values()))
+
     return Stage(
         name="detect",
         reads=(DEPLOYMENTS, ENRICHED),
         decode=partial(decode, left=(DEPLOYMENTS,)),  # decide puts those aside
-        policy=lambda _catalog: policy,
+        policy=policy,
         step=step,
         fresh=fresh,
         restore=restore,
         entry=ENTRY,
+        catalog=True,
     )
 
 

@@ -20,7 +20,7 @@ COMMANDS = {  # name -> where it is, imported when it is asked for, and what it 
     "baseline": ("baseline", "Make the last week of SCOPE what its hours are compared with."),
     "catalog": (
         "catalog",
-        "Declare models, prices, objectives, rules, constraints, strategies, triggers, windows.",
+        "Declare models, prices, objectives, rules, constraints, strategies, triggers and more.",
     ),
     "changepoints": ("changepoints", "Find where series changed, in a file."),
     "compare": ("compare", "Compare two files, column by column."),

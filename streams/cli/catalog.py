@@ -25,7 +25,7 @@ from streams.settings import Settings
 @click.group()
 @example("llmopt catalog apply infra/catalog/default.yaml --dry-run")
 def catalog() -> None:
-    """Declare models, prices, objectives, rules, constraints, strategies, triggers, windows."""
+    """Declare models, prices, objectives, rules, constraints, strategies, triggers and more."""
 
 
 @catalog.command("apply")

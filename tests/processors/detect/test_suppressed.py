@@ -8,7 +8,8 @@ import pytest
 
 from processors.detect import DetectPolicy, fresh, step
 from processors.detect.moves import KEPT, move, over
-from processors.detect.suppress import Recurring
+from processors.detect.suppress import Recurring, known
+from schemas.catalog import Event
 from schemas.rollout import Phase
 from tests.processors.detect.watching import MOMENT, POLICY, calm, inputs_of, minute, run
 
@@ -89,6 +90,20 @@ def test_a_known_event_is_not_told_whenever_it_recurs() -> None:
         assert ("backup", False) == (hushed.suppressed, hushed.is_anomaly)
         assert ("", True) == (told.suppressed, told.is_anomaly)
     assert 2 == sum(a.is_anomaly for a in run(rows, DetectPolicy(recurring={"x": (backup,)}))[1])
+
+
+def test_what_people_declare_is_known_by_its_scopes() -> None:
+    night = Event(id="night", lasts_s=60, at_s=7_200, scopes=("search", "chat/reply"))
+    backup = Event(id="backup", lasts_s=5, every_s=3_600, scopes=("search",), description="slow")
+    found = known([night, backup])
+
+    assert {
+        "search": (
+            Recurring(0, 3_600_000, 5_000, "backup: slow"),
+            Recurring(7_200_000, 86_400_000, 60_000, "night"),
+        ),
+        "chat/reply": (Recurring(7_200_000, 86_400_000, 60_000, "night"),),
+    } == found
 
 
 def test_a_revision_of_what_was_held_back_stays_so_and_can_be_withdrawn(
