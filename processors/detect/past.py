@@ -32,7 +32,16 @@ class Scales(NamedTuple):
 
     def at(self, which: Ints) -> Scales:
         """Those of the watches *which* [N], one for each of N series."""
-        return Scales(*(each[which] for each in self))
+        return Scales(
+            self.ratio[which],
+            self.least[which],
+            self.low[which],
+            self.high[which],
+            self.floor[which],
+            self.sign[which],
+            self.share[which],
+            self.enough[which],
+        )
 
 
 @cache

@@ -74,7 +74,10 @@ def judge_again(
 def past_of(judged: np.void) -> Past:
     """What a window was judged by, [1]."""
     return Past(
-        *(np.array([float(judged[name])]) for name in ("center", "slack", "spread", "weight")),
+        np.array([float(judged["center"])]),
+        np.array([float(judged["slack"])]),
+        np.array([float(judged["spread"])]),
+        np.array([float(judged["weight"])]),
         np.array([int(judged["samples"])]),
     )
 
