@@ -154,12 +154,13 @@ class MetricTable:
 
 
 class MetricRow(Mapping[str, MetricSummary]):
-    """The metrics of one window of a table, made when they are asked for."""
+    """The metrics of one window of a table, made when they are asked for, once."""
 
-    __slots__ = ("_at", "_table")
+    __slots__ = ("_at", "_made", "_table")
 
     def __init__(self, table: MetricTable, at: int) -> None:
         self._table, self._at = table, at
+        self._made: dict[str, MetricSummary] | None = None
 
     def __getitem__(self, name: str) -> MetricSummary:
         """The summary of the metric *name*.
@@ -167,7 +168,12 @@ class MetricRow(Mapping[str, MetricSummary]):
         Raises:
             KeyError: the window has no values of it.
         """
-        return self._table.summary(self._table.places[self._at][name])
+        if self._made is None:
+            self._made = {}
+        elif name in self._made:
+            return self._made[name]
+        made = self._made[name] = self._table.summary(self._table.places[self._at][name])
+        return made
 
     def figures(self) -> dict[str, dict[str, float]]:
         """What is known of each metric but its histogram, by name and field."""

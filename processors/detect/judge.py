@@ -97,21 +97,23 @@ def _listen(
     """What the ensemble makes of the deviations, and from which σ on it would have told them.
 
     It is shown the side that is bad: what goes well is 0, and no reason to find the next bad value
-    less new.
+    less new. It is shown the square root, so that tails are light to it.
     """
     score, edge = np.zeros(len(rows)), np.zeros(len(rows))
     at = np.flatnonzero(ready)
     if not at.size:
         return score, edge
-    some, bad = rows[at], np.maximum(badness(scale.at(at), z[at]), 0.0)
+    some = rows if at.size == len(rows) else rows[at]
+    bad = np.maximum(badness(scale.at(at), z[at]), 0.0)
     before = ensemble(some)
-    scores, after = update(policy.ensemble, before, bad)
+    scores, after = update(policy.ensemble, before, np.sqrt(bad))
     told = np.flatnonzero((scores >= policy.first_score) & (bad >= policy.heard))
     if told.size:
         score[at[told]] = scores[told]
         edge[at[told]] = _edge(policy, ensemble(some[told]), bad[told])
     put_ensemble(some, after)
-    rows[at] = some
+    if some is not rows:
+        rows[at] = some
     return score, edge
 
 
@@ -120,7 +122,7 @@ def _edge(policy: DetectPolicy, before: State, high: Floats) -> Floats:
     low = np.full(len(high), policy.heard)
     for _ in range(STEPS):
         middle = (low + high) / 2
-        scores, _ = update(policy.ensemble, before, middle)
+        scores, _ = update(policy.ensemble, before, np.sqrt(middle))
         enough = scores >= policy.first_score
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return high

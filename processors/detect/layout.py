@@ -80,7 +80,7 @@ def blank(series: int) -> bytes:
 
 def opened(packed: Sequence[bytes]) -> Rows:
     """The rows of all series in *packed*, one behind the other; they may be changed."""
-    return np.frombuffer(bytearray(b"".join(packed)), SERIES)
+    return np.frombuffer(bytearray().join(packed), SERIES)
 
 
 def closed(rows: Rows, size: int) -> list[bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import log, sqrt
 
 from processors.detect.policy import Watch
@@ -14,18 +13,7 @@ QUANTILES = {  # of latency: which it is, and the figures on both sides of it wi
     Metric.P95_LATENCY_MS: (0.95, ("p90", 0.90), ("p99", 0.99)),
     Metric.P99_LATENCY_MS: (0.99, ("p95", 0.95), ("p99", 0.99)),
 }
-LOOKED_AT = ("latency_ms", "quality", "cost_usd")
 MEANS = {Metric.QUALITY: "quality", Metric.COST_PER_REQUEST_USD: "cost_usd"}  # of which metric
-
-
-def plain(row: EnrichedWindow) -> EnrichedWindow:
-    """*row* with those of its metrics that are looked at, each made once.
-
-    Off a topic they are made whenever they are asked for (`schemas.metrictable`).
-    """
-    metrics = row.window.metrics
-    made = {name: found for name in LOOKED_AT if (found := metrics.get(name)) is not None}
-    return replace(row, window=replace(row.window, metrics=made))
 
 
 def observations(row: EnrichedWindow, metric: Metric) -> int:

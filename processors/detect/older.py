@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from processors.detect.layout import (
@@ -16,7 +14,6 @@ from processors.detect.layout import (
     closed,
     opened,
 )
-from processors.detect.policy import DetectPolicy, Watch
 from processors.detect.state import Detector, Series
 from schemas.anomaly import Severity
 from schemas.window import MINUTE
@@ -24,13 +21,12 @@ from schemas.window import MINUTE
 RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
-def fitted(policy: DetectPolicy, detector: Detector) -> Detector:
-    """*detector* with a row for each metric that is watched, in the order of the watches.
+def fitted(metrics: tuple[str, ...], detector: Detector) -> Detector:
+    """*detector* with a row for each of the *metrics* that are watched, in their order.
 
     What an older entry knows of a metric is kept; its ensemble begins anew. Rows of another
     layout begin anew as a whole.
     """
-    metrics = _named(policy.watches)
     if detector.metrics == metrics and detector.layout == LAYOUT and not detector.series:
         return detector
     size, known = SERIES.itemsize, dict[str, bytes]()
@@ -49,11 +45,6 @@ def fitted(policy: DetectPolicy, detector: Detector) -> Detector:
         incident=detector.incident,
         incident_end=detector.incident_end,
     )
-
-
-@cache
-def _named(watches: tuple[Watch, ...]) -> tuple[str, ...]:
-    return tuple(str(watch.metric) for watch in watches)
 
 
 def _packed(series: Series) -> bytes:

@@ -65,7 +65,7 @@ class DetectPolicy:
         default_factory=lambda: SeriesPolicy(places=PLACES, largest=LARGEST)
     )
     heard: float = 2.0  # σ on the bad side, for the ensemble to be listened to
-    scores: tuple[float, float] = (10.0, 16.0)  # of low and medium, see `first_score`
+    scores: tuple[float, float] = (8.0, 14.0)  # of low and medium, see `first_score`
     settle_ms: int = 1_800_000  # how long after a move of a rollout its effect is expected
     gap_ms: int = 600_000  # between anomalies of one incident
     half: float = 15.0  # windows in which the past of a key forgets one half

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from processors.detect import keys
 from processors.detect.moves import move
-from processors.detect.noise import plain
 from processors.detect.older import fitted
 from processors.detect.policy import DetectPolicy
 from processors.detect.revise import revise
@@ -20,13 +19,16 @@ from schemas.rollout import Deployment
 from schemas.topics import ANOMALIES
 from schemas.window import EnrichedWindow
 
+TOGETHER = 250  # scopes whose series are judged at once: they fit into a cache
+
 
 @dataclass(slots=True)
 class _Work:
     """What one step is at: the scopes so far, and new windows that are judged together."""
 
     policy: DetectPolicy
-    scopes: dict[str, Detector]
+    metrics: tuple[str, ...]  # that are watched
+    scopes: dict[str, Detector]  # those that were looked at fit the metrics
     wave: dict[str, EnrichedWindow] = field(default_factory=dict)  # by scope
     told: list[Anomaly] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
@@ -37,7 +39,7 @@ class _Work:
         if scope in self.wave:
             self.flush()
         known = self.scopes.get(scope)
-        return fitted(self.policy, Detector(scope=scope) if known is None else known)
+        return fitted(self.metrics, Detector(scope=scope) if known is None else known)
 
     def put(self, detector: Detector, told: Sequence[Anomaly] = ()) -> None:
         """Know this of a scope from now on."""
@@ -49,10 +51,12 @@ class _Work:
         """Judge the windows that wait."""
         if not self.wave:
             return
-        wave = [One(fitted(self.policy, self.scopes[s]), row) for s, row in self.wave.items()]
+        wave = [One(self.scopes[scope], row) for scope, row in self.wave.items()]
         self.wave = {}
-        for detector, told in zip(*judge(self.policy, wave, self.counts), strict=True):
-            self.put(detector, told)
+        for at in range(0, len(wave), TOGETHER):
+            found = judge(self.policy, wave[at : at + TOGETHER], self.counts)
+            for detector, told in zip(*found, strict=True):
+                self.put(detector, told)
 
 
 def step(
@@ -74,7 +78,8 @@ def step(
         `unjudged` (no value, or too thin), `anomalies`, `withdrawn`, `suppressed` (to be
         expected, see `processors.detect.moves`).
     """
-    work = _Work(policy, dict(state.scopes))
+    metrics = tuple(str(watch.metric) for watch in policy.watches)
+    work = _Work(policy, metrics, dict(state.scopes))
     for record in inputs:
         match record.value:
             case EnrichedWindow() as row if row.window.window == "1m" and row.window.closed:
@@ -105,7 +110,7 @@ def _take(work: _Work, row: EnrichedWindow) -> None:
             work.put(replace(before, keys=noted))
     elif window.start > before.newest:
         work.scopes[window.scope] = before
-        work.wave[window.scope] = plain(row)
+        work.wave[window.scope] = row
     else:
         after, told = revise(work.policy, before, row, work.counts)
         if after is not before:

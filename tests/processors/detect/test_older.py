@@ -16,6 +16,7 @@ from schemas.anomaly import Severity
 from schemas.codec import pack, unpack
 from tests.processors.detect.watching import POLICY, calm, minute, run
 
+METRICS = tuple(str(watch.metric) for watch in WATCHES)
 PAST = [float(np.log(100.0 + n % 7)) for n in range(60)]
 OLD = {  # as the entry of a scope was
     "scope": "search/answer",
@@ -70,7 +71,7 @@ def test_an_older_entry_is_written_as_a_new_one(old: DetectState) -> None:
     detector = state.scopes["search/answer"]
     rows = opened([detector.packed])
 
-    assert ({}, tuple(str(w.metric) for w in WATCHES)) == (detector.series, detector.metrics)
+    assert ({}, METRICS) == (detector.series, detector.metrics)
     assert [60, 1, 1, 1] == rows["count"].tolist()
     assert [59, NEVER, NEVER, NEVER] == rows["spoken"].tolist()
 
@@ -88,7 +89,7 @@ def test_a_metric_that_is_watched_anew_begins_anew_and_others_go_on() -> None:
 def test_rows_of_another_layout_begin_anew() -> None:
     state, _ = run(calm(30))
     other = replace(state.scopes["search/answer"], layout=9, packed=b"something else")
-    begun = fitted(POLICY, other)
+    begun = fitted(METRICS, other)
 
     assert (29 * 60_000, [0] * 4) == (begun.newest, opened([begun.packed])["count"].tolist())
 
@@ -97,4 +98,4 @@ def test_what_fits_is_left_as_it_is() -> None:
     state, _ = run(calm(3))
     detector = state.scopes["search/answer"]
 
-    assert fitted(POLICY, detector) is detector
+    assert fitted(METRICS, detector) is detector
