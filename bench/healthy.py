@@ -12,7 +12,8 @@ import numpy.typing as npt
 from bench.windows import window
 from processors.sketch import ESTIMATES, buckets, rank
 from schemas.window import MINUTE, EnrichedWindow, MetricSummary
-from simulator.fleet import Demand, Endpoint, Fleet, demand
+from simulator.demand import Demand, demand
+from simulator.fleet import Endpoint, Fleet
 from simulator.requests import answer
 from simulator.serve import OK, Answers
 
