@@ -32,6 +32,7 @@ def stage(_settings: Settings) -> Stage[DetectPolicy, DetectState]:
         restore=restore,
         entry=ENTRY,
         catalog=True,
+        in_step=True,  # a rollout explains the windows that come after it
     )
 
 
