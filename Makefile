@@ -28,7 +28,7 @@ demo: setup ## the whole loop on a real Kafka and Postgres, ending with what was
 
 test: setup check ## every test, on the real broker and database where it matters
 	@[ -n "$$LLMOPT_BOOTSTRAP_SERVERS" ] || $(BIN)/python -m infra.kafka.install
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 chaos: setup ## twenty minutes of kills, pauses, jumps at 50,000 events a second; CHAOS_SEED=N repeats them
 	@$(BIN)/python -m infra.kafka.install
