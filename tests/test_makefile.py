@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FETCH, TABLES = "-m infra.kafka.install", "docs/generate.py"
-PYTEST = "-m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder"
+PYTEST = "-m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder"
 OURS = ("LLMOPT_", "MAKE", "MFLAGS")
 Make = Callable[..., tuple[int, list[str]]]
 
