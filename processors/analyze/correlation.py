@@ -9,11 +9,12 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 from processors.analyze.samples import MOST
 from processors.analyze.season import autocorrelation
 from processors.analyze.several import holm
+from processors.stats.ranks import ranks
 
 Floats = npt.NDArray[np.float64]
 
@@ -97,7 +98,7 @@ def spearman(x: Floats, y: Floats) -> tuple[float, float, float]:
     Returns:
         ρ, the pairs, p; zeros and 1 where one of them is constant.
     """
-    a, b = stats.rankdata(x), stats.rankdata(y)
+    a, b = ranks(x), ranks(y)
     if float(np.ptp(a)) == 0.0 or float(np.ptp(b)) == 0.0:
         return 0.0, 0.0, 1.0
     rho = float(np.corrcoef(a, b)[0, 1])

@@ -26,6 +26,7 @@ def stage(_settings: Settings) -> Stage[AnalyzePolicy, AnalyzeState]:
         fresh=fresh,
         restore=restore,
         entry=ENTRY,
+        batch=2_000,
         commands=True,
     )
 

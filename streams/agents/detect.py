@@ -31,6 +31,7 @@ def stage(_settings: Settings) -> Stage[DetectPolicy, DetectState]:
         fresh=fresh,
         restore=restore,
         entry=ENTRY,
+        batch=2_000,
         catalog=True,
         in_step=True,  # a rollout explains the windows that come after it
     )

@@ -38,7 +38,7 @@ HURRY = 0.02  # the same where a command may be obeyed, or messages wait that we
 
 MOST = 5_000  # messages of one call
 LARGEST = 16 << 20  # bytes of a round's messages: a columnar message holds hundreds of events
-READ_AHEAD = 16_384  # KiB, of a stage that does not gather: windows, many and long at once
+READ_AHEAD = 4_096  # KiB, of a stage that does not gather: windows, many and long at once
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 from processors.analyze.baseline.stored import Baseline
 from processors.analyze.samples import FEWEST, LEVEL, inflated
 from processors.stats.comparison import Interval
+from processors.stats.ranks import ranks
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -71,8 +72,8 @@ def aligned(baseline: Baseline, times: Ints, values: Floats) -> Aligned | None:
     wide = float(special.stdtrit(freedom, (1.0 + LEVEL) / 2.0)) * error
     t_p = 2.0 * float(special.stdtr(freedom, -abs(difference) / error))
     # Σ ± rank has the variance Σ rank² under the null, ties included; zeros say nothing.
-    ranks = stats.rankdata(np.abs(apart[apart != 0.0])) * np.sign(apart[apart != 0.0])
-    z = abs(float(ranks.sum())) / math.sqrt(float(ranks @ ranks) * inflation)
+    signed = ranks(np.abs(apart[apart != 0.0])) * np.sign(apart[apart != 0.0])
+    z = abs(float(signed.sum())) / math.sqrt(float(signed @ signed) * inflation)
     wilcoxon_p = 2.0 * float(special.stdtr(freedom, -z))
     before = float(usual[both].mean())
     return Aligned(

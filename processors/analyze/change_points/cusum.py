@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from scipy import optimize
-
 OVERSHOOT = 1.166  # 2ρ₊: how much further than its limit a normal sum jumps, both ends together
 
 
@@ -97,6 +95,7 @@ def limit_of(values: float, slack: float = 0.5) -> float:
     Raises:
         ValueError: So few values are asked for that any limit is too high.
     """
+    from scipy import optimize  # noqa: PLC0415  # a worker has no use for it
 
     def away(limit: float) -> float:
         return math.log(run_length(CusumPolicy(slack=slack, limit=limit)) / values)

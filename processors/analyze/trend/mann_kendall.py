@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 from processors.analyze.season import autocorrelation
+from processors.stats.ranks import ranks
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,7 +83,7 @@ def mann_kendall(times: Floats, values: Floats, level: float = 0.95) -> MannKend
 
 def _inflation(rest: Floats) -> float:
     n = rest.size
-    correlations = autocorrelation(stats.rankdata(rest), n // 2)[1:]
+    correlations = autocorrelation(ranks(rest), n // 2)[1:]
     k = np.arange(1, n // 2 + 1)
     weights = 2.0 * (n - k) * (n - k - 1.0) * (n - k - 2.0) / (n * (n - 1.0) * (n - 2.0))
     counted = np.where(np.abs(correlations) > SURE / math.sqrt(n), correlations, 0.0)
