@@ -12,6 +12,14 @@ LATENCIES = {
 }
 
 
+def observations(row: EnrichedWindow, metric: Metric) -> int:
+    """How many observations are behind the value of *metric*: requests, or scores."""
+    if metric is not Metric.QUALITY:
+        return row.window.requests
+    scores = row.window.metrics.get("quality")
+    return 0 if scores is None else scores.count
+
+
 def read(row: EnrichedWindow, metric: Metric) -> float | None:
     """The value of *metric* in *row*; None where the window has no evidence of it.
 

@@ -15,6 +15,9 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
     """A value of a dimension that moved with the metric; a hint, no proof."""

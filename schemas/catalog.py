@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from schemas.scope import ALL
+from schemas.scope import ALL, covering
 from schemas.trigger import Trigger
 
 
@@ -269,14 +269,14 @@ class Catalog:
 
     def constraints_for(self, scope: str) -> Constraints:
         """The constraints of *scope*: its own, else its service's, else those of `*`."""
-        for name in (scope, scope.split("/", 1)[0], ALL):
+        for name in covering(scope):
             if name in self.constraints:
                 return self.constraints[name]
         return Constraints()
 
     def sla_for(self, scope: str) -> Sla | None:
         """The objective of *scope*: its own, else its service's, else that of `*`."""
-        for name in (scope, scope.split("/", 1)[0], ALL):
+        for name in covering(scope):
             if name in self.slas:
                 return self.slas[name]
         return None

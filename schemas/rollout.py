@@ -18,6 +18,10 @@ class Phase(StrEnum):
     REJECTED = "rejected"  # never started; the reason says why
 
 
+SHIFTS = frozenset({Phase.RAMPING, Phase.PROMOTED, Phase.ROLLED_BACK})
+"""After these another share of the traffic has another config."""
+
+
 class Verdict(IntEnum):
     """Ordered from best to worst, so `max` finds the one to act on."""
 

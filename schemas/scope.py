@@ -15,6 +15,15 @@ def scope_of(service: str, endpoint: str) -> str:
     return f"{service}/{endpoint}"
 
 
+def covering(scope: str) -> tuple[str, str, str]:
+    """The names under which something may be declared for a scope, the nearest first.
+
+    >>> covering("search/answer")
+    ('search/answer', 'search', '*')
+    """
+    return scope, scope.split("/", 1)[0], ALL
+
+
 def reserved(service: str, *others: str) -> str | None:
     """Why these dimensions could be taken for others in a scope or a record id, None if not.
 

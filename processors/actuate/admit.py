@@ -15,7 +15,7 @@ from processors.actuate.version import model_key, versioned
 from schemas.catalog import Catalog, Constraints
 from schemas.config import LlmConfig
 from schemas.decision import Decision
-from schemas.scope import ALL
+from schemas.scope import covering
 
 MINUTE_MS = 60_000
 
@@ -67,7 +67,7 @@ def unusable(catalog: Catalog, scope: str, config: LlmConfig) -> str | None:
         return f"Model {name} is not in the catalog: add it there, or name one that is."
     if not model.enabled:
         return f"Model {name} is disabled in the catalog: enable it, or name another."
-    if not {ALL, scope, scope.split("/", 1)[0]} & set(model.scopes):
+    if set(covering(scope)).isdisjoint(model.scopes):
         return f"Model {name} may not be used in {scope}: add the scope to its entry."
     version = versioned(config).version
     if config.version != version:

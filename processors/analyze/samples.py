@@ -160,9 +160,14 @@ def inflated(values: Floats) -> float:
     return (1.0 + first) / (1.0 - first)
 
 
+def negligible(difference: Interval, before: float, *, certain: bool) -> bool:
+    """Whether a difference is next to nothing, by its whole interval: less, where it is certain."""
+    little = (LEAST if certain else LITTLE) * abs(before)
+    return max(abs(difference.low), abs(difference.high)) <= little
+
+
 def _outcome(each: Beside, p: float, good: Good | None, alpha: float) -> Outcome:
-    little = (LITTLE if p > alpha else LEAST) * abs(each.before)
-    if max(abs(each.difference.low), abs(each.difference.high)) <= little:
+    if negligible(each.difference, each.before, certain=p <= alpha):
         return Outcome.ALIKE
     if p > alpha:
         return Outcome.INCONCLUSIVE

@@ -9,17 +9,15 @@ from processors.decide.compare import COMPARE
 from processors.decide.insights import told
 from processors.decide.policy import DecidePolicy
 from processors.decide.state import Held, Minute, ScopeState
-from schemas.anomaly import Severity
+from schemas.anomaly import RANK, Severity
 from schemas.catalog import Condition, Metric, Rule
 from schemas.conditions import branches, insight_of
-from schemas.scope import ALL
-
-RANK = {severity: rank for rank, severity in enumerate(Severity)}
+from schemas.scope import covering
 
 
 def applies(scopes: Iterable[str], scope: str) -> bool:
     """Whether a list of scopes means *scope*, by itself, its service or `*`."""
-    return not {ALL, scope, scope.split("/", 1)[0]}.isdisjoint(scopes)
+    return not set(covering(scope)).isdisjoint(scopes)
 
 
 def rules_for(policy: DecidePolicy, scope: str) -> list[Rule]:

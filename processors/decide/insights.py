@@ -111,29 +111,20 @@ def _truth(policy: DecidePolicy, leaf: Condition, finding: Finding) -> bool | No
 
 
 def _trend(_: DecidePolicy, leaf: Condition, finding: Finding) -> bool | None:
-    goes = _goes(finding.metric, finding.direction)
-    if goes is None or not isfinite(finding.value):
+    wanted = _as(leaf.direction, finding)
+    if wanted is None or not isfinite(finding.value):
         return None
-    if leaf.direction is not None and goes != _goes(finding.metric, leaf.direction):
-        return False
-    return leaf.op is None or COMPARE[leaf.op](finding.value, leaf.value or 0.0)
+    return wanted and (leaf.op is None or COMPARE[leaf.op](finding.value, leaf.value or 0.0))
 
 
 def _change(_: DecidePolicy, leaf: Condition, finding: Finding) -> bool | None:
-    goes = _goes(finding.metric, finding.direction)
-    if goes is None:
-        return None
-    if leaf.direction is not None and goes != _goes(finding.metric, leaf.direction):
-        return False
-    return _large(leaf, finding)
+    return _as(leaf.direction, finding) and _large(leaf, finding)
 
 
 def _comparison(policy: DecidePolicy, leaf: Condition, finding: Finding) -> bool | None:
-    goes = _goes(finding.metric, finding.direction)
-    if goes is None:
-        return None
-    if goes != _goes(finding.metric, leaf.direction or "degrading"):
-        return False
+    wanted = _as(leaf.direction or "degrading", finding)
+    if not wanted:
+        return wanted
     if finding.p is None or not finding.p <= policy.significance:
         return None
     return _large(leaf, finding)
@@ -153,6 +144,14 @@ def _large(leaf: Condition, finding: Finding) -> bool | None:
     if finding.relative is None or not isfinite(finding.relative):
         return None
     return abs(finding.relative) >= leaf.by
+
+
+def _as(direction: str | None, finding: Finding) -> bool | None:
+    """Whether it goes where it is wanted to, anywhere for None; None when that is not said."""
+    goes = _goes(finding.metric, finding.direction)
+    if goes is None:
+        return None
+    return direction is None or goes == _goes(finding.metric, direction)
 
 
 def _goes(metric: str, direction: str) -> int | None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from schemas.anomaly import Anomaly, Severity
+from schemas.anomaly import RANK, Anomaly, Severity
 
 GAP = 600_000  # ms between anomalies of one incident
-RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 @dataclass(frozen=True, slots=True)

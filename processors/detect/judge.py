@@ -20,7 +20,7 @@ from processors.detect.past import (
     sigma,
     summarize,
 )
-from processors.detect.policy import DetectPolicy
+from processors.detect.policy import DetectPolicy, rung_of
 from processors.detect.series import State, update
 from schemas.window import MINUTE
 
@@ -70,7 +70,7 @@ def learn(policy: DetectPolicy, scale: Scales, rows: Rows, new: Arrived) -> Foun
     sigmas = sigma(scale, past, new.weights, new.noise)
     z = np.where(ready, deviation(past, x, sigmas, policy.cap), 0.0)
     score, edge = _listen(policy, scale, rows, z, ready)
-    robust = np.searchsorted(policy.rungs, badness(scale, z), "right") - 1
+    robust = rung_of(policy, badness(scale, z))
     rung = np.maximum(robust, heard(policy, score))
     found = Found(past, z, score, rung, edge, (rung >= 0) & (robust < 0))
     reach = past.slack + policy.clip * sigmas

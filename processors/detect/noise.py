@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import log, sqrt
 
 from processors.detect.policy import Watch
+from processors.reading import observations
 from schemas.catalog import Metric
 from schemas.window import EnrichedWindow, MetricSummary
 
@@ -14,14 +15,6 @@ QUANTILES = {  # of latency: which it is, and the figures on both sides of it wi
     Metric.P99_LATENCY_MS: (0.99, ("p95", 0.95), ("p99", 0.99)),
 }
 MEANS = {Metric.QUALITY: "quality", Metric.COST_PER_REQUEST_USD: "cost_usd"}  # of which metric
-
-
-def observations(row: EnrichedWindow, metric: Metric) -> int:
-    """How many observations are behind the value of *metric*: requests, or scores."""
-    scores = row.window.metrics.get("quality")
-    if metric is Metric.QUALITY:
-        return 0 if scores is None else scores.count
-    return row.window.requests
 
 
 def independent(row: EnrichedWindow, metric: Metric) -> float:

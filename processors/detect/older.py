@@ -15,10 +15,8 @@ from processors.detect.layout import (
     opened,
 )
 from processors.detect.state import Detector, Series
-from schemas.anomaly import Severity
+from schemas.anomaly import RANK
 from schemas.window import MINUTE
-
-RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def fitted(metrics: tuple[str, ...], detector: Detector) -> Detector:

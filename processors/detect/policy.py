@@ -8,14 +8,19 @@ from itertools import pairwise
 from math import inf
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from processors.detect.layout import HISTORY, LARGEST, PLACES, SLOTS
 from processors.detect.series import SeriesPolicy
 from processors.detect.suppress import Recurring
 from schemas.anomaly import Severity
 from schemas.catalog import Metric
-from schemas.scope import ALL
+from schemas.scope import covering
 from schemas.window import MINUTE
 
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Side = Literal["up", "down", "both"]
 
 
@@ -116,15 +121,13 @@ class DetectPolicy:
 
     def recurring_in(self, scope: str) -> tuple[Recurring, ...]:
         """The events that are known of *scope*, its service, and all."""
-        names = (scope, scope.split("/", 1)[0], ALL)
-        return tuple(each for name in names for each in self.recurring.get(name, ()))
+        return tuple(each for name in covering(scope) for each in self.recurring.get(name, ()))
 
 
-def severity_of(policy: DetectPolicy, sigmas: float) -> Severity | None:
-    """The rung that *sigmas* (of the bad side, positive) reaches; None below the first.
+def rung_of(policy: DetectPolicy, sigmas: Floats) -> Ints:
+    """The rungs that *sigmas* [N] (of the bad side, positive) reach; NEVER below the first.
 
-    >>> severity_of(DetectPolicy(), 7.5)
-    <Severity.MEDIUM: 'medium'>
+    >>> rung_of(DetectPolicy(), np.array([4.0, 7.5])).tolist()
+    [-1, 1]
     """
-    rung = sum(sigmas >= step for step in policy.rungs)
-    return tuple(Severity)[rung - 1] if rung else None
+    return np.searchsorted(policy.rungs, sigmas, "right") - 1

@@ -9,13 +9,13 @@ import numpy as np
 
 from processors.detect.layout import NEVER, Rows, closed, opened
 from processors.detect.moves import why
-from processors.detect.noise import independent, noise, observations
+from processors.detect.noise import independent, noise
 from processors.detect.past import Scales, natural, scaled, scales
 from processors.detect.policy import DetectPolicy, Watch
 from processors.detect.publish import publish, publish_again
 from processors.detect.state import Detector
 from processors.detect.tell import Seen, judge_again, say, speak
-from processors.reading import read
+from processors.reading import observations, read
 from schemas.anomaly import Anomaly
 from schemas.window import MINUTE, EnrichedWindow
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from processors.detect.layout import LAYOUT
+from processors.detect.suppress import Span
 from schemas.anomaly import Cause, Severity
 
 
@@ -57,14 +58,6 @@ class Told(NamedTuple):
     reason: str  # why it is held back; "" when it is not
 
 
-class Move(NamedTuple):
-    """A time in which a rollout explains what is unusual, [start, end) in ms."""
-
-    start: int
-    end: int
-    reason: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detector:
     """All series of a scope; the value of the changelog.
@@ -81,7 +74,7 @@ class Detector:
     limits: tuple[float, ...] = ()  # by metric: what was expected last, in its own unit
     keys: tuple[Key, ...] = ()
     told: tuple[Told, ...] = ()  # of windows that may still be revised
-    moves: tuple[Move, ...] = ()
+    moves: tuple[Span, ...] = ()  # times in which a rollout explains what is unusual
     incident: int = -1  # ms, start of the last one
     incident_end: int = -1  # ms, end of its last anomaly
 

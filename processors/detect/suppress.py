@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.catalog import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A time in which something is known to happen, [start, end) in ms."""
+class Span(NamedTuple):
+    """A time in which something is known to happen, [start, end) in ms (stored without names)."""
 
     start: int
     end: int

@@ -9,7 +9,7 @@ import numpy as np
 from processors.detect.judge import heard
 from processors.detect.layout import NEVER, Rows
 from processors.detect.past import Past, Scales, badness, confidence, deviation, natural, sigma
-from processors.detect.policy import DetectPolicy
+from processors.detect.policy import DetectPolicy, rung_of
 from processors.detect.series import chance
 from schemas.anomaly import Anomaly, Severity
 from schemas.catalog import Metric
@@ -63,10 +63,9 @@ def judge_again(
         nothing, it says nothing.
     """
     z, _ = _z(policy, scale, judged, seen)
-    bad = float(badness(scale, np.array([z]))[0])
-    robust = int(np.searchsorted(policy.rungs, bad, "right")) - 1
-    word = NEVER
-    if 0 < judged["edge"] <= bad:
+    bad = badness(scale, np.array([z]))
+    robust, word = int(rung_of(policy, bad)[0]), NEVER
+    if 0 < judged["edge"] <= bad[0]:
         word = int(heard(policy, np.array([float(judged["score"])]))[0])
     return max(robust, word), robust < 0 <= word
 

@@ -13,13 +13,13 @@ from processors.detect import keys
 from processors.detect.judge import Arrived, Found, learn
 from processors.detect.layout import NEVER, Rows, closed, opened
 from processors.detect.moves import moving, over, why
-from processors.detect.noise import independent, noise, observations
+from processors.detect.noise import independent, noise
 from processors.detect.past import Ints, natural, scaled, scales
 from processors.detect.policy import DetectPolicy
 from processors.detect.publish import publish
 from processors.detect.state import Detector
 from processors.detect.tell import Seen, say, speak
-from processors.reading import read
+from processors.reading import observations, read
 from schemas.anomaly import Anomaly
 from schemas.window import EnrichedWindow
 

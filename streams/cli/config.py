@@ -12,7 +12,7 @@ from processors.actuate.version import versioned
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig, ScopeConfig
 from schemas.rollout import Deployment, Phase
-from schemas.scope import ALL
+from schemas.scope import covering
 from schemas.topics import CONFIG, DEPLOYMENTS
 from streams.cli import give, home, show
 from streams.cli.failure import USAGE, Failure, not_found
@@ -45,7 +45,7 @@ def get(scope: str, *, machine: bool) -> None:
     settings = home.reached()
     with home.codec(settings) as codec:
         configs = newest(settings, codec, CONFIG)
-    for name in (scope, scope.split("/", 1)[0], ALL):
+    for name in covering(scope):
         if name in configs:
             found: ScopeConfig = configs[name].value
             break

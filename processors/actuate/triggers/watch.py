@@ -17,7 +17,7 @@ from processors.actuate.triggers.vigil import Vigil, count, note, vigil_over
 from processors.actuate.turn import OPTIMIZER, Cause, Turn, name
 from schemas.config import LlmConfig
 from schemas.rollout import Guardrail
-from schemas.scope import ALL, BUCKETS
+from schemas.scope import BUCKETS, covering
 from schemas.trigger import Trigger
 from schemas.window import EnrichedWindow
 
@@ -165,7 +165,7 @@ def _look_all(
 
 def _declared(turn: Turn) -> list[Trigger]:
     """The triggers of the scope that are enabled, the most severe first."""
-    names = {ALL, turn.scope, turn.scope.split("/", 1)[0]}
+    names = set(covering(turn.scope))
     found = [
         trigger
         for trigger in turn.policy.catalog.triggers.values()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from processors.analyze.baseline import Kind, aligned
-from processors.analyze.samples import LEAST, LITTLE, one
+from processors.analyze.samples import negligible, one
 from processors.analyze.several import holm
 from processors.analyze.stage.ground import baseline, of
 from processors.analyze.stage.history import Floats, unpacked
@@ -118,10 +118,8 @@ def told(view: View, tests: Sequence[Tested], which: str, start: int, end: int) 
 
 
 def _direction(test: Tested, p: float, sure: float) -> Direction:
-    """As `samples.beside` says it: a difference of next to nothing is none, however certain."""
-    little = (LITTLE if p > sure else LEAST) * abs(test.before)
-    low, high = test.difference.low, test.difference.high
-    if max(abs(low), abs(high)) <= little:
+    """A difference of next to nothing is none, however certain."""
+    if negligible(test.difference, test.before, certain=p <= sure):
         return Direction.STABLE
     if p > sure:
         return Direction.INCONCLUSIVE

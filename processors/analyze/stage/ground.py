@@ -13,18 +13,17 @@ from processors.analyze.baseline.stored import DAY
 from processors.analyze.stage.history import Floats, packed, unpacked
 from processors.analyze.stage.state import Ground, Happened, Kept
 from processors.analyze.stage.view import View
-from schemas.rollout import Deployment, Phase
+from schemas.rollout import SHIFTS, Deployment, Phase
 
 Ints = npt.NDArray[np.int64]
 
-CHANGED = (Phase.RAMPING, Phase.PROMOTED, Phase.ROLLED_BACK)
 VERSIONS = {Kind.INITIAL: 1, Kind.ROLLING: 2, Kind.PEAK: 1, Kind.GOLDEN: 1}
 """That are kept: of rolling ones two, since the newest is of the time that is compared."""
 
 
 def happened(ground: Ground, event: Deployment, most: int) -> Ground:
     """Remember a step of a rollout, if it changed who serves whom; the newest *most* of them."""
-    if event.phase not in CHANGED:
+    if event.phase not in SHIFTS:
         return ground
     candidate, stable = event.candidate_model or "the candidate", event.stable_model or "stable"
     what = {

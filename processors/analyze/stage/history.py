@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.analyze.stage.policy import AnalyzePolicy, Measure
-from processors.reading import read
-from schemas.catalog import Metric
+from processors.reading import observations, read
 from schemas.window import EnrichedWindow
 
 Floats = npt.NDArray[np.float64]
@@ -34,11 +33,12 @@ def readings(policy: AnalyzePolicy, row: EnrichedWindow) -> tuple[float, ...]:
 
 
 def _reading(measure: Measure, row: EnrichedWindow) -> float:
-    value, scores = read(row, measure.metric), row.window.metrics.get("quality")
-    weight = row.window.requests
-    if measure.metric is Metric.QUALITY:
-        weight = 0 if scores is None else scores.count
-    if value is None or weight < measure.enough or not abs(value) <= LARGEST:
+    value = read(row, measure.metric)
+    if (
+        value is None
+        or observations(row, measure.metric) < measure.enough
+        or not abs(value) <= LARGEST
+    ):
         return math.nan
     return value
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from bench.windows import summary, window
-from processors.detect.noise import independent, noise, observations
+from processors.detect.noise import independent, noise
 from processors.detect.policy import WATCHES, Watch
+from processors.reading import observations
 from schemas.catalog import Metric
 from schemas.window import EnrichedWindow, MetricSummary
 

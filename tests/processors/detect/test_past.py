@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from processors.detect.layout import NEVER
 from processors.detect.past import (
     Floats,
     Past,
@@ -20,7 +21,7 @@ from processors.detect.past import (
     sigma,
     summarize,
 )
-from processors.detect.policy import WATCHES, DetectPolicy, severity_of
+from processors.detect.policy import WATCHES, DetectPolicy, rung_of
 from processors.detect.series import SeriesPolicy
 from schemas.anomaly import Severity
 
@@ -28,6 +29,11 @@ EVERY = scales(WATCHES)
 LATENCY, ERRORS, COST, QUALITY = (EVERY.at(np.array([i])) for i in range(4))
 POLICY = DetectPolicy()
 VALUES = st.lists(st.floats(0, 1e6), min_size=1, max_size=60)
+
+
+def severity_of(policy: DetectPolicy, sigmas: float) -> Severity | None:
+    rung = int(rung_of(policy, one(sigmas))[0])
+    return None if rung == NEVER else tuple(Severity)[rung]
 
 
 def one(*values: float) -> Floats:

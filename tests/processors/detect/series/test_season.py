@@ -1,4 +1,4 @@
-"""Seasons, found and taken out."""
+"""Seasons, taken out."""
 
 from __future__ import annotations
 
@@ -6,46 +6,15 @@ import math
 
 import numpy as np
 import pytest
-from scipy import signal
 
 from processors.detect.series import SeriesPolicy, fresh, update
 from processors.detect.series.features import Floats
-from processors.detect.series.season import begin, period, take_out
+from processors.detect.series.season import begin, take_out
 
 
 def wave(points: int, length: int, noise: float, seed: int = 0) -> Floats:
     rng = np.random.default_rng(seed)
     return np.sin(np.arange(points) / length * 2 * np.pi) + rng.normal(0, noise, points)
-
-
-@pytest.mark.parametrize("length", [7, 24, 96])
-def test_a_period_is_found(length: int) -> None:
-    square = (np.arange(1_000) % length < length // 4) + wave(1_000, 3, 0.2) * 0.1
-
-    assert length == period(square)
-    found = [period(wave(1_000, length, 0.3, seed)) for seed in range(50)]
-
-    assert 0.8 <= np.mean([abs(each - length) <= 2 for each in found])
-
-
-def test_a_rising_line_hides_no_period() -> None:
-    assert 24 == period(wave(600, 24, 0.1) + np.arange(600) * 0.1)
-
-
-def test_without_a_period_none_is_found_but_by_stated_chance() -> None:
-    rng = np.random.default_rng(0)
-    independent = [period(rng.normal(size=300)) > 0 for _ in range(1_000)]
-    drifting = [
-        period(signal.lfilter([1], [1, -0.9], rng.normal(size=1_000))) > 0 for _ in range(300)
-    ]
-
-    assert 0.001 >= np.mean(independent)
-    assert 0.1 >= np.mean(drifting)
-
-
-@pytest.mark.parametrize("values", [np.zeros(8), np.full(100, 5.0), np.arange(100.0)])
-def test_too_few_points_or_a_line_have_no_period(values: Floats) -> None:
-    assert 0 == period(values)
 
 
 def test_what_recurs_is_taken_out_and_what_is_new_is_left() -> None:
