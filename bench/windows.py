@@ -38,6 +38,22 @@ def window(**changes: Any) -> WindowAggregate:
     return replace(WINDOW, **changes)
 
 
+def alike(value: float, count: int) -> MetricSummary:
+    """The summary of *count* times the same *value*, without a histogram."""
+    return MetricSummary(
+        count=count,
+        sum=value * count,
+        mean=value,
+        min=value,
+        max=value,
+        stddev=0.0,
+        p50=value,
+        p90=value,
+        p95=value,
+        p99=value,
+    )
+
+
 def summary(values: Sequence[float] | npt.NDArray[np.float64], unit: int = 1_000) -> MetricSummary:
     """The summary of *values*, at least one, with a histogram of their *unit*-ths."""
     x = np.asarray(values, dtype=float)

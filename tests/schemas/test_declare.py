@@ -23,6 +23,7 @@ from schemas.catalog import (
 from schemas.declare import check, declare, gather
 from schemas.errors import InvalidCatalog
 from schemas.scope import reserved, scope_of
+from tests.schemas.declaring import refused, rule
 
 DEFAULT = Path(__file__).parents[2] / "infra" / "catalog" / "default.yaml"
 NAMES = st.text(min_size=1).filter(lambda name: name.strip() and reserved("", name) is None)
@@ -34,18 +35,6 @@ LADDER: dict[str, Any] = {"steps": [{"share": "5%", "hold": "5m"}, {"share": 1, 
 def strategy(kind: str, *steps: dict[str, Any], **more: object) -> dict[str, Any]:
     """A strategy as people write it."""
     return {"kind": kind, "steps": list(steps), **more}
-
-
-def rule(**fields: object) -> dict[str, Any]:
-    return {
-        "rules": {"spike": {"when": {"metric": "error_rate", "op": ">", "value": 0.1}} | fields}
-    }
-
-
-def refused(document: dict[str, Any]) -> str:
-    with pytest.raises(InvalidCatalog) as error:
-        declare(document)
-    return str(error.value)
 
 
 def test_durations_and_shares_are_read_as_people_write_them() -> None:

@@ -1,11 +1,9 @@
 """Conditions that ask what analysis found, as people write them."""
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import strategies as st
 
 from schemas.catalog import (
     Condition,
@@ -13,31 +11,7 @@ from schemas.catalog import (
     Rule,
 )
 from schemas.declare import declare
-from schemas.errors import InvalidCatalog
-from schemas.scope import reserved
-
-DEFAULT = Path(__file__).parents[2] / "infra" / "catalog" / "default.yaml"
-NAMES = st.text(min_size=1).filter(lambda name: name.strip() and reserved("", name) is None)
-HALF: dict[str, Any] = {"share": "50%", "hold": "1h"}
-COPY, ALL = HALF | {"shadow": True}, {"share": "100%", "hold": 0}
-LADDER: dict[str, Any] = {"steps": [{"share": "5%", "hold": "5m"}, {"share": 1, "hold": 0}]}
-
-
-def strategy(kind: str, *steps: dict[str, Any], **more: object) -> dict[str, Any]:
-    """A strategy as people write it."""
-    return {"kind": kind, "steps": list(steps), **more}
-
-
-def rule(**fields: object) -> dict[str, Any]:
-    return {
-        "rules": {"spike": {"when": {"metric": "error_rate", "op": ">", "value": 0.1}} | fields}
-    }
-
-
-def refused(document: dict[str, Any]) -> str:
-    with pytest.raises(InvalidCatalog) as error:
-        declare(document)
-    return str(error.value)
+from tests.schemas.declaring import refused, rule
 
 
 @pytest.mark.parametrize(

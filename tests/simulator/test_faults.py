@@ -1,40 +1,24 @@
 """Faults do what they say, when and where they say it."""
 
-from typing import Any
-
 import numpy as np
 import pytest
-from scipy import stats
 
 from simulator.demand import demand
-from simulator.faults import ASKING, FACTORS, OPEN, SERVING, Fault, Kind
-from simulator.fleet import Endpoint, Fleet
-from simulator.requests import requests
-from simulator.serve import OK, RATE_LIMIT, TIMEOUT, Answers, serve
+from simulator.faults import SERVING, Fault, Kind
+from simulator.fleet import Fleet
+from simulator.serve import OK, RATE_LIMIT, TIMEOUT, serve
 from simulator.served import Served
-
-ENDPOINT = Endpoint(
-    service="shop", endpoint="answer", rate=600, default="openai/gpt-4", quality_share=1.0
+from tests.simulator.answering import (
+    ENDPOINT,
+    HERE,
+    at,
+    failed,
+    failed_share,
+    fault,
+    same,
+    share,
+    strength_of,
 )
-
-
-def at(minute: int, *faults: Fault) -> Answers:
-    """A minute of a fleet with those faults."""
-    (answers,) = requests(Fleet(endpoints=(ENDPOINT,), faults=faults, seed=5), minute)
-    assert len(answers.demand) > 100
-    return answers
-
-
-def fault(kind: Kind, strength: float, **more: Any) -> Fault:
-    return Fault(kind=kind, strength=strength, start=3, end=4, **more)
-
-
-def failed(answers: Answers) -> float:
-    return float((answers.outcome != OK).mean())
-
-
-def failed_share(answers: Answers, rows: Any) -> float:
-    return float((answers.outcome[rows] != OK).mean())
 
 
 def test_an_outage_fails_requests_of_its_provider_only() -> None:
@@ -66,27 +50,6 @@ def test_a_price_change_is_paid() -> None:
 
     assert 2.0 == pytest.approx(dearer.cost_nanousd.sum() / usual.cost_nanousd.sum())
     assert dearer.cost_nanousd.sum() == dearer.default_nanousd.sum()
-
-
-COLUMNS = ("latency_us", "ttft_us", "tokens_output", "outcome", "cost_nanousd", "retries")
-HERE = [kind for kind in Kind if kind in SERVING or kind in ASKING]
-
-
-def same(one: Answers, other: Answers) -> bool:
-    """Whether the same was asked and the same came of it."""
-    asked = all(
-        getattr(one.demand, name).tolist() == getattr(other.demand, name).tolist()
-        for name in ("time", "number", "tokens_input", "cached")
-    )
-    return (
-        asked
-        and all(getattr(one, name).tolist() == getattr(other, name).tolist() for name in COLUMNS)
-        and np.array_equal(one.quality, other.quality, equal_nan=True)
-    )
-
-
-def strength_of(kind: Kind) -> float:
-    return 3.0 if kind in FACTORS or kind in OPEN else 0.5
 
 
 @pytest.mark.parametrize("kind", HERE)
@@ -129,11 +92,6 @@ def test_one_version_or_cohort_alone_can_be_hit(target: dict[str, str], hit: lis
     answers = serve(asked, SPLIT, by)
 
     assert hit == [bool((answers.outcome[by == i] != OK).all()) for i in range(3)]
-
-
-def share(hits: Any, wanted: float) -> bool:
-    """Whether so many of them are what a share of that size may come to."""
-    return bool(stats.binomtest(int(np.sum(hits)), len(hits), wanted).pvalue > 1e-3)
 
 
 def test_timeouts_come_in_their_share_after_patience_is_over() -> None:

@@ -18,11 +18,22 @@ from processors.decide.retain import KEPT, KEPT_MODELS
 from processors.decide.state import ScopeState
 from processors.decide.wording import words
 from schemas.anomaly import Severity
-from schemas.catalog import BETTER, Condition, Metric, Rule
+from schemas.catalog import BETTER, Condition, Metric
 from schemas.codec import pack, unpack
 from schemas.declare import declare, gather
 from schemas.insight import Insight
 from schemas.rollout import Phase
+from tests.processors.decide.asking import (
+    CHANGE,
+    COMPARISON,
+    FORECAST,
+    HOUR,
+    PREDICTION,
+    QUALITY,
+    REQUESTS,
+    TREND,
+    ask,
+)
 from tests.processors.decide.world import (
     BIG,
     MINUTE,
@@ -37,25 +48,6 @@ from tests.processors.decide.world import (
     minutes,
     policy,
 )
-
-P95, QUALITY, REQUESTS = Metric.P95_LATENCY_MS, Metric.QUALITY, Metric.REQUESTS
-TREND = Condition(trend=P95, direction="degrading")
-CHANGE = Condition(change_point=P95)
-COMPARISON = Condition(comparison=P95)
-FORECAST = Condition(forecast=P95, op=">", value=120.0, ahead_s=3 * 3600)
-PREDICTION = Condition(prediction=P95, model=SMALL, op="<", value=800.0)
-HOUR = 60  # minutes
-
-
-def ask(when: Condition) -> DecidePolicy:
-    return policy(Rule(id="asks", name="asks", when=when, cooldown_s=0, max_per_day=10**6))
-
-
-def told(when: Condition, *insights: Insight, now: int = 1) -> bool | None:
-    """What a rule makes of insights in the minute that ends *now* minutes after noon."""
-    world = World(ask(when))
-    world.feed(*insights, *minute(now - 1))
-    return holds(world.policy, world.state.scopes[SCOPE], when)
 
 
 @pytest.mark.parametrize("kind", ["change_point", "prediction"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bench.windows import alike
 from processors.decide import DecidePolicy, DecideState, fresh, step
 from schemas.anomaly import Anomaly, Severity
 from schemas.catalog import (
@@ -24,7 +25,7 @@ from schemas.decision import Decision
 from schemas.flow import Input, Moment, Outcome
 from schemas.insight import Insight, InsightKind
 from schemas.rollout import Deployment, Phase, Verdict
-from schemas.window import EnrichedWindow, MetricSummary, WindowAggregate
+from schemas.window import EnrichedWindow, WindowAggregate
 
 SCOPE = "search/answer"
 MINUTE = 60_000
@@ -93,21 +94,6 @@ def policy(*rules: Rule, **fields: Any) -> DecidePolicy:
     return DecidePolicy(catalog=catalog(*rules, **known), prices="", **fields)
 
 
-def summary(value: float, count: int) -> MetricSummary:
-    return MetricSummary(
-        count=count,
-        sum=value * count,
-        mean=value,
-        min=value,
-        max=value,
-        stddev=0.0,
-        p50=value,
-        p90=value,
-        p95=value,
-        p99=value,
-    )
-
-
 def window(
     n: int,
     *,
@@ -129,14 +115,14 @@ def window(
     """A window from minute *n* on; four of five tokens are input."""
     provider, _, own = name.partition("/")
     metrics = {
-        "tokens_input": summary(tokens * 0.8, max(requests, 1)),
-        "tokens_output": summary(tokens * 0.2, max(requests, 1)),
-        "tokens_total": summary(tokens, max(requests, 1)),
+        "tokens_input": alike(tokens * 0.8, max(requests, 1)),
+        "tokens_output": alike(tokens * 0.2, max(requests, 1)),
+        "tokens_total": alike(tokens, max(requests, 1)),
     }
     if latency is not None:
-        metrics["latency_ms"] = summary(latency, requests)
+        metrics["latency_ms"] = alike(latency, requests)
     if quality is not None:
-        metrics["quality"] = summary(quality, requests)
+        metrics["quality"] = alike(quality, requests)
     length = {"1m": MINUTE, "1h": 60 * MINUTE}[size]
     service, _, endpoint = scope.partition("/")
     aggregate = WindowAggregate(

@@ -7,32 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from bench.windows import alike
 from processors.detect import DetectPolicy, DetectState, fresh, step
 from processors.detect.layout import opened
 from schemas.anomaly import Anomaly
 from schemas.flow import Input, Moment
 from schemas.rollout import Deployment
 from schemas.topics import DEPLOYMENTS, ENRICHED
-from schemas.window import EnrichedWindow, Histogram, MetricSummary, WindowAggregate
+from schemas.window import EnrichedWindow, Histogram, WindowAggregate
 
 Labels = tuple[str, str, str, str]  # model, provider, version, cohort
 MOMENT = Moment(now=0, seed=0, epoch=1, partition=2, partitions=4)
 POLICY = DetectPolicy()
-
-
-def summary(value: float, count: int) -> MetricSummary:
-    return MetricSummary(
-        count=count,
-        sum=value * count,
-        mean=value,
-        min=value,
-        max=value,
-        stddev=0.0,
-        p50=value,
-        p90=value,
-        p95=value,
-        p99=value,
-    )
 
 
 def minute(
@@ -48,9 +34,9 @@ def minute(
 ) -> EnrichedWindow:
     metrics = {}
     if latency is not None:
-        metrics["latency_ms"] = summary(latency, requests)
+        metrics["latency_ms"] = alike(latency, requests)
     if quality is not None:
-        metrics["quality"] = summary(quality, scores)
+        metrics["quality"] = alike(quality, scores)
     window = WindowAggregate(
         service="search",
         endpoint="answer",

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from bench.windows import alike
 from processors.analyze.stage import ENTRY, AnalyzePolicy, AnalyzeState, fresh, restore, step
 from schemas.codec import pack, unpack
 from schemas.flow import Input, Moment
 from schemas.insight import Insight
 from schemas.rollout import Deployment, Phase, Verdict
 from schemas.topics import DEPLOYMENTS, ENRICHED
-from schemas.window import SIZES, EnrichedWindow, MetricSummary, Price, WindowAggregate
+from schemas.window import SIZES, EnrichedWindow, Price, WindowAggregate
 
 SCOPE = "mailer/draft"  # whose turn it is in the last hour of a day, where one in 24 is looked at
 BEGIN = 1_767_225_600_000  # a midnight
@@ -27,13 +28,6 @@ PRICES = {
 }
 QUALITY = {"big": 92.0, "small": 84.0}
 COST = {"big": 0.016, "small": 0.0016}
-
-
-def summary(value: float, count: int) -> MetricSummary:
-    return MetricSummary(
-        count=count, sum=value * count, mean=value, min=value, max=value, stddev=0.0, p50=value,
-        p90=value, p95=value, p99=value,
-    )  # fmt: skip
 
 
 def window(
@@ -54,9 +48,9 @@ def window(
     start, length = BEGIN + n * SIZES[name], SIZES[name]
     metrics = {}
     if latency is not None:
-        metrics["latency_ms"] = summary(latency, requests)
+        metrics["latency_ms"] = alike(latency, requests)
     if quality is not None:
-        metrics["quality"] = summary(quality, scores)
+        metrics["quality"] = alike(quality, scores)
     fields: dict[str, Any] = {
         "model": "*", "provider": "*", "config_version": "*", "cohort": "*", "revision": 1,
         "closed": True, "watermark": start + length, **changes,
@@ -87,7 +81,7 @@ def key(
         metrics["quality"] = replace(metrics["quality"], stddev=5.0)
     tokens = {"tokens_input": 1_000.0, "tokens_output": 200.0, "tokens_total": 1_200.0}
     for name, each in tokens.items():
-        metrics[name] = replace(summary(each, requests), stddev=100.0)
+        metrics[name] = replace(alike(each, requests), stddev=100.0)
     return replace(row, price=PRICES[model], window=replace(row.window, metrics=metrics))
 
 
