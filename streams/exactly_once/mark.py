@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams.exactly_once.task import Task
 
@@ -49,3 +49,16 @@ def still_valid(
             for each in places[partition]
         )
     }
+
+
+def committed_offsets(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """The group's offsets; a dead owner's open transaction is waited for.
+
+    Raises:
+        KafkaException: they could not be had.
+    """
+    found: list[TopicPartition] = consumer.committed(partitions, timeout=30)
+    for each in found:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return found

@@ -19,7 +19,8 @@ from streams.exactly_once.errors import Retake
 from streams.exactly_once.fence import fence_the_dead, transactional_id
 from streams.exactly_once.instep import InStep
 from streams.exactly_once.lost import lost
-from streams.exactly_once.mark import still_valid
+from streams.exactly_once.mark import committed_offsets, still_valid
+from streams.exactly_once.namesake import client_id, newer
 from streams.exactly_once.queue import queue_of
 from streams.exactly_once.split import At, sizes, split
 from streams.exactly_once.stage import Stage
@@ -39,6 +40,7 @@ HURRY = 0.02  # the same where a command may be obeyed, or messages wait that we
 MOST = 5_000  # messages of one call
 LARGEST = 16 << 20  # bytes of a round's messages: a columnar message holds hundreds of events
 READ_AHEAD = 4_096  # KiB, of a stage that does not gather: windows, many and long at once
+ATTENTION = 0.2  # seconds that the group may wait for a round
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class Session:
     passed: dict[At, int] = field(default_factory=dict)  # offsets before which nothing is unread
     room: int = LARGEST  # bytes that the round in hand may still take
     mean: int = 1  # bytes of a message like the last ones
+    early: list[Message] = field(default_factory=list)  # came while a round lasted, for the next
+    asked_at: float = 0.0  # monotonic seconds when the group was last attended to
 
     @classmethod
     def join(cls, stage: Stage[Any, Any], codec: Codec, home: Home) -> Session:
@@ -107,7 +111,7 @@ class Session:
                 queued_min_messages=100_000 if stage.interval else 10_000,
                 queued_max_messages_kbytes=65_536 if stage.interval else READ_AHEAD,
                 enable_partition_eof=True,
-                client_id=client_id(stage, home),
+                client_id=client_id(stage, home.worker, home.born),
             )
         except KafkaException as error:
             for each in opened:
@@ -189,6 +193,7 @@ class Session:
     def place(self) -> None:
         """Read on from where each task stands."""
         self.passed.clear()
+        self.early.clear()
         if self.in_step is not None:
             self.pace(set())
             self.in_step.clear()
@@ -265,7 +270,7 @@ class Session:
             Retake: as `gather`.
             OutOfStep: as `gather`.
         """
-        gathered: list[Message] = []
+        gathered, self.early = self.early, []
         self.room, patience = LARGEST, self.stage.interval or 0.1
         if self.in_step is not None and self.in_step.more:  # as good as none of new ones
             self.room, patience = 1, HURRY
@@ -296,6 +301,30 @@ class Session:
             raise lost(f"reading for {self.stage.name}", error) from error
         return gathered
 
+    def attend(self) -> bool:
+        """Let the group meet while a round lasts, in a stage that may have long ones.
+
+        Returns:
+            Whether it has met, so that the round in hand must not be committed: its tasks may be
+            others', and those that stay are read again from where they stand.
+
+        Raises:
+            Retake: as `gather`.
+            OutOfStep: as `gather`.
+        """
+        if self.ahead is not None or time.monotonic() - self.asked_at < ATTENTION:
+            return False
+        self.asked_at = time.monotonic()
+        try:
+            self.early += self.consumer.consume(max(1, self.stage.batch - len(self.early)), 0)
+        except KafkaException as error:
+            raise lost(f"reading for {self.stage.name}", error) from error
+        if self.failure is not None:
+            raise self.failure
+        if self.rebalanced:
+            self.early.clear()
+        return self.rebalanced
+
     def weigh(self, got: Sequence[Message]) -> None:
         """Take note of how many bytes *got* has."""
         size = int(sizes(got).sum())
@@ -310,6 +339,7 @@ class Session:
             Retake: as `gather`.
         """
         most = min(MOST, self.stage.batch, max(1, self.room // self.mean))
+        self.asked_at = time.monotonic()
         got: list[Message]
         if self.stage.interval is None:
             got = self.consumer.consume(1, timeout=patience)
@@ -350,17 +380,8 @@ class Session:
 
     def newer_namesake(self) -> bool:
         """Whether a worker of this name that was started later is alive, as far as one can tell."""
-        admin = kafka.admin(self.home.brokers)
-        try:
-            members = kafka.group(admin, self.stage.group, 5).members
-        except (KafkaException, TimeoutError):
-            return False
-        name, _, born = client_id(self.stage, self.home).rpartition(kafka.BORN)
-        others = (each.client_id.rpartition(kafka.BORN) for each in members)
-        return any(
-            other == name and since.isdigit() and int(since) > int(born)
-            for other, _, since in others
-        )
+        home = self.home
+        return newer(home.brokers, self.stage.group, client_id(self.stage, home.worker, home.born))
 
     def refused(self, task: Task) -> list[Refused]:
         """Unusable records of the catalog and the commands that *task* must put aside."""
@@ -377,21 +398,3 @@ class Session:
         for each in (self.catalog, self.commands):
             if each is not None:
                 each.close()
-
-
-def client_id(stage: Stage[Any, Any], home: Home) -> str:
-    """What a worker's consumer is called in the group of a stage, and since when it lives."""
-    return f"{stage.name}-{home.worker}{kafka.BORN}{home.born}"
-
-
-def committed_offsets(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
-    """The group's offsets; a dead owner's open transaction is waited for.
-
-    Raises:
-        KafkaException: they could not be had.
-    """
-    found: list[TopicPartition] = consumer.committed(partitions, timeout=30)
-    for each in found:
-        if each.error is not None:
-            raise KafkaException(each.error)
-    return found

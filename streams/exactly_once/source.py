@@ -34,7 +34,7 @@ from streams.log import log
 
 T = TypeVar("T")
 LISTENING = 0.01  # seconds between two looks whether the agent listens
-HAND_OUT_AGAIN = 5.0  # seconds after which an agent must have lost its batch
+HAND_OUT_AGAIN = 1.0  # seconds after which an agent must have lost its batch
 LASTING = 30.0  # seconds of a membership after which its end is no repetition
 LONGEST_COMMIT = 45.0  # seconds; all time limits within a commit together are 30
 MOST_ABANDONED = 3  # commits that nobody waits for any longer, and that still have not ended
@@ -53,20 +53,33 @@ class Batch:
         """Run *step* on this batch; the round's last one commits them all in one transaction.
 
         A step that raises is a defect: nothing of the round is written and the worker stops. A
-        batch that was handed out twice is stepped once. Other stages go on meanwhile: the step
-        runs in the thread of its own stage.
+        batch that was handed out twice is stepped once, one of a round that is over not at all.
+        Other stages go on meanwhile: the step runs in the thread of its own stage.
         """
-        work = self.work
-        if work.stepped:
+        if self.work.stepped:
             return
-        call = partial(step, work.policy, work.task.state, work.read.inputs, work.moment)
         try:
-            work.outcome = await self.source.blocking(call)
-            work.stepped = True
+            met = await self.source.blocking(partial(self._step, step))
         except Exception as error:  # noqa: BLE001  # whatever it was, it ends the round
-            self.source.stepped(StepFailed(_where(self.source.stage, work, error)), error)
+            self.source.over(error)
         else:
-            self.source.stepped()
+            self.work.stepped = True
+            self.source.stepped(met=met)
+
+    def _step(self, step: Step) -> bool:
+        """Step, then see whether the group has met meanwhile.
+
+        Raises:
+            StepFailed: the step raised.
+            Retake: the group is lost.
+            OutOfStep: it has met, and what it left to this worker cannot be taken over.
+        """
+        work, source = self.work, self.source
+        try:
+            work.outcome = step(work.policy, work.task.state, work.read.inputs, work.moment)
+        except Exception as error:
+            raise StepFailed(_where(source.stage, work, error)) from error
+        return source.session is not None and source.session.attend()
 
 
 def _thread_of(stage: Stage[Any, Any]) -> ThreadPoolExecutor:
@@ -123,21 +136,29 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
         self.thread = _thread_of(stage)
         self.abandoned: set[asyncio.Future[None]] = set()
         self.waiting = 0
-        self.round: asyncio.Future[None] | None = None
+        self.works: Sequence[Work] = ()  # of the round in hand
+        self.round: asyncio.Future[bool] | None = None
         self.done = asyncio.Event()
         self.session: Session | None = None
         self.setbacks = Setbacks(home.worker, stage.name)
 
-    def stepped(self, failure: StepFailed | None = None, cause: Exception | None = None) -> None:
-        """One batch of the round is done, or has failed it."""
+    def stepped(self, *, met: bool = False) -> None:
+        """One batch of the round is done; where the group has met meanwhile, the round is over."""
         self.waiting -= 1
-        if self.round is None or self.round.done():
-            return
-        if failure is not None:
-            failure.__cause__ = cause
-            self.round.set_exception(failure)
-        elif self.waiting == 0:
-            self.round.set_result(None)
+        if self.round is not None and not self.round.done() and (met or self.waiting == 0):
+            self._leave_unstepped()
+            self.round.set_result(not met)
+
+    def over(self, error: Exception) -> None:
+        """The round has failed."""
+        if self.round is not None and not self.round.done():
+            self._leave_unstepped()
+            self.round.set_exception(error)
+
+    def _leave_unstepped(self) -> None:
+        """Let no batch of the round be stepped any more, whoever still has it."""
+        for work in self.works:
+            work.stepped = True
 
     @Service.task  # type: ignore[untyped-decorator]
     async def run(self) -> None:
@@ -193,8 +214,8 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
             if works:
                 if session.ahead is not None:
                     await self.blocking(partial(begin, session, works))
-                await self.hand_out(works)
-                await self.commit(session, works)
+                if await self.hand_out(works):
+                    await self.commit(session, works)
             metrics.PROGRESS.labels(self.stage.name).set(time.time())
 
     async def commit(self, session: Session, works: Sequence[Work]) -> None:
@@ -224,9 +245,13 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
         sentence = f"a commit has not ended within {LONGEST_COMMIT:.0f} s: {where}"
         raise (Stuck if len(self.abandoned) > MOST_ABANDONED else Retake)(sentence)
 
-    async def hand_out(self, works: Sequence[Work]) -> None:
-        """Give the round's batches to the agent, again if it lost them, until all are stepped."""
-        self.waiting = len(works)
+    async def hand_out(self, works: Sequence[Work]) -> bool:
+        """Give the round's batches to the agent, again if it lost them, until all are stepped.
+
+        Returns:
+            Whether they may be committed: not where the group has met meanwhile.
+        """
+        self.waiting, self.works = len(works), works
         self.round = asyncio.get_running_loop().create_future()
         while not self.channel.subscriber_count:  # Faust starts agents last
             await asyncio.wait([self.round], timeout=LISTENING)
@@ -235,7 +260,7 @@ class Source(Service):  # type: ignore[misc]  # mode publishes no types
                 if not work.stepped:
                     await self.channel.send(value=Batch(work, self))
             await asyncio.wait([self.round], timeout=HAND_OUT_AGAIN)
-        self.round.result()
+        return self.round.result()
 
     async def leave(self) -> None:
         """Give the partitions up."""

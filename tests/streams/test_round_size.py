@@ -15,6 +15,7 @@ def consumer(size: int) -> Any:
         stage=SimpleNamespace(interval=60.0, batch=60_000, obeys=False),
         commands=None,
         in_step=None,
+        early=[],
         failure=None,
         rebalanced=False,
         room=LARGEST,

@@ -155,6 +155,42 @@ async def test_a_step_that_raises_fails_the_round_and_says_where(source: Source)
         source.round.result()
 
 
+async def test_a_round_in_which_the_group_meets_is_over_and_what_is_left_of_it_is_not_stepped(
+    source: Source,
+) -> None:
+    first, second, steps = work("a"), work("b"), []
+    source.session = SimpleNamespace(attend=lambda: True)  # type: ignore[assignment]  # as much of it
+    batches = aiter(source.channel)
+    round_ = asyncio.ensure_future(source.hand_out([first, second]))
+
+    def step(_policy: Any, state: Any, _inputs: Any, _moment: Any) -> Any:
+        steps.append(state)
+        return Outcome(state)
+
+    for _ in range(2):
+        await (await anext(batches)).value.commit(step)
+    to_be_committed = await asyncio.wait_for(round_, 1.0)
+    source.thread.shutdown()
+
+    assert not to_be_committed
+    assert ["a"] == steps
+
+
+async def test_a_group_that_is_lost_while_a_round_lasts_fails_it_as_reading_would(
+    source: Source,
+) -> None:
+    def lost() -> bool:
+        raise Retake("the group is lost")
+
+    source.session = SimpleNamespace(attend=lost)  # type: ignore[assignment]  # as much of it
+    source.waiting, source.round = 1, asyncio.get_running_loop().create_future()
+    await Batch(work(None), source).commit(lambda *_: Outcome(None))
+    source.thread.shutdown()
+
+    with pytest.raises(Retake, match="the group is lost"):
+        source.round.result()
+
+
 class Ended:
     def __init__(self, reason: Exception) -> None:
         self.crash_reason = reason

@@ -109,6 +109,47 @@ def test_a_dead_owners_transaction_is_aborted_at_once(topics: Topics, join: Join
     assert {"s/e": 2} == second.session.tasks[0].state
 
 
+def test_the_group_need_not_wait_for_a_long_round(topics: Topics, join: Join) -> None:
+    topics.send("s/e", partition=0)
+    topics.send("t/e", partition=3)
+    first = join("a")
+    works = first.works()
+    topics.send("s/e", partition=0)
+    topics.send("t/e", partition=3)
+    with ThreadPoolExecutor(1) as beside:
+        second = join("b")
+        taking = beside.submit(second.take)
+        deadline = time.monotonic() + WITHIN
+        while not first.session.attend():  # instead of the next round
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        first.take()
+        taking.result(WITHIN)
+    first.count(2)
+    second.count(2)
+
+    assert {0} == {work.task.partition for work in works} & first.session.tasks.keys()
+    assert ["s/e|1", "s/e|2", "t/e|1", "t/e|2"] == topics.counted()
+
+
+def test_what_comes_while_a_round_lasts_is_read_in_the_next_one(
+    topics: Topics, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.exactly_once.session.ATTENTION", 0.0)
+    topics.send("s/e")
+    first = join("a")
+    works = first.works()
+    topics.send("t/e", "u/e")
+    deadline = time.monotonic() + WITHIN
+    while len([each for each in first.session.early if each.error() is None]) < 2:
+        assert time.monotonic() < deadline
+        assert not first.session.attend()
+    commit(first.session, works)
+    first.count(2)
+
+    assert ["s/e|1", "t/e|1", "u/e|1"] == topics.counted()
+
+
 def test_an_owner_that_is_alive_is_not_fenced(topics: Topics, join: Join) -> None:
     topics.send("s/e", partition=0)
     first = join("a")
