@@ -15,6 +15,7 @@ class CommandKind(StrEnum):
     RESUME = "resume"  # undo pause, and stop when given for `*`
     STOP = "stop"  # emergency: every rollout back to stable, then observe only
     SET = "set"  # make this config the stable one, at once
+    UNSET = "unset"  # serve none here: a wider scope's, else what applications bring along
     ROLLBACK = "rollback"  # back to the previous, or a named, stable version
     PROMOTE = "promote"  # make the candidate stable now
     ABORT = "abort"  # end the rollout, back to stable

@@ -61,6 +61,27 @@ def misnamed(scope: str) -> str | None:
     return reserved(service, *([endpoint] if slash else []))
 
 
+def slip(scope: str) -> str | None:
+    """Why *scope* looks like a slip of the keyboard; None if it does not.
+
+    Events may be named so all the same, so it is one only where nothing is known of the scope. An
+    endpoint that is a path begins with its slash.
+
+    >>> slip("search/answer"), slip("search//v1/answer"), slip("search"), slip("*")
+    (None, None, None, None)
+    >>> slip("search/the answer"), slip("search/answer/fast")
+    ('it holds white space', "it has more than one '/'")
+    """
+    if any(character.isspace() for character in scope):
+        return "it holds white space"
+    if not scope.isprintable():
+        return "it holds a control character"
+    endpoint = scope.partition("/")[2]
+    if "/" in endpoint and not endpoint.startswith("/"):
+        return "it has more than one '/'"
+    return None
+
+
 def murmur2(data: bytes) -> int:
     """Kafka's default key hash (murmur2, seed 0x9747b28c), as an unsigned 32-bit integer.
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from schemas.errors import InvalidCatalog
 
 DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+FEW = 8  # names that a sentence may hold
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -28,6 +29,23 @@ def hint(word: object, known: Iterable[str]) -> str:
     names = sorted(known)
     near = get_close_matches(str(word), names, n=1)
     return f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(names)}"
+
+
+def alike(word: str, names: Iterable[str]) -> str:
+    """The end of a sentence: which of *names* is like *word*, or all of them if they are few.
+
+    >>> alike("serch/answer", ["search/answer", "coder/complete"])
+    'nearest: search/answer'
+    >>> alike("x/y", ["search/answer", "coder/complete"]), alike("x/y", [])
+    ('known: coder/complete, search/answer', 'none is known')
+    """
+    known = sorted(names)
+    near = get_close_matches(word, known, n=1)
+    if near:
+        return f"nearest: {near[0]}"
+    if len(known) > FEW:
+        return f"{len(known):,} others are known"
+    return f"known: {', '.join(known)}" if known else "none is known"
 
 
 def seconds(where: str, value: object) -> int:

@@ -46,8 +46,8 @@ class Topic:
 
 COMMANDS = Topic(
     name="llmopt.commands.v1",
-    holds="pause, resume, emergency stop, set, rollback, promote, abort, approve, reject, trigger, "
-    "baseline",
+    holds="pause, resume, emergency stop, set, unset, rollback, promote, abort, approve, reject, "
+    "trigger, baseline",
     key="scope or *",
     record=Command,
     retention_ms=400 * DAY,

@@ -80,7 +80,7 @@ def overview(settings: Settings, codec: Codec) -> Overview:
         else {},
         local=local(settings),
         stages=tuple(_stages(admin)),
-        scopes=len(configs),
+        scopes=sum(config.stable is not None for config in configs),
         rollouts=tuple(config for config in configs if config.split is not None),
         dead_letters=tuple(_dead_letters(settings, admin)),
     )

@@ -9,7 +9,7 @@ from processors.actuate.approve import approve
 from processors.actuate.decision import name
 from processors.actuate.rollout import Advance, Rollout, by_hand, promote, roll_back
 from processors.actuate.state import Hold, Mode
-from processors.actuate.transition import move, refuse, return_to, serve
+from processors.actuate.transition import move, refuse, return_to, serve, withdraw
 from processors.actuate.triggers.answer import answer, question_of
 from processors.actuate.turn import Cause, Turn
 from schemas.command import Command, CommandKind
@@ -23,6 +23,9 @@ SAID = {  # of a rollout
     CommandKind.APPROVE: "Approved",
     CommandKind.REJECT: "Rejected",
 }
+
+OF_ONE = (CommandKind.SET, CommandKind.UNSET)
+"""For `*` they mean the config of `*`, and no other scope."""
 
 
 def obey(turn: Turn, command: Command, hold: Hold | None, busy: str | None = None) -> Turn:
@@ -55,6 +58,8 @@ def obey(turn: Turn, command: Command, hold: Hold | None, busy: str | None = Non
             turn = _resume(turn, command, hold, cause)
         case CommandKind.SET:
             turn = _set(turn, command, cause)
+        case CommandKind.UNSET:
+            turn = _unset(turn, command, cause)
         case CommandKind.ROLLBACK:
             done = _rollback(turn, command, cause)
             turn = _rehearsed(turn, done, command, cause) if command.dry_run else done
@@ -73,7 +78,7 @@ def _said(command: Command, what: str) -> str:
 
 def _refuse(turn: Turn, command: Command, reason: str, cause: Cause) -> Turn:
     """Answer a person who named this scope; a command for all is no question to each."""
-    if command.scope != turn.scope or (turn.scope == ALL and command.kind is not CommandKind.SET):
+    if command.scope != turn.scope or (turn.scope == ALL and command.kind not in OF_ONE):
         return turn
     return refuse(turn, name("m", turn.scope, command.id), command.config, reason, cause)
 
@@ -128,6 +133,13 @@ def _set(turn: Turn, command: Command, cause: Cause) -> Turn:
     return serve(turn, name("m", turn.scope, command.id), config, said, cause)
 
 
+def _unset(turn: Turn, command: Command, cause: Cause) -> Turn:
+    if turn.entry.stable is None:
+        return _refuse(turn, command, "No config is set here: there is none to remove.", cause)
+    said = _said(command, "Unset")
+    return withdraw(_end(turn, said, cause), name("m", turn.scope, command.id), said, cause)
+
+
 def _rollback(turn: Turn, command: Command, cause: Cause) -> Turn:
     said = _said(command, "Rolled back")
     entry = turn.entry
@@ -146,6 +158,8 @@ def _rollback(turn: Turn, command: Command, cause: Cause) -> Turn:
     if left is None or left.version == target.version:
         if entry.rollout is not None:
             return turn
+        if left is None:
+            return _refuse(turn, command, "No config is set here to take back: set one.", cause)
         return _refuse(turn, command, f"{target.version} is the stable config already.", cause)
     blame = failure(turn.policy.catalog, turn.scope, "", target, left)
     id_ = name("m", turn.scope, command.id)

@@ -13,6 +13,8 @@ from schemas.command import Command, CommandKind
 from schemas.rollout import Phase
 from schemas.scope import ALL
 
+CHANGES = (CommandKind.SET, CommandKind.UNSET, CommandKind.ROLLBACK)
+
 
 def judged(scope: str) -> str | None:
     """Why no rollout can be judged in *scope*; None when one can.
@@ -34,7 +36,7 @@ def beneath(scopes: Mapping[str, ScopeState], command: Command) -> Iterator[str]
     is obeyed, only the task of the wider scope knows; it is taken for granted.
     """
     wide = command.scope
-    if command.kind not in (CommandKind.SET, CommandKind.ROLLBACK) or judged(wide) is None:
+    if command.kind not in CHANGES or judged(wide) is None:
         return
     for scope, entry in sorted(scopes.items()):
         within = scope not in (ALL, wide) and (wide == ALL or scope.startswith(f"{wide}/"))

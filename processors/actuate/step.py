@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from processors.actuate.admit import full
 from processors.actuate.breaker import count_failures
-from processors.actuate.command import obey
+from processors.actuate.command import OF_ONE, obey
 from processors.actuate.decision import follow
 from processors.actuate.glimpse import keep, peek
 from processors.actuate.memory import remember
@@ -171,7 +171,7 @@ def _concerned(known: set[str], command: Command, moment: Moment) -> list[str]:
     mine = partition_of(command.scope, moment.partitions) == moment.partition
     if command.scope != ALL:
         return [command.scope] if mine else []
-    if command.kind is CommandKind.SET:
+    if command.kind in OF_ONE:
         return [ALL] if mine else []
     return [ALL, *sorted(known - {ALL})]
 

@@ -120,6 +120,25 @@ def return_to(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause
     return go(settle(turn, cause.by), LoopState.IDLE, reason, cause, id_)
 
 
+def withdraw(turn: Turn, id_: str, reason: str, cause: Cause) -> Turn:
+    """Leave a scope without a config: a wider one's serves it, else what applications bring along.
+
+    The config that says so is empty, since revisions must go on rising. Who serves the scope now is
+    learned anew.
+    """
+    left, entry = turn.entry.stable, turn.entry
+    entry = replace(entry, stable=None, promoted_at=None, before=None)
+    entry = replace(entry, serving=(), tally=(), past=None)
+    turn = turn.become(count_change(entry, cause.at))
+    turn = go(turn, LoopState.ROLLING_BACK, reason, cause, id_).write(reason, cause)
+    event = _event(turn, id_, Phase.ROLLED_BACK, reason, cause)
+    turn = turn.tell(_named(event, stable=None, candidate=left))
+    subject = None if left is None else left.version
+    sides = left, None
+    turn = turn.tell(report(turn, id_, reason, cause, share=BUCKETS, sides=sides, subject=subject))
+    return go(settle(turn, cause.by), LoopState.IDLE, reason, cause, id_)
+
+
 def refuse(turn: Turn, id_: str, candidate: LlmConfig | None, reason: str, cause: Cause) -> Turn:
     """Tell why something was not started; what is under way in the scope goes on."""
     if turn.entry.cycle.state is LoopState.IDLE:

@@ -164,7 +164,9 @@ def follow(state: ScopeState, event: Deployment) -> ScopeState:
         promoted_at=event.at if event.phase is Phase.PROMOTED else state.promoted_at,
     )
     stable = event.candidate_model if event.phase is Phase.PROMOTED else event.stable_model
-    if stable is not None and stable != state.stable_model:
+    if event.phase is Phase.ROLLED_BACK and stable is None:
+        state = _begin_again(state, None, known=True)
+    elif stable is not None and stable != state.stable_model:
         state = _begin_again(state, stable, known=state.stable_model is not None)
     taken_back = event.candidate_model
     if event.phase is Phase.ROLLED_BACK:
@@ -176,8 +178,8 @@ def follow(state: ScopeState, event: Deployment) -> ScopeState:
     return state
 
 
-def _begin_again(state: ScopeState, stable: str, *, known: bool) -> ScopeState:
-    """Another model is stable: what was measured of the one before says nothing of it."""
+def _begin_again(state: ScopeState, stable: str | None, *, known: bool) -> ScopeState:
+    """Another model is stable, or none: what was measured before says nothing of it."""
     state = replace(state, stable_model=stable)
     if not known and (not state.minutes or state.minutes[-1].model == stable):
         return state  # it was told for the first time, it did not change

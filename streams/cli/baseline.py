@@ -9,13 +9,16 @@ import click
 from schemas.command import Command, CommandKind
 from schemas.journal import JournalRecord
 from schemas.scope import ALL
+from schemas.shape import alike
 from schemas.topics import journal
 from streams.cli import give, home, show
 from streams.cli.failure import Failure
 from streams.cli.give import because, someone
 from streams.cli.help import example
+from streams.clock import now_ms
 from streams.commanding import obeyed
 from streams.reading import Watch
+from streams.scopes import familiar
 from streams.sending import send
 from streams.settings import Settings
 
@@ -46,7 +49,7 @@ def baseline(scope: str, *, reason: str, by: str | None, machine: bool) -> None:
         )
     metrics = line.counts.get("golden", 0)
     if not metrics:
-        raise Failure(f"Too little is known of {scope}: a baseline needs 20 hours with traffic.")
+        raise Failure(_too_little(settings, scope))
     if machine:
         show.document({"command": command, "metrics": metrics})
         return
@@ -59,3 +62,15 @@ def _sent(settings: Settings, command: Command) -> JournalRecord | None:
         offset = send(settings.bootstrap_servers, command)
         seen = watch.until(obeyed(command, offset, watch.width(JOURNAL)), give.WAIT)
     return None if seen is None or not isinstance(seen.value, JournalRecord) else seen.value
+
+
+def _too_little(settings: Settings, scope: str) -> str:
+    """Why there is no baseline of *scope*: it is young, or nobody knows it at all."""
+    with home.codec(settings) as codec:
+        there, others = familiar(settings, codec, scope, now_ms())
+    said = f"Too little is known of {scope}: a baseline needs 20 hours with traffic."
+    if there:
+        return said
+    return (
+        f"{said} No application has reported from it within the last hour; {alike(scope, others)}."
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -12,22 +12,27 @@ from processors.actuate.version import versioned
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig, ScopeConfig
 from schemas.rollout import Deployment, Phase
-from schemas.scope import covering
+from schemas.scope import covering, slip
+from schemas.shape import alike
 from schemas.topics import CONFIG, DEPLOYMENTS
 from streams.cli import give, home, show
 from streams.cli.failure import USAGE, Failure, not_found
 from streams.cli.give import because, someone
 from streams.cli.help import example
 from streams.cli.report import lines
+from streams.clock import now_ms
 from streams.commanding import Answer
 from streams.declared import declared
 from streams.reading import newest, records
+from streams.scopes import familiar
 from streams.sending import send
 from streams.settings import Settings
 
 waiting = click.option(
     "--wait/--no-wait", "wait", default=True, help="Wait until it is served or refused."
 )
+TOLD = ("id", "scope", "revision", "at", "phase", "reason", "by", "decision_id")  # of a change
+FIRST = "What served before the first change that is kept."
 
 
 @click.group()
@@ -45,11 +50,8 @@ def get(scope: str, *, machine: bool) -> None:
     settings = home.reached()
     with home.codec(settings) as codec:
         configs = newest(settings, codec, CONFIG)
-    for name in covering(scope):
-        if name in configs:
-            found: ScopeConfig = configs[name].value
-            break
-    else:
+    found = serving(scope, {name: seen.value for name, seen in configs.items()})
+    if found is None:
         raise not_found(
             f"No config is set for {scope}: its applications run what they bring along."
         )
@@ -71,6 +73,12 @@ def get(scope: str, *, machine: bool) -> None:
     )
 
 
+def serving(scope: str, configs: Mapping[str, ScopeConfig]) -> ScopeConfig | None:
+    """The config that serves *scope*: its own, its service's or that of `*`; None if none does."""
+    found = (configs[name] for name in covering(scope) if name in configs)
+    return next((each for each in found if each.stable or each.candidate), None)
+
+
 @config.command()
 @click.argument("scope")
 @show.newest
@@ -83,19 +91,24 @@ def history(scope: str, *, limit: int, machine: bool) -> None:
         events = [seen.value for seen in records(settings, codec, DEPLOYMENTS)]
     ended = (Phase.PROMOTED, Phase.ROLLED_BACK)
     found = [e for e in events if isinstance(e, Deployment) and e.scope == scope]
-    changes = [e for e in found if e.phase in ended][::-1][:limit]
-    if not changes:
+    told = [e for e in found if e.phase in ended][::-1]
+    if not told:
         raise not_found(f"The config of {scope} has never been changed.")
+    changes, first = told[:limit], told[-1]
+    known = first.stable_version is not None and len(told) < limit
     if machine:
-        show.document([{"serves": _serves(e), **_plain(e)} for e in changes])
+        shown = [{"serves": _serves(e), **_plain(e)} for e in changes]
+        show.document([*shown, *([_before(first)] if known else [])])
         return
+    rows: list[tuple[object, ...]] = [
+        (e.revision, show.moment(e.at), _change(e), *_serves(e).values(), e.by, e.reason)
+        for e in changes
+    ]
+    if known:
+        served = (first.stable_model, first.stable_version)
+        rows.append((None, None, "before", *served, None, FIRST))
     show.table(
-        ("revision", "at", "change", "now serves", "version", "by", "reason"),
-        [
-            (e.revision, show.moment(e.at), e.phase.value, *_serves(e).values(), e.by, e.reason)
-            for e in changes
-        ],
-        empty="",
+        ("revision", "at", "change", "now serves", "version", "by", "reason"), rows, empty=""
     )
 
 
@@ -109,6 +122,7 @@ def history(scope: str, *, limit: int, machine: bool) -> None:
 @click.option("--max-tokens", type=click.IntRange(1), help="Of an answer.")
 @click.option("--streaming/--no-streaming", default=None, help="Whether answers are streamed.")
 @click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="Any other.")
+@click.option("--new", is_flag=True, help="Also where no application has reported from yet.")
 @because
 @someone
 @waiting
@@ -125,6 +139,7 @@ def set_(
     max_tokens: int | None,
     streaming: bool | None,
     parameters: Sequence[str],
+    new: bool,
     reason: str,
     by: str | None,
     wait: bool,
@@ -132,7 +147,8 @@ def set_(
 ) -> None:
     """Serve a config to all traffic of SCOPE at once, and end its rollout.
 
-    What is not given stays as the application has it.
+    What is not given stays as the application has it. A SCOPE without a config, from which no
+    application has reported within the last hour, is perhaps mistyped and needs --new.
     """
     if any(value is not None and math.isnan(value) for value in (temperature, top_p)):
         raise Failure("A setting is not a number: give one.", USAGE)
@@ -153,7 +169,47 @@ def set_(
     refusal = unusable(declared(settings).catalog, scope, wanted)
     if refusal is not None:
         raise Failure(refusal)
+    _recognize(settings, scope, new=new)
     command = give.command(CommandKind.SET, scope, reason, by, config=wanted)
+    _give(settings, command, wait=wait, machine=machine)
+
+
+def _recognize(settings: Settings, scope: str, *, new: bool) -> None:
+    """Refuse a scope that nobody knows, unless it is meant to be new and may be one.
+
+    Raises:
+        Failure: The sentence says which is like it.
+    """
+    why = slip(scope)
+    if new and why is None:
+        return
+    with home.codec(settings) as codec:
+        there, others = familiar(settings, codec, scope, now_ms())
+    if there:
+        return
+    if why is not None:
+        raise Failure(f"{scope!r} is no scope: {why}. Write service/endpoint.", USAGE)
+    raise Failure(
+        f"No application has reported from {scope} within the last hour, and it has no config; "
+        f"{alike(scope, others)}. Nothing is set: add --new if it is meant so."
+    )
+
+
+@config.command()
+@click.argument("scope", callback=give.scope)
+@because
+@someone
+@waiting
+@show.as_json
+@example('llmopt config unset search/answer --reason "mistyped"')
+def unset(scope: str, *, reason: str, by: str | None, wait: bool, machine: bool) -> None:
+    """Remove the config of SCOPE, and end its rollout.
+
+    Its applications are then served the config of the service or of `*`, and where there is none
+    they run what they bring along.
+    """
+    settings = home.reached()
+    command = give.command(CommandKind.UNSET, scope, reason, by)
     _give(settings, command, wait=wait, machine=machine)
 
 
@@ -205,6 +261,8 @@ def _give(settings: Settings, command: Command, *, wait: bool, machine: bool) ->
             answer = Answer(command, None)
         else:
             answer = give.asked(settings, codec, command)
+        unset = command.kind is CommandKind.UNSET and answer.event is not None
+        configs = newest(settings, codec, CONFIG) if unset and not machine else {}
     event = answer.event
     unanswered = give.unanswered(answer)
     if wait and unanswered is not None:
@@ -213,6 +271,12 @@ def _give(settings: Settings, command: Command, *, wait: bool, machine: bool) ->
         show.document({"command": command, "event": event})
     elif event is None:
         click.echo(f"Sent. See `llmopt config get {command.scope}`.")
+    elif unset:
+        wider = serving(event.scope, {n: s.value for n, s in configs.items() if n != event.scope})
+        now = "its applications run what they bring along"
+        now = now if wider is None else f"the config of {wider.scope} serves it"
+        said = f"{event.scope} has no config of its own any more (revision {event.revision})"
+        click.echo(f"{said}: {now}. {event.reason}")
     else:
         serves = " ".join(str(part) for part in _serves(event).values())
         click.echo(f"{event.scope} is served {serves} (revision {event.revision}). {event.reason}")
@@ -225,11 +289,21 @@ def _serves(event: Deployment) -> dict[str, str | None]:
     return {"model": event.stable_model, "version": event.stable_version}
 
 
+def _change(event: Deployment) -> str:
+    """What a change was, in a word."""
+    if event.phase is Phase.PROMOTED:
+        return "promoted"
+    return "rolled back" if event.stable_version is not None else "unset"
+
+
 def _plain(event: Deployment) -> dict[str, object]:
-    return {
-        name: getattr(event, name)
-        for name in ("id", "scope", "revision", "at", "phase", "reason", "by", "decision_id")
-    }
+    return {name: getattr(event, name) for name in TOLD}
+
+
+def _before(first: Deployment) -> dict[str, object]:
+    """What served before the *first* change, for programs; nobody knows since when."""
+    serves = {"model": first.stable_model, "version": first.stable_version}
+    return {"serves": serves, **dict.fromkeys(TOLD), "scope": first.scope, "reason": FIRST}
 
 
 def _line(wanted: LlmConfig) -> str:

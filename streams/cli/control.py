@@ -156,4 +156,7 @@ def _strange(settings: Settings, scope: str) -> str | None:
     if there:
         return None
     said = f"Nothing has been served or rolled out in {scope!r}"
-    return f"{said}; {hint(scope, others)}." if others else f"{said}."
+    if not others:
+        return f"{said}."
+    meant = hint(scope, others)
+    return f"{said}; {meant}" if meant.endswith("?") else f"{said}; {meant}."

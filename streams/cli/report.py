@@ -51,13 +51,16 @@ def report(id_: str, *, machine: bool) -> None:
 def lines(told: RollbackReport) -> Iterator[str]:
     """A report in sentences, one a line."""
     what = f"{told.left_model} ({told.left_version})"
-    back = f"{told.restored_model} ({told.restored_version})"
+    back = f"{told.restored_model} ({told.restored_version}) serves again"
+    if told.restored_version is None:
+        back = "the scope has no config of its own any more"
     whom = "all requests" if told.share == BUCKETS else f"{show.share(told.share)} of the units"
     if told.simulated:
-        yield f"{told.scope}: {what} would be taken back from {whom}; {back} would serve again."
+        would = f"{told.restored_model} ({told.restored_version}) would serve again"
+        yield f"{told.scope}: {what} would be taken back from {whom}; {would}."
         yield "Nothing was done: this is a simulation."
     else:
-        yield f"{told.scope}: {what} was taken back from {whom}; {back} serves again."
+        yield f"{told.scope}: {what} was taken back from {whom}; {back}."
         yield f"It is revision {told.revision}, written at {show.moment(told.written_at)}."
     yield f"By {told.by}, for {_cause(told)}. {told.reason}"
     yield (

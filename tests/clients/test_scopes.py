@@ -359,3 +359,22 @@ def test_two_applications_never_share_a_file(tmp_path: Path) -> None:
         them.save()
 
     assert 3 == len(list(tmp_path.iterdir()))
+
+
+def test_a_scope_whose_config_is_removed_falls_back_and_is_acknowledged() -> None:
+    acknowledged: list[int] = []
+    told: list[Change] = []
+    them = Scopes(None, "app", None, lambda change: acknowledged.append(change.revision))
+    them.caught_up("cluster")
+    them.subscribe(told.append)
+    for value in (record("shop", 1), record(revision=2), record(revision=3, stable=None)):
+        them.heard(None, value)
+    them.caught_up("cluster")
+
+    assert "model-1" == served(them).model
+    assert [1, 2, 3] == acknowledged
+    assert [(False, 2), (True, 3)] == [(each.deleted, each.revision) for each in told[1:]]
+
+    them.heard(None, record(revision=2))
+
+    assert "model-1" == served(them).model

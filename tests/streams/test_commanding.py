@@ -47,6 +47,13 @@ def test_the_event_that_is_named_after_a_command_is_its_answer() -> None:
     assert answers(SET)(seen(replace(EVENT, phase=Phase.REJECTED)))
 
 
+def test_unset_is_answered_by_the_event_that_is_named_after_it() -> None:
+    unset = replace(SET, kind=CommandKind.UNSET)
+
+    assert answers(unset)(seen(replace(EVENT, phase=Phase.ROLLED_BACK)))
+    assert not answers(unset)(seen(replace(EVENT, id="r-1", phase=Phase.ROLLED_BACK)))
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -70,7 +70,7 @@ class Scopes:
         self._reading = True  # from the topic's beginning
         self._remembered = dict(memory.states)  # known before that
         self._topic: dict[str, ScopeState] = {}  # newest of the topic since it began
-        self._untold: dict[str, Change] = {}
+        self._untold: dict[str, tuple[Change, bool]] = {}
         self._unserved: set[str] = set()
         self._unsaved_since: float | None = None
         self.table = Table(self._states, instance)
@@ -173,7 +173,9 @@ class Scopes:
                 shadow=state.shadow,
                 reason=state.reason,
                 updated_at=state.updated_at,
-            )
+                deleted=state.stable is None and state.candidate is None,
+            ),
+            applied=True,
         )
 
     def _delete(self, scope: str) -> None:
@@ -192,11 +194,13 @@ class Scopes:
                 reason="deleted",
                 updated_at=state.updated_at,
                 deleted=True,
-            )
+            ),
+            applied=False,
         )
 
-    def _changed(self, change: Change) -> None:
-        self._untold[change.scope] = change
+    def _changed(self, change: Change, *, applied: bool) -> None:
+        """Note a change to tell; *applied*: of a record, which is acknowledged."""
+        self._untold[change.scope] = change, applied
         self._unserved.add(change.scope)
         if self._unsaved_since is None:
             self._unsaved_since = time.monotonic()
@@ -213,8 +217,8 @@ class Scopes:
         """Acknowledge and call back what changed since the last time."""
         self._serve()
         untold, self._untold = self._untold, {}
-        for change in untold.values():
-            if not change.deleted:
+        for change, applied in untold.values():
+            if applied:
                 self._acknowledge(change)
             for callback in self._callbacks:
                 try:

@@ -20,12 +20,14 @@ Ints = npt.NDArray[np.int64]
 VERSIONS = {Kind.INITIAL: 1, Kind.ROLLING: 2, Kind.PEAK: 1, Kind.GOLDEN: 1}
 """That are kept: of rolling ones two, since the newest is of the time that is compared."""
 
+APPLICATIONS = "what applications bring along"
+
 
 def happened(ground: Ground, event: Deployment, most: int) -> Ground:
     """Remember a step of a rollout, if it changed who serves whom; the newest *most* of them."""
     if event.phase not in SHIFTS:
         return ground
-    candidate, stable = event.candidate_model or "the candidate", event.stable_model or "stable"
+    candidate, stable = event.candidate_model or "the candidate", event.stable_model or APPLICATIONS
     what = {
         Phase.RAMPING: f"{candidate} was given {event.share / 100:g} % of the traffic",
         Phase.PROMOTED: f"{candidate} was promoted",

@@ -3,84 +3,23 @@ from __future__ import annotations
 
 import re
 import secrets
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from processors.actuate.decision import name
 from processors.actuate.version import versioned
-from schemas.command import Command, CommandKind
-from schemas.config import LlmConfig, ScopeConfig
+from schemas.command import CommandKind
+from schemas.config import ScopeConfig
 from schemas.decision import Action, Decision
-from schemas.rollout import Deployment, Guardrail, Look, Phase, Verdict
+from schemas.rollout import Guardrail, Look, Phase, Verdict
 from schemas.topics import COMMANDS, CONFIG, DECISIONS, DEPLOYMENTS
 from streams.reading import Watch
+from tests.integration.cli.acting import CATALOG, EVENT, STABLE, actuator
 
 pytestmark = pytest.mark.integration
-
-CATALOG = b'{"provider": "test", "model": "fit", "quality": 80}'
-STABLE = versioned(LlmConfig(version="", provider="openai", model="gpt-4o"))
-EVENT = Deployment(
-    id="",
-    scope="",
-    revision=3,
-    sequence=1,
-    at=1_760_000_000_000,
-    phase=Phase.PROMOTED,
-    previous=None,
-    step=0,
-    steps=0,
-    share=10_000,
-    verdict=Verdict.INCONCLUSIVE,
-    guardrails=(),
-    reason="",
-    by="ada",
-    decision_id=None,
-    stable_version=None,
-    candidate_version=None,
-    stable_model=None,
-    candidate_model=None,
-)
-
-
-@contextmanager
-def actuator(
-    llmopt: Any, phase: Phase, reason: str, rollout: str | None = None
-) -> Iterator[list[Command]]:
-    """Answers the next command as the actuate stage would, with an event of *rollout* if given."""
-    obeyed: list[Command] = []
-    watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
-
-    def work() -> None:
-        seen = watch.until(lambda _: True, 30)
-        assert seen is not None
-        command: Command = seen.value
-        obeyed.append(command)
-        model = None if command.config is None else f"test/{command.config.model}"
-        event = replace(
-            EVENT,
-            id=rollout or name("m", command.scope, command.id),
-            scope=command.scope,
-            by=command.by,
-            phase=phase,
-            reason=reason,
-            candidate_model=model,
-        )
-        llmopt.produce(DEPLOYMENTS.name, command.scope, event)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield obeyed
-    finally:
-        thread.join(40)
-        watch.close()
 
 
 @pytest.fixture
@@ -141,7 +80,8 @@ def test_a_config_that_is_set_is_served_when_the_command_returns(llmopt: Any, sc
     llmopt.produce("llmopt.catalog.v1", "model/test/fit", CATALOG)
     with actuator(llmopt, Phase.PROMOTED, "Set by ada: try it.") as obeyed:
         words = ("--provider", "test", "--model", "fit", "--temperature", "0.5")
-        answer = llmopt("config", "set", scope, *words, "--by", "ada", "--reason", "try it")
+        more = ("--new", "--by", "ada", "--reason", "try it")
+        answer = llmopt("config", "set", scope, *words, *more)
 
     assert f"{scope} is served test/fit" in answer.stdout
     assert (CommandKind.SET, "ada", "try it") == (obeyed[0].kind, obeyed[0].by, obeyed[0].reason)
@@ -265,11 +205,16 @@ def test_a_rollout_is_told_from_its_beginning(llmopt: Any, scope: str, tmp_path:
     assert (tmp_path / "it.png").read_bytes().startswith(b"\x89PNG")
     whole = llmopt.json("deployments", "show", id_)
     assert [0.0, 2.0, 5.0] == [each["guardrails"][0]["log_e"] for each in whole["looks"]]
-    assert (["ramping", "ramping", "rolled_back"], [500], None) == (
+    assert (["ramping", "ramping", "rolled_back"], [0.05], None) == (
         [each["phase"] for each in whole["events"]],
         [each["share"] for each in whole["steps"]],
         whole["plot"],
     )
+    assert ("fail", "inconclusive") == (
+        whole["events"][-1]["guardrails"][0]["verdict"],
+        whole["looks"][0]["verdict"],
+    )
+    assert whole == llmopt.json("deployments", "show", scope)
     change = llmopt.json("config", "history", scope)[0]
     assert ("openai/gpt-4o", "v-1") == tuple(change["serves"].values())
 

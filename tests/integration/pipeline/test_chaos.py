@@ -201,7 +201,8 @@ def serve(pipeline: Any, scope: str, model: str) -> bool:
     """Ask for another model; whether that could be asked."""
     provider, name = model.split("/")
     words = ("--provider", provider, "--model", name)
-    told = pipeline.llmopt("config", "set", scope, *words, "--by", "ada", "--no-wait", expect=None)
+    words = (*words, "--new", "--by", "ada", "--no-wait")
+    told = pipeline.llmopt("config", "set", scope, *words, expect=None)
     return bool(told.returncode == 0)
 
 

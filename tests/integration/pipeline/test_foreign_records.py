@@ -175,7 +175,8 @@ def test_the_stages_go_on(
         return [row for row in rows if row.service == "last" and row.closed]
 
     assert pipeline.until(closed, 40, "a window that closes")
-    done = pipeline.llmopt("config", "set", "a/b", "--provider", "openai", "--model", "gpt-4")
+    words = ("--provider", "openai", "--model", "gpt-4", "--new")
+    done = pipeline.llmopt("config", "set", "a/b", *words)
     assert 0 == done.returncode
 
 

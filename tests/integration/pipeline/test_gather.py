@@ -47,7 +47,7 @@ def ran(pipeline: Any) -> Iterator[Ran]:
         had = owned(pipeline.settings, "worker-2")
         killed_at, pid = int(time.time() * 1_000), pipeline.workers.kill("worker-2")
         pipeline.start("worker-2")
-        words = ("--provider", "openai", "--model", "gpt-4o-mini", "--by", "ada")
+        words = ("--provider", "openai", "--model", "gpt-4o-mini", "--by", "ada", "--new")
         pipeline.llmopt("config", "set", "search/answer", *words)
         produce(pipeline, began, range(EVENTS // 2, EVENTS))
         pipeline.close_windows(began + SIZES["1h"])

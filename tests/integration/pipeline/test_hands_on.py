@@ -40,7 +40,7 @@ def living(pipeline: Any) -> Iterator[Any]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        words = ("--provider", "openai", "--model", "gpt-4o-mini", "--by", "ada")
+        words = ("--provider", "openai", "--model", "gpt-4o-mini", "--by", "ada", "--new")
         pipeline.llmopt("config", "set", "search/answer", *words)
         yield pipeline
     finally:

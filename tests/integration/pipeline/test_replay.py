@@ -80,7 +80,8 @@ def tell(pipeline: Any) -> None:
 
     assert 0 == producer.flush(10)
     words = ("--provider", "openai", "--model", "gpt-3.5-turbo", "--by", "ada")
-    pipeline.llmopt("config", "set", "mailer/draft", *words)
+    pipeline.llmopt("config", "set", "mailer/draft", *words, "--new")
+    pipeline.llmopt("config", "unset", "mailer/draft", "--by", "ada")
     pipeline.llmopt("config", "rollback", "coder/complete", "--by", "ada", expect=None)
     pipeline.llmopt("pause", "search/answer", "--by", "ada", "--reason", "look")
     pipeline.llmopt("resume", "search/answer", "--by", "ada")
@@ -109,7 +110,8 @@ def test_a_replay_is_identical_and_again(
         assert min(each["commits"], each["events"], each["outputs"]) > 0, each
     # It was about something: decisions, rollouts, commands and two catalogs.
     kinds = {seen.value.kind for seen in recorded.records(COMMANDS)}
-    assert {CommandKind.SET, CommandKind.ROLLBACK, CommandKind.PAUSE, CommandKind.RESUME} == kinds
+    changes = {CommandKind.SET, CommandKind.UNSET, CommandKind.ROLLBACK}
+    assert changes | {CommandKind.PAUSE, CommandKind.RESUME} == kinds
     told = [seen.value for seen in recorded.records(DEPLOYMENTS)]
     assert {"ada", "optimizer"} <= {each.by for each in told if isinstance(each, Deployment)}
     lines = [line for each in recorded.journal("decide").values() for line in each]

@@ -58,6 +58,16 @@ def test_who_serves_is_learned_anew_when_a_wider_scope_is_set(world: ModuleType)
     assert (Phase.RAMPING, world.OTHER) == (play.last.phase, play.config.stable)
 
 
+def test_who_serves_is_learned_anew_when_a_wider_scope_is_unset(world: ModuleType) -> None:
+    play = world.Play()
+    play.feed(world.command("set", "search", config=world.OTHER))
+    play.past()
+    play.feed(world.command("unset", "search"))
+
+    assert () == play.entry.serving
+    assert play.entry.past is None
+
+
 def test_it_makes_no_difference_which_task_has_the_wider_scope(world: ModuleType) -> None:
     # search lies in another partition than search/answer, which lies in partition 2 of 4.
     play = world.Play(moment=Moment(now=1, seed=1, epoch=1, partition=2, partitions=4))

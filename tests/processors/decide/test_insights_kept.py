@@ -77,6 +77,15 @@ def test_another_stable_model_makes_all_but_predictions_void() -> None:
     assert [found[1].id] == list(world.state.scopes[SCOPE].findings)
 
 
+def test_what_was_measured_says_nothing_of_what_serves_once_the_config_is_removed() -> None:
+    world = World(ask(Condition(any_of=(TREND, PREDICTION))))
+    world.feed(*minutes(0, 2), deployment(2, Phase.PROMOTED))
+    world.feed(*minutes(2, 2), deployment(4, Phase.ROLLED_BACK, id_="m1", stable=None))
+    state = world.state.scopes[SCOPE]
+
+    assert (None, (), None) == (state.stable_model, state.minutes, state.active)
+
+
 def test_a_decision_names_the_insights_that_made_it_and_says_what_they_say() -> None:
     when = Condition(
         all_of=(

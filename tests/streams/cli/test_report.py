@@ -65,3 +65,12 @@ def test_without_evidence_no_time_is_told() -> None:
 
     assert "By optimizer, for a command. Too many errors." == list(lines(told))[2]
     assert "No evidence against it had been found before." == list(lines(told))[-1]
+
+
+def test_where_nothing_is_restored_none_is_said_to_serve() -> None:
+    told = list(lines(replace(REPORT, restored_version=None, restored_model=None, share=10_000)))
+
+    assert (
+        "search/answer: openai/small (v-2) was taken back from all requests; "
+        "the scope has no config of its own any more."
+    ) == told[0]
