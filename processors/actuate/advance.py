@@ -17,6 +17,7 @@ from processors.actuate.rollout import (
     verify,
 )
 from processors.actuate.wait import hold_ms, out_of_time, wait
+from processors.actuate.wording import named
 from schemas.catalog import Strategy
 from schemas.rollout import Guardrail, Phase, Verdict
 from schemas.scope import BUCKETS
@@ -130,12 +131,25 @@ def _up(strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int) -> 
     above = strategy.steps[rollout.step : rollout.step + 1]
     if above and above[0].share < 1.0:
         if judgement.sampled:
-            return climb(strategy, rollout, at)
+            after = climb(strategy, rollout, at)
+            return replace(after, reason=f"{after.reason} {_enough(strategy, judgement)}")
         return wait(strategy, rollout, judgement, at, enough=False)
     questions = unmet(strategy, judgement.guardrails)
     if not judgement.ready or questions:
         return wait(strategy, rollout, judgement, at, enough=False, unmet=questions)
     return onward(strategy, rollout, at) or wait(strategy, rollout, judgement, at, enough=True)
+
+
+def _enough(strategy: Strategy, judgement: Judgement) -> str:
+    """Why a larger share may be served, a sentence."""
+    open_ = [g.metric for g in judgement.guardrails if g.verdict is not Verdict.PASS]
+    open_ = [metric for metric in open_ if metric in strategy.required]
+    if not open_:
+        return "Every required guardrail passes."
+    return (
+        f"No guardrail fails, and {strategy.min_samples} samples of each required one were "
+        f"compared: enough to go on. To be promoted, it must also pass in {named(open_)}."
+    )
 
 
 def _compare(strategy: Strategy, rollout: Rollout, judgement: Judgement) -> Advance:

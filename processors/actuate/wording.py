@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from processors.actuate.guardrails.reading import Reading
 from schemas.rollout import Verdict
@@ -35,6 +36,9 @@ def sentence(
     if verdict is Verdict.FAIL:
         odds = math.exp(min(reading.log_e, MOST_ODDS))
         why = f"worse, with evidence of at least {odds:,.0f} to 1"
+        if reading.upper_harm is not None and reading.upper_harm <= margin:
+            most = f"{reading.upper_harm * 100:.3g} {unit}"
+            why += f", though by at most {most}: the margin of {allowed} is for what is not proven"
     elif verdict is Verdict.PASS:
         why = f"not worse by more than {allowed}"
     elif reading.compared_n < min_samples:
@@ -56,3 +60,12 @@ def _show(metric: str, value: float | None) -> str:
     if metric == "latency":
         return f"{value:,.0f} ms"
     return f"${value:.3g}" if metric == "cost" else f"{value:.1f}"
+
+
+def named(metrics: Sequence[str]) -> str:
+    """Guardrails in a sentence.
+
+    >>> named(["errors"]), named(["errors", "latency", "cost"])
+    ('errors', 'errors, latency and cost')
+    """
+    return " and ".join(filter(None, (", ".join(metrics[:-1]), *metrics[-1:])))

@@ -76,6 +76,25 @@ def test_a_sampled_rollout_climbs_when_its_dwell_is_over(judgement: Judgement) -
     assert (2, 2_500, 300_000) == (moved.step, moved.share, moved.entered_at)
 
 
+@pytest.mark.parametrize(
+    ("judgement", "why"),
+    [
+        (PASSED, "Every required guardrail passes."),
+        (
+            SAMPLED,
+            (
+                "No guardrail fails, and 100 samples of each required one were compared: enough to "
+                "go on. To be promoted, it must also pass in errors."
+            ),
+        ),
+    ],
+)
+def test_a_larger_share_says_on_what_evidence(judgement: Judgement, why: str) -> None:
+    said = advance(LADDER, FIRST, judgement, 300_000).reason
+
+    assert f"The candidate serves 25 %, step 2 of 3 of balanced. {why}" == said
+
+
 def test_samples_alone_do_not_promote() -> None:
     moved = advance(LADDER, SECOND, SAMPLED, 900_000)
 
