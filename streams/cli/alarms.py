@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from schemas.alarm import Alarm, Answer
@@ -31,9 +33,10 @@ def alarms() -> None:
 @example("llmopt alarms list --scope search/answer")
 def list_(scope: str | None, *, open_: bool, limit: int, machine: bool) -> None:
     """List alarms, each as it stands, newest first."""
+    every = _all(home.reached())
     found = [
         each
-        for each in reversed(_all(home.reached()))
+        for each in reversed(every)
         if scope in (None, each.scope) and (not open_ or each.answer is Answer.ASKED)
     ][:limit]
     if machine:
@@ -54,8 +57,19 @@ def list_(scope: str | None, *, open_: bool, limit: int, machine: bool) -> None:
             )
             for each in found
         ],
-        empty="Nothing waits for an answer." if open_ else "No trigger has held yet.",
+        empty=_nothing(every, scope, open_=open_),
     )
+
+
+def _nothing(every: Sequence[Alarm], scope: str | None, *, open_: bool) -> str:
+    """That a list is empty, and what there is without its filters."""
+    if not every:
+        return "No trigger has held yet."
+    scopes = {each.scope for each in every}
+    if scope is None or (open_ and scope in scopes):
+        return "Nothing waits for an answer."
+    filters = [f"--scope {scope}", *(["--open"] if open_ else [])]
+    return show.unmatched("alarms", len(every), filters, scope, scopes)
 
 
 @alarms.command()

@@ -35,13 +35,17 @@ def anomalies(scope: str | None, *, suppressed: bool, limit: int, machine: bool)
     What moved with a value is a hint: the model, provider, version or cohort that has more of the
     change than of the traffic.
     """
+    every = _all(home.reached())
     found = [
         each
-        for each in _all(home.reached())
+        for each in every
         if scope is None or each.scope == scope or each.scope.split("/", 1)[0] == scope
     ]
     if suppressed:
-        _expected([each for each in reversed(found) if each.suppressed][:limit], machine=machine)
+        expected = [each for each in reversed(found) if each.suppressed]
+        count = sum(bool(each.suppressed) for each in every)
+        nothing = _nothing("to be expected", count, scope, every)
+        _expected(expected[:limit], nothing, machine=machine)
         return
     incidents = group(found, shared(found))[::-1][:limit]
     by_id = {each.id: each for each in found}
@@ -55,8 +59,17 @@ def anomalies(scope: str | None, *, suppressed: bool, limit: int, machine: bool)
             for incident in incidents
             for name, each in _named(incident, [by_id[id_] for id_ in incident.anomalies])
         ],
-        empty="Nothing unusual was found.",
+        empty=_nothing("found", sum(each.is_anomaly for each in every), scope, every),
     )
+
+
+def _nothing(what: str, count: int, scope: str | None, every: Sequence[Anomaly]) -> str:
+    """That a list is empty, and what there is of other scopes."""
+    if scope is None or not count:
+        return f"Nothing unusual was {what}."
+    scopes = {each.scope for each in every}
+    known = scopes | {each.split("/", 1)[0] for each in scopes}
+    return show.unmatched("anomalies", count, [f"--scope {scope}"], scope, known)
 
 
 def shared(found: Sequence[Anomaly]) -> dict[str, str]:
@@ -100,14 +113,14 @@ def _told(each: Anomaly) -> tuple[object, ...]:
     )
 
 
-def _expected(found: Sequence[Anomaly], *, machine: bool) -> None:
+def _expected(found: Sequence[Anomaly], nothing: str, *, machine: bool) -> None:
     if machine:
         show.document(found)
         return
     show.table(
         ("at", *COLUMNS[:-1], "expected for"),
         [(show.moment(each.start), *_told(each)[:-1], each.suppressed) for each in found],
-        empty="Nothing unusual was to be expected.",
+        empty=nothing,
     )
 
 

@@ -27,7 +27,8 @@ def decisions() -> None:
 @example("llmopt decisions list --limit 5")
 def list_(scope: str | None, *, limit: int, machine: bool) -> None:
     """List decisions, newest first."""
-    found = [each for each in _all(home.reached()) if scope in (None, each.scope)][::-1][:limit]
+    every = _all(home.reached())
+    found = [each for each in every if scope in (None, each.scope)][::-1][:limit]
     if machine:
         show.document(found)
         return
@@ -45,7 +46,11 @@ def list_(scope: str | None, *, limit: int, machine: bool) -> None:
             )
             for each in found
         ],
-        empty="Nothing has been decided yet.",
+        empty="Nothing has been decided yet."
+        if not every
+        else show.unmatched(
+            "decisions", len(every), [f"--scope {scope}"], scope, (each.scope for each in every)
+        ),
     )
 
 

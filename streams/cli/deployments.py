@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from schemas.command import CommandKind
 from schemas.decision import Decision
 from schemas.rollout import Phase
+from schemas.shape import alike
 from schemas.topics import DECISIONS, DEPLOYMENTS
 from streams.cli import give, home, show
 from streams.cli.evidence import COLUMNS, over_time
@@ -16,7 +18,7 @@ from streams.cli.failure import Failure, not_found
 from streams.cli.give import because, someone
 from streams.cli.help import example
 from streams.cli.report import report
-from streams.cli.story import ENDS, Story, stories
+from streams.cli.story import ENDS, Story, newest_in, stories
 from streams.reading import records
 from streams.settings import Settings
 
@@ -34,16 +36,19 @@ one = click.argument("which", metavar="SCOPE_OR_ID")
 @deployments.command("list")
 @click.option("--scope", help="Only of this scope.")
 @click.option("--active", is_flag=True, help="Only those that are not over.")
+@click.option("--refused", is_flag=True, help="Commands and decisions that were refused, too.")
 @show.newest
 @show.as_json
 @example("llmopt deployments list --scope search/answer")
-def list_(scope: str | None, *, active: bool, limit: int, machine: bool) -> None:
+def list_(scope: str | None, *, active: bool, refused: bool, limit: int, machine: bool) -> None:
     """List rollouts and manual changes, each as it stands, newest first."""
+    told = [*reversed(stories(_told(home.reached())).values())]
+    every = [each for each in told if refused or not each.refused]
     found = [
-        each
-        for each in reversed(stories(_told(home.reached())).values())
-        if scope in (None, each.last.scope) and not (active and each.over)
-    ][:limit]
+        each for each in every if scope in (None, each.last.scope) and not (active and each.over)
+    ]
+    hidden = sum(each.refused and scope in (None, each.last.scope) for each in told)
+    found = found[:limit]
     if machine:
         show.document([each.last for each in found])
         return
@@ -64,12 +69,25 @@ def list_(scope: str | None, *, active: bool, limit: int, machine: bool) -> None
             for each in found
             for last in (each.last,)
         ],
-        empty="Nothing is being rolled out." if active else "Nothing has been rolled out yet.",
+        empty=_nothing(every, scope, active=active),
     )
+    if hidden and not (refused or active):
+        click.echo(f"{hidden} that were refused are left out: --refused lists them, too.")
+
+
+def _nothing(every: Sequence[Story], scope: str | None, *, active: bool) -> str:
+    """That a list is empty, and what there is without its filters."""
+    if scope is None and active:
+        return "Nothing is being rolled out."
+    if scope is None or not every:
+        return "Nothing has been rolled out yet."
+    filters = [*([f"--scope {scope}"] if scope else []), *(["--active"] if active else [])]
+    scopes = (each.last.scope for each in every)
+    return show.unmatched("rollouts or changes", len(every), filters, scope, scopes)
 
 
 @deployments.command("show")
-@click.argument("id_", metavar="ID")
+@one
 @click.option(
     "--plot",
     metavar="FILE",
@@ -77,25 +95,37 @@ def list_(scope: str | None, *, active: bool, limit: int, machine: bool) -> None
     help="Draw it as a picture, a PNG.",
 )
 @show.as_json
-@example("llmopt deployments show r-1f0c…", "llmopt deployments show r-1f0c… --plot rollout.png")
-def show_(id_: str, *, plot: Path | None, machine: bool) -> None:
+@example("llmopt deployments show search/answer", "llmopt deployments show r-1f0c… --plot it.png")
+def show_(which: str, *, plot: Path | None, machine: bool) -> None:
     """Tell one rollout from its beginning: steps, evidence over time, verdict and reasons.
 
-    The evidence is the e-value of "the candidate is worse", which may be looked at every minute:
-    at its limit the candidate is taken back. Where the harm is at most the margin, it passes.
+    The rollout with this ID, or the newest in this SCOPE.
+
+    The evidence is the e-value of "the candidate is worse", which may be looked at every minute. At
+    its limit the guardrail fails and the candidate is taken back, however small the harm, unless
+    the strategy tolerates a part of the margin. Otherwise it passes once the harm is at most the
+    margin, and is inconclusive before.
+
+    A step is left when its time is over, no guardrail fails, and every required one has compared
+    enough samples, conclusive or not. To be promoted, every required one must pass.
     """
     if plot is not None:
         _drawable(plot)
     settings = home.reached()
-    found = stories(_told(settings)).get(id_)
+    told = stories(_told(settings))
+    found = told.get(which) or newest_in(told.values(), which)
     if found is None:
-        raise not_found(f"There is no deployment {id_}: see `llmopt deployments list`.")
+        like = alike(which, {each.last.scope for each in told.values()})
+        raise not_found(
+            f"There is no deployment {which}, nor one in a scope of that name; {like}. See "
+            "`llmopt deployments list`."
+        )
     if plot is not None:
         _draw(found, plot)
     if machine:
         show.document(
             {
-                "id": id_,
+                "id": found.last.id,
                 "scope": found.last.scope,
                 "in_words": found.in_words(),
                 "steps": found.rungs(),
@@ -121,8 +151,8 @@ def _tell(found: Story, decision: Decision | None) -> None:
     show.facts(
         [
             ("scope", last.scope),
-            ("stable", f"{last.stable_model} ({last.stable_version})"),
-            ("candidate", f"{last.candidate_model} ({last.candidate_version})"),
+            ("stable", _named(last.stable_model, last.stable_version)),
+            ("candidate", _named(last.candidate_model, last.candidate_version)),
             ("strategy", last.strategy or None),
             ("asks until", show.moment(last.asks_until)),
             ("decision", last.decision_id),
@@ -162,6 +192,10 @@ def _tell(found: Story, decision: Decision | None) -> None:
         ],
         empty="",
     )
+
+
+def _named(model: str | None, version: str | None) -> str | None:
+    return None if model is None else f"{model} ({version})"
 
 
 def _share(share: int, shadow: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Sequence
 
 import click
 from confluent_kafka import Message
@@ -61,11 +62,8 @@ def list_(*, machine: bool) -> None:
 def show_(topic: str, *, reason: str | None, limit: int, machine: bool) -> None:
     """Show dead letters of TOPIC: where they were, what is wrong, their bytes."""
     source = named(topic)
-    letters = [
-        (message, letter)
-        for message in read_all(home.reached(), dead_letters(source))
-        if reason in (None, (letter := opened(message)).reason)
-    ][::-1][:limit]
+    every = [(each, opened(each)) for each in read_all(home.reached(), dead_letters(source))]
+    letters = [each for each in every if reason in (None, each[1].reason)][::-1][:limit]
     if machine:
         show.document([_plain(message, letter) for message, letter in letters])
         return
@@ -81,8 +79,16 @@ def show_(topic: str, *, reason: str | None, limit: int, machine: bool) -> None:
             )
             for message, letter in letters
         ],
-        empty=f"There are no dead letters of {source.name}.",
+        empty=f"There are no dead letters of {source.name}."
+        if not every
+        else _unmatched(len(every), reason, sorted({letter.reason for _, letter in every})),
     )
+
+
+def _unmatched(count: int, reason: str | None, reasons: Sequence[str]) -> str:
+    """That there are letters, but none of *reason*."""
+    nothing = show.unmatched("dead letters", count, [f"--reason {reason}"], None, ())
+    return f"{nothing[:-1]}, of {', '.join(reasons)}."
 
 
 @dlq.command()

@@ -31,9 +31,10 @@ def insights(
     Of SCOPE, or of all. Each as it was said last, newest first; what was taken back is left out,
     and forecasts of what has been since.
     """
+    every = _newest(home.reached())
     found = [
         each
-        for each in _newest(home.reached())
+        for each in every
         if scope in (None, each.scope)
         and kind in (None, each.kind.value)
         and metric in (None, each.metric)
@@ -55,7 +56,15 @@ def insights(
             )
             for each in found
         ],
-        empty="Nothing is known of the past yet." if scope is None else f"Nothing of {scope} yet.",
+        empty="Nothing is known of the past yet."
+        if not every
+        else show.unmatched(
+            "insights",
+            len(every),
+            show.filters(("", scope), ("--kind ", kind), ("--metric ", metric)),
+            scope,
+            (each.scope for each in every),
+        ),
     )
 
 

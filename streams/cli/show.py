@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
 import msgspec
 
+from schemas.rollout import Verdict
+from schemas.scope import BUCKETS
+
 F = TypeVar("F", bound=Callable[..., object])
 NUMBER = re.compile(r"–|-?[\d.]+( %)?")  # or that there is none
+SHARES = frozenset({"share", "shadow"})  # of the units, whole numbers: hundredths of a percent
 WIDE = 200  # columns where nobody's terminal sets a limit
 
 
@@ -34,9 +39,72 @@ def newest(command: F) -> F:
 
 
 def document(value: object) -> None:
-    """Print *value*, of dataclasses and plain values, as JSON; NaN and infinities become null."""
-    plain = msgspec.json.encode(value, order="deterministic")
+    """Print *value*, of dataclasses and plain values, as JSON; NaN and infinities become null.
+
+    Verdicts become words, and shares of the units fractions of 1: their codes are the topics'.
+    """
+    plain = msgspec.json.encode(readable(value))
     click.echo(msgspec.json.format(plain, indent=2).decode())
+
+
+def readable(value: object) -> object:
+    """*value* with verdicts as words, and shares of the units as fractions of 1.
+
+    >>> from schemas.config import Split
+    >>> readable([Split(rollout_id="r", salt="r", share=500), {"verdict": Verdict.FAIL}])[1]
+    {'verdict': 'fail'}
+    >>> readable(Split(rollout_id="r", salt="r", share=500, shadow=25))["share"]
+    0.05
+    """
+    if isinstance(value, Verdict):
+        return value.name.lower()
+    if is_dataclass(value):
+        plain = {each.name: readable(getattr(value, each.name)) for each in fields(value)}
+        for name in SHARES & plain.keys():
+            part = plain[name]
+            plain[name] = part / BUCKETS if isinstance(part, int) else part
+        return plain
+    if isinstance(value, Mapping):
+        return {name: readable(value[name]) for name in sorted(value)}
+    if isinstance(value, set | frozenset):
+        return [readable(part) for part in sorted(value)]
+    if isinstance(value, list | tuple):
+        return [readable(part) for part in value]
+    return value
+
+
+def filters(*given: tuple[str, str | None]) -> list[str]:
+    """What was given of options and arguments, as it was typed.
+
+    >>> filters(("", "search/answer"), ("--kind ", None), ("--metric ", "quality"))
+    ['search/answer', '--metric quality']
+    """
+    return [f"{option}{value}" for option, value in given if value is not None]
+
+
+def unmatched(
+    things: str, count: int, filters: Iterable[str], wanted: str | None, scopes: Iterable[str]
+) -> str:
+    """That nothing is left by the *filters*, and what there is without them.
+
+    Args:
+        things: What is listed, in the plural.
+        count: How many there are without the filters, at least one.
+        filters: As they were given.
+        wanted: The scope that was asked for, if one was.
+        scopes: Of which these are.
+
+    >>> unmatched("decisions", 14, ["--scope serch/answer"], "serch/answer", ["search/answer"])
+    'No decisions match --scope serch/answer. Without it there are 14; nearest: search/answer.'
+    """
+    from schemas.shape import alike  # noqa: PLC0415  # a stop needs none
+
+    given = [*filters]
+    which = "it" if len(given) == 1 else "them"
+    are = "is" if count == 1 else "are"
+    known = set(scopes)
+    like = "" if wanted is None or wanted in known else f"; {alike(wanted, known)}"
+    return f"No {things} match {' '.join(given)}. Without {which} there {are} {count:,}{like}."
 
 
 def table(

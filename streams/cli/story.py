@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeVar
 
+from processors.actuate.wording import named
 from schemas.loop import Transition
 from schemas.rollout import GUARDRAILS, Deployment, Guardrail, Look, Phase, Verdict
 from streams.cli import show
@@ -68,6 +69,11 @@ class Story:
     def over(self) -> bool:
         """Whether nothing can happen to it any more."""
         return self.last.phase in ENDS
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is a command or a decision that was refused, and changed nothing."""
+        return self.last.phase is Phase.REJECTED
 
     @property
     def held(self) -> bool:
@@ -180,6 +186,24 @@ def stories(told: Iterable[object]) -> dict[str, Story]:
     }
 
 
+def newest_in(found: Iterable[Story], scope: str) -> Story | None:
+    """The newest rollout of *scope*, else its newest change by hand, else what was refused last.
+
+    Args:
+        found: In the order of their last events.
+        scope: A scope.
+
+    Returns:
+        None when there is nothing of it.
+    """
+    here = [each for each in found if each.last.scope == scope]
+    return max(
+        enumerate(here),
+        key=lambda each: (not each[1].refused, each[1].last.steps > 0, each[0]),
+        default=(0, None),
+    )[1]
+
+
 def _sorted(numbered: dict[int, T]) -> tuple[T, ...]:
     return tuple(numbered[number] for number in sorted(numbered))
 
@@ -214,5 +238,4 @@ def shares(story: Story) -> list[tuple[int, int]]:
 
 
 def _named(guardrails: Iterable[Guardrail], verdict: Verdict) -> str:
-    names = [each.metric for each in guardrails if each.verdict is verdict]
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+    return named([each.metric for each in guardrails if each.verdict is verdict])

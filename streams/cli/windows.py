@@ -41,15 +41,15 @@ def windows(scope: str | None, *, size: str, last: str, keys: bool, machine: boo
     settings = home.reached()
     name = _name(settings, size)
     since = now_ms() - length
-    found = [
+    every = [
         each
         for each in _newest(settings, since)
-        if scope in (None, each.window.scope)
-        and each.window.window == name
+        if each.window.window == name
         and each.window.end > since
         and each.window.pooled != keys
         and not each.window.void
     ]
+    found = [each for each in every if scope in (None, each.window.scope)]
     if machine:
         show.document(found)
         return
@@ -60,7 +60,15 @@ def windows(scope: str | None, *, size: str, last: str, keys: bool, machine: boo
             *("requests", "errors", "p95 ms", "quality", "cost USD", "revision", ""),
         ),
         [(*_names(each, size, keys=keys), *_figures(each)) for each in found],
-        empty=f"No window of {size} that ended within {last}: has a worker read any events?",
+        empty=f"No window of {size} that ended within {last}: has a worker read any events?"
+        if scope is None or not every
+        else show.unmatched(
+            f"windows of {size} that ended within {last}",
+            len(every),
+            [scope],
+            scope,
+            (each.window.scope for each in every),
+        ),
     )
 
 

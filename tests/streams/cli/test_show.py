@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 
 import pytest
 
-from schemas.config import LlmConfig
+from schemas.anomaly import Cause
+from schemas.config import LlmConfig, Split
 from streams.cli import show
+from streams.cli.story import Story
 
 
 def test_a_document_is_json_of_dataclasses_and_plain_values(
@@ -16,6 +19,26 @@ def test_a_document_is_json_of_dataclasses_and_plain_values(
 
     found = json.loads(capsys.readouterr().out)
     assert ("m", None, None) == (found["config"]["model"], found["config"]["top_p"], found["x"])
+
+
+def test_verdicts_are_words_and_shares_fractions_in_a_document(
+    capsys: pytest.CaptureFixture[str], stories: Mapping[str, Story]
+) -> None:
+    split = Split(rollout_id="r", salt="r", share=2_500, shadow=25)
+    cause = Cause(dimension="model", value="m", share=1.2, strength=0.9)
+    show.document({"look": stories["rolled back"].looks[-1], "split": split, "cause": cause})
+    found = json.loads(capsys.readouterr().out)
+
+    assert ("fail", ["inconclusive", "fail"], 0.25) == (
+        found["look"]["verdict"],
+        [each["verdict"] for each in found["look"]["guardrails"]],
+        found["look"]["share"],
+    )
+    assert (0.25, 0.0025, 1.2) == (
+        found["split"]["share"],
+        found["split"]["shadow"],
+        found["cause"]["share"],
+    )
 
 
 def test_a_table_shows_what_is_not_there_as_a_dash(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from schemas.loop import LoopState, Transition
 from schemas.rollout import Verdict
 from streams.cli.evidence import CELLS, over_time
-from streams.cli.story import Story, metrics, shares
+from streams.cli.story import Story, metrics, newest_in, shares
 from streams.cli.story import stories as found_in
 
 Stories = Mapping[str, Story]
@@ -156,3 +156,15 @@ def test_without_looks_the_guardrails_of_the_events_are_told(stories: Stories) -
 
     assert [("errors", ""), ("quality", "")] == [row[:2] for row in rows]
     assert [] == over_time(stories["pending"])
+
+
+def test_the_newest_of_a_scope_is_a_rollout_if_there_is_one(stories: Stories) -> None:
+    rollout, other = stories["held"], stories["ramping"]
+    change, refused = stories["manual"], stories["rejected"]
+    elsewhere = replace(rollout, events=(replace(rollout.last, scope="a/b"),))
+    scope = rollout.last.scope
+
+    assert rollout is newest_in([other, rollout, change, refused, elsewhere], scope)
+    assert change is newest_in([change, refused], scope)
+    assert refused is newest_in([refused, elsewhere], scope)
+    assert newest_in([elsewhere], scope) is None
