@@ -37,7 +37,7 @@ def alike(word: str, names: Iterable[str]) -> str:
     >>> alike("serch/answer", ["search/answer", "coder/complete"])
     'nearest: search/answer'
     >>> alike("x/y", ["search/answer", "coder/complete"]), alike("x/y", [])
-    ('known: coder/complete, search/answer', 'none is known')
+    ('known: coder/complete, search/answer', 'no scope is known yet')
     """
     known = sorted(names)
     near = get_close_matches(word, known, n=1)
@@ -45,7 +45,7 @@ def alike(word: str, names: Iterable[str]) -> str:
         return f"nearest: {near[0]}"
     if len(known) > FEW:
         return f"{len(known):,} others are known"
-    return f"known: {', '.join(known)}" if known else "none is known"
+    return f"known: {', '.join(known)}" if known else "no scope is known yet"
 
 
 def seconds(where: str, value: object) -> int:

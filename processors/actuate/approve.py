@@ -29,9 +29,12 @@ def asks(strategy: Strategy, limits: Constraints, decision: Decision) -> str | N
         return "Nobody knows what it would change the cost by, so a person is asked first."
     if abs(impact) <= most:
         return None
+    change = (
+        f"{'save' if impact < 0 else 'cost'} ${abs(impact):,.2f}{'' if impact < 0 else ' more'}"
+    )
     return (
-        f"It would change the cost by ${abs(impact):,.2f} a day, and approval_above_usd_per_day is "
-        f"${most:,.2f}."
+        f"It would {change} a day; above ${most:,.2f} either way a person is asked first "
+        "(approval_above_usd_per_day)."
     )
 
 

@@ -12,14 +12,14 @@ from schemas.topics import DEPLOYMENTS
 from streams.cli import give, home, show
 from streams.cli.failure import Failure, not_found
 from streams.cli.give import because, someone
-from streams.cli.help import example
+from streams.cli.help import Group, example
 from streams.reading import records
 from streams.settings import Settings
 
 one = click.argument("id_", metavar="ID")
 
 
-@click.group()
+@click.group(cls=Group)
 @example("llmopt alarms list --open")
 def alarms() -> None:
     """See what triggers found, and answer what they ask."""

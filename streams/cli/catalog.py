@@ -17,12 +17,12 @@ from schemas.topics import CATALOG
 from streams import kafka
 from streams.cli import home, show
 from streams.cli.failure import Failure
-from streams.cli.help import example
+from streams.cli.help import Group, example
 from streams.declared import declared
 from streams.settings import Settings
 
 
-@click.group()
+@click.group(cls=Group)
 @example("llmopt catalog apply infra/catalog/default.yaml --dry-run")
 def catalog() -> None:
     """Declare models, prices, objectives, rules, constraints, strategies, triggers and more."""

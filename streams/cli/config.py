@@ -18,7 +18,7 @@ from schemas.topics import CONFIG, DEPLOYMENTS
 from streams.cli import give, home, show
 from streams.cli.failure import USAGE, Failure, not_found
 from streams.cli.give import because, someone
-from streams.cli.help import example
+from streams.cli.help import Group, example
 from streams.cli.report import lines
 from streams.clock import now_ms
 from streams.commanding import Answer
@@ -35,7 +35,7 @@ TOLD = ("id", "scope", "revision", "at", "phase", "reason", "by", "decision_id")
 FIRST = "What served before the first change that is kept."
 
 
-@click.group()
+@click.group(cls=Group)
 @example("llmopt config get search/answer")
 def config() -> None:
     """See and change what applications are served."""

@@ -9,12 +9,12 @@ from schemas.decision import Decision
 from schemas.topics import DECISIONS
 from streams.cli import home, show
 from streams.cli.failure import not_found
-from streams.cli.help import example
+from streams.cli.help import Group, example
 from streams.reading import records
 from streams.settings import Settings
 
 
-@click.group()
+@click.group(cls=Group)
 @example("llmopt decisions list --scope search/answer")
 def decisions() -> None:
     """See what was decided, and why."""

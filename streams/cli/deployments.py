@@ -16,14 +16,14 @@ from streams.cli import give, home, show
 from streams.cli.evidence import COLUMNS, over_time
 from streams.cli.failure import Failure, not_found
 from streams.cli.give import because, someone
-from streams.cli.help import example
+from streams.cli.help import Group, example
 from streams.cli.report import report
 from streams.cli.story import ENDS, Story, newest_in, stories
 from streams.reading import records
 from streams.settings import Settings
 
 
-@click.group()
+@click.group(cls=Group)
 @example("llmopt deployments list --active")
 def deployments() -> None:
     """See rollouts, step by step; approve, promote or abort them."""

@@ -11,11 +11,11 @@ from sinks.migrate import migrate
 from streams import provision
 from streams.cli import home, show
 from streams.cli.failure import NOT_FOUND, Failure
-from streams.cli.help import example
+from streams.cli.help import Group, example
 from streams.settings import Settings, at, named
 
 
-@click.group()
+@click.group(cls=Group)
 @example("llmopt dev up")
 def dev() -> None:
     """Run Kafka, a schema registry and Postgres on this machine."""

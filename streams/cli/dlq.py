@@ -12,7 +12,7 @@ from confluent_kafka import Message
 from schemas.topics import TOPICS, Topic, dead_letters
 from streams.cli import home, show
 from streams.cli.failure import not_found
-from streams.cli.help import example
+from streams.cli.help import Group, example
 from streams.letters import Letter, opened
 from streams.reading import read_all
 from streams.redrive import redrive as send_again
@@ -21,7 +21,7 @@ from streams.redrive import waiting
 SHOWN = 60  # characters of a value in a table
 
 
-@click.group()
+@click.group(cls=Group)
 @example("llmopt dlq list")
 def dlq() -> None:
     """See what could not be used, and send it again."""

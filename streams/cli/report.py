@@ -16,7 +16,7 @@ from streams.reading import records
 
 
 @click.command()
-@click.argument("id_", metavar="ID_OR_SCOPE")
+@click.argument("id_", metavar="SCOPE_OR_ID")
 @show.as_json
 @example("llmopt deployments report r-1f0c…", "llmopt deployments report search/answer --json")
 def report(id_: str, *, machine: bool) -> None:

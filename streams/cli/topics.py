@@ -9,11 +9,11 @@ import click
 from schemas.topics import TOPICS
 from streams.cli import home, show
 from streams.cli.failure import NOT_FOUND, not_found
-from streams.cli.help import example
+from streams.cli.help import Group, example
 from streams.provision import Drift, apply, drift, partitions_of, register
 
 
-@click.group()
+@click.group(cls=Group)
 @example("llmopt topics apply")
 def topics() -> None:
     """Create, list and compare the topics."""

@@ -90,6 +90,18 @@ def test_above_a_certain_impact_a_person_is_asked(
     assert (phase is Phase.PENDING) == ("approval_above_usd_per_day" in play.last.reason)
 
 
+@pytest.mark.parametrize(
+    ("impact", "said"), [(-250.0, "It would save $250.00 a day;"), (250.0, "cost $250.00 more a")]
+)
+def test_a_person_who_is_asked_hears_whether_it_saves_or_costs(
+    world: ModuleType, impact: float, said: str
+) -> None:
+    play = world.Play()
+    play.start(impact_usd_per_day=impact)
+
+    assert said in play.last.reason
+
+
 def test_an_impact_that_nobody_knows_is_asked_about(world: ModuleType) -> None:
     play = world.Play()
     play.start(impact_usd_per_day=None)

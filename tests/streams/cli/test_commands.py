@@ -53,6 +53,17 @@ def test_every_command_has_a_help_with_an_example(
     assert "llmopt " + " ".join(words) in answer.output.split("Example:")[1]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [words for words, command in ALL if isinstance(command, click.Group)],
+    ids=lambda x: " ".join(("llmopt", *x)),
+)
+def test_no_list_of_commands_cuts_a_sentence_off(words: tuple[str, ...]) -> None:
+    listed = CliRunner().invoke(main, [*words, "--help"]).output.split("Commands:")[1]
+
+    assert "..." not in listed
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
     command = main.get_command(click.Context(main), name)
