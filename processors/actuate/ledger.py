@@ -31,10 +31,14 @@ def adopt_served(entry: ScopeState, at: int, by: str) -> ScopeState:
 
 
 def blame(entry: ScopeState, failure: Failure | None, at: int) -> ScopeState:
-    """Remember a version that was taken back, and that it was; None is nobody's fault."""
+    """Remember a version that was taken back, and that it was; None is nobody's fault.
+
+    What a failure depended on is remembered beside what others of the same version did: that it
+    failed by another strategy does not make it fit for the first.
+    """
     if failure is None:
         return entry
-    others = (f for f in entry.failed if f.version != failure.version)
+    others = (f for f in entry.failed if f != failure)
     return set_back(replace(entry, failed=(*others, failure)[-LONGEST:]), at)
 
 

@@ -114,3 +114,18 @@ def test_one_that_was_found_worse_is_held_against_it_by_both(world: ModuleType) 
     assert [world.NEW.version] == [failure.version for failure in play.entry.failed]
     assert Phase.REJECTED is play.last.phase
     assert "nothing that this depended on has changed" in play.last.reason
+
+
+def test_a_failure_by_one_strategy_is_not_forgotten_for_one_by_another(world: ModuleType) -> None:
+    play = world.Play()
+    play.start()
+    play.minutes(1, error_rate=0.5)
+    failed = play.last
+    play.feed(world.deploy("asked", strategy="asks", at=play.clock))
+    play.feed(world.command("reject"))
+    rejected = play.last
+    play.feed(world.deploy("again", at=play.clock))
+
+    assert [(Phase.ROLLED_BACK, True)] * 2 == [(e.phase, e.blamed) for e in (failed, rejected)]
+    assert Phase.REJECTED is play.last.phase
+    assert "was taken back here, and nothing that this depended on" in play.last.reason
