@@ -133,7 +133,10 @@ def _up(strategy: Strategy, rollout: Rollout, judgement: Judgement, at: int) -> 
         if judgement.sampled:
             after = climb(strategy, rollout, at)
             return replace(after, reason=f"{after.reason} {_enough(strategy, judgement)}")
-        return wait(strategy, rollout, judgement, at, enough=False)
+        if judgement.doubt:
+            return wait(strategy, rollout, judgement, at, enough=False)
+        lacks = "too few samples could be compared yet"
+        return wait(strategy, rollout, judgement, at, enough=False, lacks=lacks)
     questions = unmet(strategy, judgement.guardrails)
     if not judgement.ready or questions:
         return wait(strategy, rollout, judgement, at, enough=False, unmet=questions)

@@ -27,6 +27,7 @@ def wait(
     *,
     enough: bool,
     unmet: tuple[str, ...] = (),
+    lacks: str = "the evidence is not conclusive yet",
 ) -> Advance:
     """Hold on a rung whose dwell is over; the first time, and when it gets too long, say so.
 
@@ -37,6 +38,7 @@ def wait(
         at: ms of event time, the end of the newest minute.
         enough: Whether it is only a person's word that is lacking: the ladder ends here.
         unmet: The criteria that the candidate does not keep, sentences.
+        lacks: Why it is held, where it is not a person's word that is lacking.
 
     Returns:
         The rollout one look later.
@@ -47,7 +49,7 @@ def wait(
         why = (
             f"{strategy.name} ends there. {by_hand(rollout.id)}"
             if enough
-            else f"the evidence is not conclusive yet. {questions}"
+            else f"{lacks}. {questions}"
         )
         return Advance(replace(rollout, waiting_since=at), f"Held {where}: {why}".rstrip())
     late = at - rollout.waiting_since >= strategy.max_wait_s * 1000

@@ -182,7 +182,7 @@ def test_a_rollout_without_traffic_is_held_and_says_so(world: ModuleType) -> Non
         play.last.verdict,
         play.last.share,
     )
-    assert play.last.reason.startswith("Held at 5 %: the evidence is not conclusive yet.")
+    assert play.last.reason.startswith("Held at 5 %: too few samples could be compared yet.")
     assert 3 == len(play.events)
 
 
