@@ -166,7 +166,8 @@ def answers(command: Command) -> Callable[[Seen], bool]:
 
     A change made by hand, a refusal, and the report of a dry run carry an id made of the command's,
     the end of a question the id that the command names.
-    A rollout that the command ended keeps its own id; its last event names who ended it.
+    A rollout that the command ended keeps its own id; its last event names who ended it. That is
+    all that becomes of a SET to what is stable already.
     """
     from processors.actuate.decision import name  # noqa: PLC0415  # costs a second, a stop has none
 
@@ -180,9 +181,10 @@ def answers(command: Command) -> Callable[[Seen], bool]:
             return event.id == command.rollout_id and event.answer is not Asked.ASKED
         if not isinstance(event, Deployment) or event.scope != command.scope:
             return False
-        return event.id == own or (
-            event.phase in ENDS.get(command.kind, ()) and event.by == command.by
-        )
+        ends = ENDS.get(command.kind, ())
+        if command.config is not None and event.stable_version == command.config.version:
+            ends = (Phase.ROLLED_BACK,)
+        return event.id == own or (event.phase in ends and event.by == command.by)
 
     return told
 

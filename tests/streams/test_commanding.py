@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from processors.actuate.decision import name
+from processors.actuate.version import versioned
 from schemas.command import Command, CommandKind
-from schemas.config import ScopeConfig
+from schemas.config import LlmConfig, ScopeConfig
 from schemas.journal import JournalRecord, Range
 from schemas.rollout import Deployment, Phase, Verdict
 from schemas.scope import partition_of
@@ -45,6 +46,16 @@ def seen(value: object) -> Seen:
 def test_the_event_that_is_named_after_a_command_is_its_answer() -> None:
     assert answers(SET)(seen(EVENT))
     assert answers(SET)(seen(replace(EVENT, phase=Phase.REJECTED)))
+
+
+def test_the_end_of_a_rollout_answers_who_sets_what_is_stable_already() -> None:
+    config = versioned(LlmConfig(version="", provider="openai", model="gpt-4o"))
+    word = replace(SET, config=config)
+    ended = replace(EVENT, id="r-1", phase=Phase.ROLLED_BACK, stable_version=config.version)
+
+    assert answers(word)(seen(ended))
+    assert not answers(word)(seen(replace(ended, by="optimizer")))
+    assert not answers(word)(seen(replace(ended, stable_version="v-other")))
 
 
 def test_unset_is_answered_by_the_event_that_is_named_after_it() -> None:

@@ -48,3 +48,20 @@ def test_a_resume_that_was_sent_withdraws_the_stop_that_waits(
     resume()
 
     assert () == spool.waiting()
+
+
+@pytest.mark.parametrize(
+    ("others", "end"),
+    [
+        ({"search/answer"}, "'serch/answer'; did you mean 'search/answer'?"),
+        ({"mail/draft"}, "'serch/answer'; use one of mail/draft."),
+        (set(), "'serch/answer'."),
+    ],
+)
+def test_what_is_strange_is_one_sentence_with_one_end(
+    others: set[str], end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.commanding.known", lambda *_: (False, others))
+    said = control._strange(Settings(), "serch/answer")
+
+    assert f"Nothing has been served or rolled out in {end}" == said
