@@ -143,7 +143,7 @@ def test_holds_and_rollouts_are_seen_in_the_status(llmopt: Any, scope: str) -> N
 
     assert "stopped" == stopped["mode"]
     assert ("pause", "holiday") == tuple(stopped["holds"][scope][k] for k in ("kind", "reason"))
-    assert 2_500 == next(r for r in stopped["rollouts"] if r["scope"] == scope)["split"]["share"]
+    assert 0.25 == next(r for r in stopped["rollouts"] if r["scope"] == scope)["split"]["share"]
     assert "stop of all scopes by eve since " in shown
     assert "UTC: incident\n    NOT obeyed yet: committed by 0 of 4 tasks of the actuator" in shown
     assert "25 %" in shown
