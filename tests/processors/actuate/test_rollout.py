@@ -124,6 +124,19 @@ def test_a_paused_rollout_never_climbs_but_is_taken_back() -> None:
     assert Phase.ROLLED_BACK is advance(LADDER, paused, FAILED, 10**9).rollout.phase
 
 
+@pytest.mark.parametrize(
+    ("doubt", "why"),
+    [
+        ("", "too few samples could be compared yet. Errors"),
+        ("Nobody is split.", "the evidence is not conclusive yet. Nobody is split. Errors"),
+    ],
+)
+def test_a_step_that_is_held_says_what_it_lacks(doubt: str, why: str) -> None:
+    held = advance(LADDER, FIRST, replace(UNSURE, doubt=doubt), 300_000)
+
+    assert f"Held at 5 %: {why} INCONCLUSIVE." == held.reason
+
+
 def test_a_hold_is_told_once() -> None:
     held = advance(LADDER, FIRST, UNSURE, 300_000)
     again = advance(LADDER, held.rollout, UNSURE, 360_000)
