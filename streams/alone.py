@@ -36,6 +36,7 @@ class Kept:
     folder: str
     reached: tuple[Present, ...]
     missed: tuple[Present, ...]
+    lifted: tuple[Command, ...] = ()  # by a resume, of what waited on this machine
 
     @property
     def holds(self) -> bool:
@@ -66,9 +67,10 @@ def keep(settings: Settings, command: Command) -> Kept:
     """
     spool = Spool(settings.state_folder, settings.bootstrap_servers)
     spool.put(command)
+    lifted: tuple[Command, ...] = ()
     if command.kind is CommandKind.RESUME:
         with suppress(OSError):  # whoever tells both tells the resume last
-            spool.withdraw(command)
+            lifted = spool.withdraw(command)
     deadline = time.monotonic() + WITHIN
     while True:
         there = local(settings)
@@ -77,5 +79,11 @@ def keep(settings: Settings, command: Command) -> Kept:
         missed = tuple(each for each in there.workers if not told and command.id not in each.noted)
         if not missed or time.monotonic() > deadline:
             reached = tuple(each for each in there.workers if each not in missed)
-            return Kept(command=command, folder=there.folder, reached=reached, missed=missed)
+            return Kept(
+                command=command,
+                folder=there.folder,
+                reached=reached,
+                missed=missed,
+                lifted=lifted,
+            )
         time.sleep(LOOK)

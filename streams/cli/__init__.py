@@ -8,7 +8,7 @@ import sys
 import click
 
 from streams import early
-from streams.cli.failure import explained
+from streams.cli.failure import answer, asked, explained
 from streams.cli.help import example
 
 COMMANDS = {  # name -> where it is, imported when it is asked for, and what it does
@@ -69,16 +69,25 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Split *args* into the command's name and its own words."""
+        asked(ctx, args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; errors that are not defects become a sentence and an exit code."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except click.ClickException as error:
+            answer(ctx, error)
+            raise
+        except (click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
             known = explained(error)
             if known is None:
                 raise
+            answer(ctx, known)
             raise known from error
 
 
@@ -93,7 +102,7 @@ class Commands(click.Group):
 def main() -> None:
     """See and steer the LLM Auto-Optimizer.
 
-    Every command takes --json for one JSON document on standard output. Exit codes: 0 done,
-    1 refused or failed, 2 wrong usage or setting, 3 not found or not as declared, 4 a replay that
-    differs, 5 one that cannot be compared.
+    Every command takes --json for one JSON document on standard output; that of a failure has
+    `error` and `exit`. Exit codes: 0 done, 1 refused or failed, 2 wrong usage or setting, 3 not
+    found or not as declared, 4 a replay that differs, 5 one that cannot be compared.
     """

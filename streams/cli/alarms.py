@@ -105,7 +105,7 @@ def _say(kind: CommandKind, id_: str, reason: str, by: str | None, *, machine: b
     with home.codec(settings) as codec:
         answer = give.asked(settings, codec, command)
     if answer.alarm is None:
-        raise Failure(give.unanswered(answer) or "")
+        raise Failure(give.unanswered(answer) or "", told={"command": command})
     if machine:
         show.document({"command": command, "alarm": answer.alarm})
         return

@@ -45,11 +45,12 @@ def baseline(scope: str, *, reason: str, by: str | None, machine: bool) -> None:
     if line is None:
         raise Failure(
             f"{give.named(command)} is sent, but nothing obeyed it within {give.WAIT:g} s: start a "
-            "worker with the analyze stage, it will obey then. See `llmopt status`."
+            "worker with the analyze stage, it will obey then. See `llmopt status`.",
+            told={"command": command},
         )
     metrics = line.counts.get("golden", 0)
     if not metrics:
-        raise Failure(_too_little(settings, scope))
+        raise Failure(_too_little(settings, scope), told={"command": command})
     if machine:
         show.document({"command": command, "metrics": metrics})
         return

@@ -245,7 +245,7 @@ def rollback(
     with home.codec(settings) as codec:
         answer = give.asked(settings, codec, command)
     if answer.report is None:
-        raise Failure(give.unanswered(answer) or "")
+        raise Failure(give.unanswered(answer) or "", told={"command": command})
     if machine:
         show.document({"command": command, "report": answer.report})
         return
@@ -266,7 +266,7 @@ def _give(settings: Settings, command: Command, *, wait: bool, machine: bool) ->
     event = answer.event
     unanswered = give.unanswered(answer)
     if wait and unanswered is not None:
-        raise Failure(unanswered)
+        raise Failure(unanswered, told={"command": command})
     if machine:
         show.document({"command": command, "event": event})
     elif event is None:

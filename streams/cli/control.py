@@ -22,11 +22,6 @@ from streams.spool import Spool
 HURRY = 0.8  # seconds for a broker to take a command before the workers of this machine are told
 PATIENCE = 10.0  # seconds for a broker to take a command for which there is no other way
 KEPT = (CommandKind.STOP, CommandKind.RESUME)  # what workers of this machine are told then
-WHAT = {
-    CommandKind.PAUSE: "Paused",
-    CommandKind.RESUME: "Resumed",
-    CommandKind.STOP: "Stopped",
-}
 scoped = click.argument("scope", default=ALL, metavar="[SCOPE]", callback=give.holdable)
 
 
@@ -51,7 +46,7 @@ def pause(scope: str, *, reason: str, by: str | None, machine: bool) -> None:
 @show.as_json
 @example("llmopt resume search/answer", "llmopt resume")
 def resume(scope: str, *, reason: str, by: str | None, machine: bool) -> None:
-    """Let paused or stopped rollouts go on.
+    """Let paused or stopped rollouts go on, and say which holds that lifts.
 
     In SCOPE; without one everywhere, single scopes that were paused included.
     """
@@ -83,14 +78,18 @@ def _command(kind: CommandKind, scope: str, reason: str, by: str | None, *, mach
             raise
         _keep(settings, command, error, machine=machine)
     else:
+        waited: tuple[Command, ...] = ()
         if kind is CommandKind.RESUME:  # not before: until then a stop that waits must hold
             with suppress(OSError):  # whoever tells the stop finds it overtaken
-                Spool(settings.state_folder, settings.bootstrap_servers).withdraw(command)
-        _tell(settings, command, offset, machine=machine)
+                spool = Spool(settings.state_folder, settings.bootstrap_servers)
+                waited = spool.withdraw(command)
+        _tell(settings, command, offset, waited, machine=machine)
 
 
-def _tell(settings: Settings, command: Command, offset: int, *, machine: bool) -> None:
-    """Say what became of *command*, which is on its topic."""
+def _tell(
+    settings: Settings, command: Command, offset: int, waited: tuple[Command, ...], *, machine: bool
+) -> None:
+    """Say what became of *command*, which is on its topic, and lifted what *waited* here."""
     from streams.commanding import TROUBLE, held  # noqa: PLC0415  # a stop was sent before
     from streams.reading import records  # noqa: PLC0415  # the same
 
@@ -98,32 +97,54 @@ def _tell(settings: Settings, command: Command, offset: int, *, machine: bool) -
     with home.codec(settings) as codec:
         answer = give.heard(settings, codec, command, offset)
         try:
-            said = [seen.value for seen in records(settings, codec, COMMANDS)]
-            told = [each for each in said if isinstance(each, Command)]
-            before = held(each for each in told if each.id != command.id)
+            said = records(settings, codec, COMMANDS)
+            told = [each for each in said if isinstance(each.value, Command)]
+            before = held(
+                each.value
+                for each in told
+                if each.offset < offset and each.value.id != command.id  # of a retry
+            )
             meant = scope == ALL or (kind is CommandKind.RESUME and scope in before)
             strange = None if meant else _strange(settings, scope)
         except TROUBLE as error:
-            raise Failure(give.unanswered(answer) or give.unseen(command, error)) from error
+            why = give.unanswered(answer) or give.unseen(command, error)
+            raise Failure(why, told={"command": command}) from error
+    holds = held(each.value for each in told)
+    over = holds.get(scope) or holds.get(ALL)
+    gone = {each.id: each for each in (*before.values(), *waited) if each not in holds.values()}
+    lifted = tuple(gone.values()) if kind is CommandKind.RESUME else ()
+    facts = {
+        "command": command,
+        "obeyed": answer.obeyed,
+        "hold": over,
+        "lifted": lifted,
+        "local": None,
+    }
     wrong = [each for each in (give.unanswered(answer), strange) if each is not None]
     if wrong:
         sent = "" if not answer.obeyed else f"{give.named(command)} is sent and obeyed. "
-        raise Failure(sent + " ".join(wrong))
-    holds = held(told)
-    hold = holds.get(scope) or holds.get(ALL)
-    if kind is CommandKind.RESUME and hold is not None:
+        raise Failure(sent + " ".join(wrong), told=facts)
+    if kind is CommandKind.RESUME and over is not None:
         raise Failure(
-            f"{scope} is still held by the {hold.kind.value} of all scopes by {hold.by}: "
-            "run `llmopt resume`."
+            f"{give.lifted(lifted)}{scope} is still held by the {give.hold(over)}. Run "
+            "`llmopt resume`.",
+            told=facts,
         )
     if machine:
-        show.document({"command": command, "obeyed": answer.obeyed, "hold": hold, "local": None})
-        return
-    where = "all scopes" if scope == ALL else scope
-    if kind is CommandKind.PAUSE and hold is not None and hold.kind is CommandKind.STOP:
-        click.echo(f"Still stopped: {where}, by {hold.by}. A pause does not weaken a stop.")
+        show.document(facts)
     else:
-        click.echo(f"{WHAT[kind]}: {where}, by {command.by}. See `llmopt status`.")
+        click.echo(f"{_done(command, over, lifted)} See `llmopt status`.")
+
+
+def _done(command: Command, over: Command | None, lifted: tuple[Command, ...]) -> str:
+    """What *command* has brought about, in a scope that *over* holds now."""
+    where = give.where(command.scope)
+    if command.kind is CommandKind.PAUSE and over is not None and over.kind is CommandKind.STOP:
+        return f"Still stopped: {where}, by {over.by}. A pause does not weaken a stop."
+    if command.kind is CommandKind.RESUME and not lifted:
+        counted = " Changes that failed are counted anew." if command.scope == ALL else ""
+        return f"Nothing to resume: neither a pause nor a stop held {where}.{counted}"
+    return f"{give.WHAT[command.kind]}: {where}, by {command.by}. {give.lifted(lifted)}".rstrip()
 
 
 def _keep(settings: Settings, command: Command, away: KafkaException, *, machine: bool) -> None:
@@ -137,14 +158,22 @@ def _keep(settings: Settings, command: Command, away: KafkaException, *, machine
         raise Failure(
             f"{nobody.message} {give.named(command)} cannot be kept in {settings.state_dir} either "
             f"({error.strerror}): nobody knows of it. Make that folder writable, or name another "
-            "in LLMOPT_STATE_DIR, here and for the workers."
+            "in LLMOPT_STATE_DIR, here and for the workers.",
         ) from error
+    said = give.kept(kept, nobody.message)
+    facts = {
+        "command": command,
+        "obeyed": False,
+        "hold": None,
+        "lifted": kept.lifted,
+        "local": kept,
+    }
     if not kept.holds:
-        raise Failure(f"{nobody.message} {give.kept(kept)}")
+        raise Failure(said, told=facts)
     if machine:
-        show.document({"command": command, "obeyed": False, "hold": None, "local": kept})
-        return
-    click.echo(f"{nobody.message} {give.kept(kept)}")
+        show.document(facts)
+    else:
+        click.echo(said)
 
 
 def _strange(settings: Settings, scope: str) -> str | None:

@@ -300,7 +300,7 @@ def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine:
         answer = give.asked(settings, codec, command)
     event = answer.event
     if event is None:
-        raise Failure(give.unanswered(answer) or "")
+        raise Failure(give.unanswered(answer) or "", told={"command": command})
     if machine:
         show.document({"command": command, "event": event})
         return

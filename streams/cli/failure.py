@@ -1,9 +1,9 @@
-"""Failures as people see them: one sentence on standard error, and an exit code."""
+"""Failures: a sentence on standard error for people, an exit code, a document for programs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 import click
@@ -11,14 +11,21 @@ import click
 REFUSED, USAGE, NOT_FOUND = 1, 2, 3
 DIFFERENT, INCOMPARABLE = 4, 5  # of a comparison
 OURS = ("streams.", "schemas.", "sinks.", "infra.", "processors.")
+MACHINE, ANSWERED = "llmopt.machine", "llmopt.answered"  # of what all contexts of a call share
 
 
 class Failure(click.ClickException):
-    """What was asked for is not done."""
+    """What was asked for is not done, or not all of it.
 
-    def __init__(self, sentence: str, code: int = REFUSED) -> None:
+    `told` is what a program wants to know besides, such as the command that was sent.
+    """
+
+    def __init__(
+        self, sentence: str, code: int = REFUSED, told: Mapping[str, object] | None = None
+    ) -> None:
         super().__init__(sentence)
         self.exit_code = code
+        self.told = told or {}
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the sentence to standard error."""
@@ -45,6 +52,21 @@ def explained(error: Exception) -> Failure | None:
     if type(error).__module__.startswith(OURS):
         return Failure(_sentence(str(error)))
     return None
+
+
+def asked(context: click.Context, words: Sequence[str]) -> None:
+    """Note whether a program called, which wants an answer whatever becomes of it."""
+    context.meta[MACHINE] = "--json" in words
+
+
+def answer(context: click.Context, error: click.ClickException) -> None:
+    """Give a program that called, and has no document yet, one that tells of the failure."""
+    if not context.meta[MACHINE] or ANSWERED in context.meta:
+        return
+    from streams.cli import show  # noqa: PLC0415  # only where it fails
+
+    told = error.told if isinstance(error, Failure) else {}
+    show.document({"error": error.format_message(), "exit": error.exit_code, **told})
 
 
 def _kafka(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ import click
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig
 from schemas.scope import ALL, misnamed
-from streams.cli import home
+from streams.cli import home, show
 from streams.cli.failure import Failure, explained
 from streams.clock import now_ms
 from streams.settings import Settings
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
     from schemas.codec import Codec
     from streams.alone import Kept
     from streams.commanding import Answer
+    from streams.presence import Present
 
+WHAT = {
+    CommandKind.PAUSE: "Paused",
+    CommandKind.RESUME: "Resumed",
+    CommandKind.STOP: "Stopped",
+}
 WAIT = 15.0  # seconds for the actuator to say what became of a command
 because = click.option("--reason", default="", help="Why, for whoever reads it later.")
 someone = click.option("--by", default=None, help="Who commands it; your user name otherwise.")
@@ -85,8 +92,21 @@ def named(command: Command) -> str:
     >>> named(Command(id="1", kind=CommandKind.STOP, scope="*", at=0, by="ada"))
     'The stop of all scopes'
     """
-    where = "all scopes" if command.scope == ALL else command.scope
-    return f"The {command.kind.value} of {where}"
+    return f"The {command.kind.value} of {where(command.scope)}"
+
+
+def hold(command: Command) -> str:
+    """A hold in words: what, where, by whom, since when, why."""
+    why = f": {command.reason.rstrip('.')}" if command.reason else ""
+    return (
+        f"{command.kind.value} of {where(command.scope)} by {command.by} since "
+        f"{show.moment(command.at)} UTC{why}"
+    )
+
+
+def where(scope: str) -> str:
+    """A scope, or all of them, in words."""
+    return "all scopes" if scope == ALL else scope
 
 
 def asked(settings: Settings, codec: Codec, command: Command) -> Answer:
@@ -100,9 +120,9 @@ def asked(settings: Settings, codec: Codec, command: Command) -> Answer:
     try:
         answer = ask(settings, codec, command, WAIT)
     except Unseen as error:
-        raise Failure(unseen(command, error.__cause__)) from error
+        raise Failure(unseen(command, error.__cause__), told={"command": command}) from error
     if answer.refused and answer.event is not None:
-        raise Failure(answer.event.reason)
+        raise Failure(answer.event.reason, told={"command": command})
     return answer
 
 
@@ -117,7 +137,7 @@ def heard(settings: Settings, codec: Codec, command: Command, offset: int) -> An
     try:
         return hear(settings, codec, command, offset, WAIT)
     except Unseen as error:
-        raise Failure(unseen(command, error.__cause__)) from error
+        raise Failure(unseen(command, error.__cause__), told={"command": command}) from error
 
 
 def unseen(command: Command, cause: BaseException | None) -> str:
@@ -138,26 +158,40 @@ def unanswered(answer: Answer) -> str | None:
     )
 
 
-def kept(found: Kept) -> str:
-    """What a command that no broker took has reached, and who does not know of it."""
-    said = named(found.command)
+def kept(found: Kept, nobody: str) -> str:
+    """What a command that no broker took has reached, then who does not know of it.
+
+    *nobody* says that no broker answers.
+    """
+    command, names = found.command, _names(found.reached)
     others = (
-        "All others, workers of other machines and applications, learn of it when a broker is back."
+        f"{lifted(found.lifted)}All others, workers of other machines and applications, learn of "
+        f"it when a broker is back. {nobody}"
     )
-    if not found.reached and not found.missed:
+    if found.holds:
         return (
-            f"{said} is kept in {found.folder}, but no worker with the actuator runs on this "
-            "machine, so nothing obeys it yet: a worker that is started here will before it "
-            "writes. Give it again where workers run, or when a broker is back."
+            f"{WHAT[command.kind]} on this machine: {where(command.scope)}, by {command.by}. "
+            f"{names} will write nothing before it is told. {others} "
+            "See `llmopt status`."
         )
-    names = ", ".join(f"{each.worker} (process {each.pid})" for each in found.reached)
+    said = f"{named(command)} is kept in {found.folder}"
     if found.missed:
-        late = ", ".join(f"{each.worker} (process {each.pid})" for each in found.missed)
         return (
-            f"{said} is kept in {found.folder}, but {late} has not taken note of it: see whether "
-            f"it is alive. {f'{names} has. ' if names else ''}{others}"
+            f"{said}, but {_names(found.missed)} has not taken note of it: see whether it is "
+            f"alive. {f'{names} has. ' if names else ''}{others}"
         )
     return (
-        f"{said} is kept on this machine and {names} will write nothing before it is told. "
-        f"{others} See `llmopt status`."
+        f"{said}: a worker that is started here will obey it before it writes. But no worker with "
+        "the actuator runs on this machine, so nothing obeys it yet: give it again where workers "
+        f"run, or when a broker is back. {lifted(found.lifted)}{nobody}"
     )
+
+
+def lifted(holds: Sequence[Command]) -> str:
+    """What a resume has lifted, as a sentence that others follow; nothing where it was none."""
+    said = "; ".join(f"the {hold(each)}" for each in holds)
+    return f"Lifted: {said}. " if said else ""
+
+
+def _names(workers: Sequence[Present]) -> str:
+    return ", ".join(f"{each.worker} (process {each.pid})" for each in workers)

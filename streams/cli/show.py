@@ -13,6 +13,7 @@ import msgspec
 
 from schemas.rollout import Verdict
 from schemas.scope import BUCKETS
+from streams.cli.failure import ANSWERED
 
 F = TypeVar("F", bound=Callable[..., object])
 NUMBER = re.compile(r"–|-?[\d.]+( %)?")  # or that there is none
@@ -43,6 +44,9 @@ def document(value: object) -> None:
 
     Verdicts become words, and shares of the units fractions of 1: their codes are the topics'.
     """
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.meta[ANSWERED] = True
     plain = msgspec.json.encode(readable(value))
     click.echo(msgspec.json.format(plain, indent=2).decode())
 

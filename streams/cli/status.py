@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 from confluent_kafka import KafkaException
 
-from schemas.command import Command
-from schemas.scope import ALL
 from streams.alone import Local, local
-from streams.cli import home, show
+from streams.cli import give, home, show
+from streams.cli.failure import Failure, explained
 from streams.cli.help import example
 from streams.obedience import Obedience
 from streams.overview import overview
@@ -26,13 +25,12 @@ def status(*, machine: bool) -> None:
     """
     try:
         settings = home.reached()
-    except KafkaException:
+    except KafkaException as error:
         here = local(home.settings())
-        if machine:
-            show.document({"local": here})
-        else:
+        if not machine:
             _here(here)
-        raise
+        nobody = explained(error) or Failure(str(error))
+        raise Failure(nobody.message, nobody.exit_code, {"local": here}) from error
     with home.codec(settings) as codec:
         found = overview(settings, codec)
     if machine:
@@ -40,7 +38,7 @@ def status(*, machine: bool) -> None:
         return
     click.echo(f"{found.mode}; scopes with a config: {found.scopes}")
     for command in found.holds.values():
-        click.echo(f"  {_said(command)}")
+        click.echo(f"  {give.hold(command)}")
         click.echo(f"    {obeyed(found.obedience[command.scope])}")
     _here(found.local)
     click.echo()
@@ -73,14 +71,6 @@ def status(*, machine: bool) -> None:
     )
 
 
-def _said(command: Command) -> str:
-    where = "all scopes" if command.scope == ALL else command.scope
-    why = f": {command.reason}" if command.reason else ""
-    return (
-        f"{command.kind.value} of {where} by {command.by} since {show.moment(command.at)} UTC{why}"
-    )
-
-
 def obeyed(tasks: tuple[Obedience, ...]) -> str:
     """Which tasks have committed a hold, in words."""
     late = [each for each in tasks if not each.obeyed]
@@ -102,7 +92,7 @@ def _here(found: Local) -> None:
     for line in troubles(found):
         click.echo(f"  {line}")
     for command in found.waiting:
-        click.echo(f"  waits on this machine, in {found.folder}: {_said(command)}")
+        click.echo(f"  waits on this machine, in {found.folder}: {give.hold(command)}")
         if not found.workers:
             click.echo("    No worker with the actuator runs on this machine: it holds nobody yet.")
         for each in found.workers:

@@ -77,7 +77,10 @@ def test_a_stop_reaches_every_actuator_of_its_cluster(settings: Settings, tmp_pa
 
     assert (True, ["a", "b"]) == (found.holds, sorted(each.worker for each in found.reached))
     assert took < 1
-    assert "is kept on this machine and a (process" in kept(found)
+    assert kept(found, "No broker.").startswith("Stopped on this machine: all scopes, by ")
+    assert "a (process" in kept(found, "No broker.")
+    assert "will write nothing before it is told." in kept(found, "No broker.")
+    assert kept(found, "No broker.").endswith("No broker. See `llmopt status`.")
 
 
 def test_a_worker_that_does_not_look_is_missed(settings: Settings, tmp_path: Path) -> None:
@@ -93,24 +96,25 @@ def test_a_worker_that_does_not_look_is_missed(settings: Settings, tmp_path: Pat
         [each.worker for each in found.reached],
         [each.worker for each in found.missed],
     )
-    assert "asleep (process" in kept(found)
-    assert "has not taken note of it" in kept(found)
+    assert "asleep (process" in kept(found, "")
+    assert "has not taken note of it" in kept(found, "")
 
 
 def test_where_no_actuator_runs_nothing_holds(settings: Settings) -> None:
     found = keep(settings, STOP)
 
     assert not found.holds
-    assert "no worker with the actuator runs on this machine" in kept(found)
+    assert "no worker with the actuator runs on this machine" in kept(found, "")
     assert (STOP,) == local(settings).waiting
 
 
 def test_a_resume_withdraws_the_stop_of_before_and_waits_itself(settings: Settings) -> None:
     resume = replace(STOP, id="2", kind=CommandKind.RESUME, at=2_000)
     keep(settings, STOP)
-    keep(settings, resume)
+    found = keep(settings, resume)
 
-    assert (resume,) == local(settings).waiting
+    assert ((STOP,), (resume,)) == (found.lifted, local(settings).waiting)
+    assert "Lifted: the stop of all scopes by " in kept(found, "")
 
 
 def test_a_resume_that_cannot_be_kept_leaves_the_stop_of_before(

@@ -1,6 +1,7 @@
 # `llmopt` is a fixture whose type lies in a conftest
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,10 +69,73 @@ def test_a_stop_says_stopped_once_every_task_has_read_it(llmopt: Any, served: st
     with reader(llmopt) as read:
         said = llmopt.json("stop", served, "--by", "ada")
     with reader(llmopt):
-        assert "Resumed: " + served in llmopt("resume", served).stdout
+        resumed = llmopt("resume", served).stdout
 
+    assert f"Resumed: {served}, by " in resumed
+    assert f"Lifted: the stop of {served} by ada since " in resumed
     assert [CommandKind.STOP] == [each.kind for each in read]
     assert (True, "stop") == (said["obeyed"], said["hold"]["kind"])
+
+
+def test_a_resume_names_all_that_it_lifts(llmopt: Any, served: str) -> None:
+    for words in (("pause", served, "--by", "ada", "--reason", "lunch."), ("stop", "--by", "eve")):
+        with reader(llmopt):
+            llmopt(*words)
+    with reader(llmopt):
+        lifted = llmopt.json("resume")["lifted"]
+
+    assert {("pause", served, "ada", "lunch."), ("stop", "*", "eve", "")} == {
+        (each["kind"], each["scope"], each["by"], each["reason"]) for each in lifted
+    }
+
+
+def test_a_resume_where_nothing_was_held_says_so(llmopt: Any, served: str) -> None:
+    with reader(llmopt):
+        one = llmopt("resume", served).stdout
+    with reader(llmopt):
+        llmopt("resume")
+    with reader(llmopt):
+        every = llmopt("resume").stdout
+
+    assert one.startswith(f"Nothing to resume: neither a pause nor a stop held {served}.")
+    assert every.startswith("Nothing to resume: neither a pause nor a stop held all scopes.")
+
+
+def test_a_resume_beneath_a_stop_says_what_it_lifts_and_what_still_holds(
+    llmopt: Any, served: str
+) -> None:
+    for words in (("pause", served, "--by", "ada", "--reason", "lunch."), ("stop", "--by", "eve")):
+        with reader(llmopt):
+            llmopt(*words)
+    with reader(llmopt):
+        answer = llmopt("resume", served, "--json", expect=1)
+    with reader(llmopt):
+        llmopt("resume")
+    told = json.loads(answer.stdout)
+
+    assert f"llmopt: {told['error']}\n" == answer.stderr
+    assert told["error"].startswith(f"Lifted: the pause of {served} by ada since ")
+    assert f"UTC: lunch. {served} is still held by the stop of all scopes by eve" in answer.stderr
+    assert ("stop", ["ada"], True) == (
+        told["hold"]["kind"],
+        [each["by"] for each in told["lifted"]],
+        told["obeyed"],
+    )
+
+
+def test_a_program_reads_what_became_of_a_hold_that_failed(llmopt: Any, served: str) -> None:
+    with reader(llmopt):
+        told = llmopt.json("stop", f"{served}x", "--by", "ada", expect=1)
+    with reader(llmopt):
+        llmopt("resume", f"{served}x")
+
+    assert (1, True, f"{served}x", "stop") == (
+        told["exit"],
+        told["obeyed"],
+        told["command"]["scope"],
+        told["command"]["kind"],
+    )
+    assert f"did you mean '{served}'?" in told["error"]
 
 
 @pytest.mark.parametrize("kind", ["pause", "resume", "stop"])
@@ -85,7 +149,7 @@ def test_a_hold_that_nobody_obeys_is_sent_and_says_so(llmopt: Any, served: str, 
 
     assert sent is not None
     assert kind == sent.value.kind.value
-    assert "" == answer.stdout
+    assert "" == answer.stdout  # people read the sentence
     assert f"The {kind} of {served} is sent, but no actuator is running" in answer.stderr
     assert "Nothing has been served" not in answer.stderr
 

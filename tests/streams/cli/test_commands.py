@@ -11,8 +11,8 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError
 from click.testing import CliRunner
 
-from streams.cli import COMMANDS, main
-from streams.cli.failure import explained
+from streams.cli import COMMANDS, main, show
+from streams.cli.failure import Failure, explained
 
 NOBODY = {  # a port where nothing listens
     "LLMOPT_BOOTSTRAP_SERVERS": "127.0.0.1:1",
@@ -94,12 +94,16 @@ def test_every_command_can_answer_in_json(words: tuple[str, ...]) -> None:
 )
 def test_without_a_broker_one_sentence_says_what_to_do(words: tuple[str, ...]) -> None:
     answer = CliRunner().invoke(main, list(words), env=NOBODY)
+    said = (
+        "No Kafka broker answers at 127.0.0.1:1: start one with `make up` or set "
+        "LLMOPT_BOOTSTRAP_SERVERS."
+    )
 
-    assert (1, "") == (answer.exit_code, answer.stdout)
-    assert (
-        "llmopt: No Kafka broker answers at 127.0.0.1:1: start one with `make up` or set "
-        "LLMOPT_BOOTSTRAP_SERVERS.\n"
-    ) == answer.stderr
+    assert (1, f"llmopt: {said}\n") == (answer.exit_code, answer.stderr)
+    if "--json" in words:
+        assert {"error": said, "exit": 1} == json.loads(answer.stdout)
+    else:
+        assert "" == answer.stdout
 
 
 def test_a_broken_setting_is_wrong_usage() -> None:
@@ -143,6 +147,40 @@ def test_wrong_usage_is_told_before_anything_is_asked(words: tuple[str, ...]) ->
     assert 2 == answer.exit_code
     assert "" == answer.stdout
     assert "broker" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_"),
+    [
+        (("staus", "--json"), 2),
+        (("config", "set", "a/b", "--json"), 2),
+        (("decisions", "list", "--limit", "0", "--json"), 2),
+        (("stop", "--json", "search/"), 2),
+        (("stop", "--json", "--loudly"), 2),
+        (("topics", "show", "nothing", "--json"), 3),
+    ],
+    ids=lambda x: " ".join(x) if isinstance(x, tuple) else None,
+)
+def test_a_program_gets_a_document_whatever_is_wrong(words: tuple[str, ...], exit_: int) -> None:
+    answer = CliRunner().invoke(main, list(words), env=NOBODY)
+    told = json.loads(answer.stdout)
+
+    assert (exit_, exit_) == (answer.exit_code, told["exit"])
+    assert told["error"] in answer.stderr
+
+
+def test_a_failure_after_the_document_adds_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    @show.as_json
+    def half(*, machine: bool) -> None:
+        show.document({"done": machine})
+        raise Failure("The rest was not.", 4)
+
+    monkeypatch.setattr(main, "get_command", lambda *_: half)
+    answer = CliRunner().invoke(main, ["half", "--json"], env=NOBODY)
+
+    assert (4, "llmopt: The rest was not.\n") == (answer.exit_code, answer.stderr)
+    assert {"done": True} == json.loads(answer.stdout)
 
 
 @pytest.mark.parametrize(
