@@ -15,6 +15,9 @@ class RollbackReport:
     a trigger's limit, or the last minute in which a failing guardrail's evidence stood lowest,
     which is where the likelihood puts the change (Hinkley, Biometrika 57, 1970). None where nobody
     found anything bad: a person's word, a wait that was over.
+
+    A rollback that is only rehearsed is told by a report alone, `simulated`: by no deployment and
+    no move of its scope, so that nothing takes it for one that was made.
     """
 
     id: str  # of the deployment
@@ -30,7 +33,7 @@ class RollbackReport:
     share: int  # that was served when it was taken back, hundredths of a percent
     left_version: str | None
     left_model: str | None
-    restored_version: str | None
+    restored_version: str | None  # None: no config of its own, or refused
     restored_model: str | None
     requests: int  # that the config taken back has served, as far as they are counted
     failed: int  # of them
@@ -40,3 +43,5 @@ class RollbackReport:
     written_at: int  # ms, the worker's clock: when the config was written
     simulated: bool  # nothing was done
     decision_id: str | None
+    counted_since: int | None = None  # ms, event time: of `requests`; None: nobody counted
+    refused: bool = False  # simulated, and would not be done: the reason says why

@@ -55,9 +55,11 @@ class Answer:
     alarm: Alarm | None = None  # whose question it answered
 
     @property
-    def refused(self) -> bool:
-        """Whether it said no."""
-        return self.event is not None and self.event.phase is Phase.REJECTED
+    def refusal(self) -> str | None:
+        """The sentence with which it said no; None where it did not."""
+        if self.event is not None and self.event.phase is Phase.REJECTED:
+            return self.event.reason
+        return self.report.reason if self.report is not None and self.report.refused else None
 
 
 class Unseen(Exception):
@@ -166,8 +168,8 @@ def answers(command: Command) -> Callable[[Seen], bool]:
 
     A change made by hand, a refusal, and the report of a dry run carry an id made of the command's,
     the end of a question the id that the command names.
-    A rollout that the command ended keeps its own id; its last event names who ended it. That is
-    all that becomes of a SET to what is stable already.
+    A rollout that the command ended keeps its own id; its last event names who ended it, which a
+    dry run never did. That is all that becomes of a SET to what is stable already.
     """
     from processors.actuate.decision import name  # noqa: PLC0415  # costs a second, a stop has none
 
@@ -181,7 +183,7 @@ def answers(command: Command) -> Callable[[Seen], bool]:
             return event.id == command.rollout_id and event.answer is not Asked.ASKED
         if not isinstance(event, Deployment) or event.scope != command.scope:
             return False
-        ends = ENDS.get(command.kind, ())
+        ends = () if command.dry_run else ENDS.get(command.kind, ())
         if command.config is not None and event.stable_version == command.config.version:
             ends = (Phase.ROLLED_BACK,)
         return event.id == own or (event.phase in ends and event.by == command.by)

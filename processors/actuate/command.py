@@ -7,6 +7,7 @@ from dataclasses import replace
 from processors.actuate.admit import failure, unusable
 from processors.actuate.approve import approve
 from processors.actuate.decision import name
+from processors.actuate.report import report
 from processors.actuate.rollout import Advance, Rollout, by_hand, promote, roll_back
 from processors.actuate.state import Hold, Mode
 from processors.actuate.transition import move, refuse, return_to, serve, withdraw
@@ -14,7 +15,7 @@ from processors.actuate.triggers.answer import answer, question_of
 from processors.actuate.turn import Cause, Turn
 from schemas.command import Command, CommandKind
 from schemas.report import RollbackReport
-from schemas.rollout import Deployment, Phase
+from schemas.rollout import Phase
 from schemas.scope import ALL
 
 SAID = {  # of a rollout
@@ -34,7 +35,8 @@ def obey(turn: Turn, command: Command, hold: Hold | None, busy: str | None = Non
     A command for `*` reaches every scope, the task's own entry `*` first; scopes in which there
     is nothing to do then stay silent. PAUSE and STOP hold until RESUME, STOP over PAUSE; RESUME
     for `*` lifts the holds of single scopes as well. ROLLBACK without a version ends an active
-    rollout, and only without one goes back to the version before the stable one.
+    rollout, and only without one goes back to the version before the stable one; a dry run of it
+    leaves the scope as it is, and tells a simulated report.
 
     Args:
         turn: The scope.
@@ -80,7 +82,12 @@ def _refuse(turn: Turn, command: Command, reason: str, cause: Cause) -> Turn:
     """Answer a person who named this scope; a command for all is no question to each."""
     if command.scope != turn.scope or (turn.scope == ALL and command.kind not in OF_ONE):
         return turn
-    return refuse(turn, name("m", turn.scope, command.id), command.config, reason, cause)
+    id_ = name("m", turn.scope, command.id)
+    if not command.dry_run:
+        return refuse(turn, id_, command.config, reason, cause)
+    sides = turn.entry.stable, None
+    told = report(turn, id_, reason, cause, share=0, sides=sides, subject=None, simulated=True)
+    return turn.tell(replace(told, refused=True))
 
 
 def _hold(turn: Turn, command: Command, mode: Mode) -> Turn:
@@ -167,17 +174,21 @@ def _rollback(turn: Turn, command: Command, cause: Cause) -> Turn:
 
 
 def _rehearsed(turn: Turn, done: Turn, command: Command, cause: Cause) -> Turn:
-    """The turn as it was, with the report of what was *done*; with its refusal if there is one."""
+    """The turn as it was, with a report of what was *done*, or of its refusal."""
+    id_, said = name("m", turn.scope, command.id), _said(command, "Rehearsed")
     told = [emit.value for emit in done.emits[len(turn.emits) :]]
     reports = [each for each in told if isinstance(each, RollbackReport)]
-    if reports:  # the last one, where a rollout had to be ended first
-        id_ = name("m", turn.scope, command.id)
-        return turn.tell(replace(reports[-1], id=id_, revision=turn.entry.revision, simulated=True))
-    ended = [e for e in told if isinstance(e, Deployment) and e.phase is Phase.ROLLED_BACK]
-    if not ended:
-        return done  # refused
-    said = f"It would end rollout {ended[0].id}, which serves nobody yet: nothing to restore."
-    return _refuse(turn, command, said, cause)
+    if reports:  # the last one, where a rollout had to be ended first; of a refusal the only one
+        last = reports[-1]
+        rehearsed = replace(last, id=id_, revision=turn.entry.revision, simulated=True)
+        return turn.tell(rehearsed if last.refused else replace(rehearsed, reason=said))
+    rollout = turn.entry.rollout
+    if rollout is None or done.entry.rollout is not None:
+        return turn  # nobody asked this scope, and there is nothing to take back
+    sides = rollout.candidate, rollout.stable  # it served nobody yet
+    return turn.tell(
+        report(turn, id_, said, cause, share=0, sides=sides, subject=rollout.id, simulated=True)
+    )
 
 
 def _word(turn: Turn, command: Command, hold: Hold | None, busy: str | None, cause: Cause) -> Turn:

@@ -36,7 +36,7 @@ def beneath(scopes: Mapping[str, ScopeState], command: Command) -> Iterator[str]
     is obeyed, only the task of the wider scope knows; it is taken for granted.
     """
     wide = command.scope
-    if command.kind not in CHANGES or judged(wide) is None:
+    if command.kind not in CHANGES or command.dry_run or judged(wide) is None:
         return
     for scope, entry in sorted(scopes.items()):
         within = scope not in (ALL, wide) and (wide == ALL or scope.startswith(f"{wide}/"))

@@ -62,6 +62,7 @@ def report(
         written_at=turn.moment.now,
         simulated=simulated,
         decision_id=cause.decision_id,
+        counted_since=None if vigil is None else vigil.since,
     )
 
 

@@ -121,8 +121,8 @@ def asked(settings: Settings, codec: Codec, command: Command) -> Answer:
         answer = ask(settings, codec, command, WAIT)
     except Unseen as error:
         raise Failure(unseen(command, error.__cause__), told={"command": command}) from error
-    if answer.refused and answer.event is not None:
-        raise Failure(answer.event.reason, told={"command": command})
+    if answer.refusal is not None:
+        raise Failure(answer.refusal, told={"command": command})
     return answer
 
 

@@ -17,22 +17,26 @@ from streams.reading import records
 
 @click.command()
 @click.argument("id_", metavar="SCOPE_OR_ID")
+@click.option("--simulated", is_flag=True, help="Of a SCOPE, also what was only simulated.")
 @show.as_json
 @example("llmopt deployments report r-1f0c…", "llmopt deployments report search/answer --json")
-def report(id_: str, *, machine: bool) -> None:
+def report(id_: str, *, simulated: bool, machine: bool) -> None:
     """Tell a rollback: what was taken back, why, on what evidence, whom it reached, how fast.
 
-    Of the deployment with this ID, or the newest in this SCOPE; simulated ones, too.
+    Of the deployment with this ID, or the newest in this SCOPE. What was only simulated, by a
+    trigger or by `llmopt config rollback --dry-run`, is told by its ID, or with --simulated.
     """
     settings = home.reached()
     with home.codec(settings) as codec:
         told = [seen.value for seen in records(settings, codec, DEPLOYMENTS)]
     reports = [each for each in told if isinstance(each, RollbackReport)]
-    found = [each for each in reports if id_ in (each.id, each.scope)]
+    named = [each for each in reports if id_ in (each.id, each.scope)]
+    found = [each for each in named if simulated or not each.simulated or each.id == id_]
     if not found:
+        hint = " What was only simulated is told with --simulated." if named else ""
         raise not_found(
             f"There is no report of {id_}: only a rollback of something that was served has one. "
-            "See `llmopt deployments list`."
+            f"See `llmopt deployments list`.{hint}"
         )
     if machine:
         show.document(found[-1])
@@ -51,28 +55,52 @@ def report(id_: str, *, machine: bool) -> None:
 def lines(told: RollbackReport) -> Iterator[str]:
     """A report in sentences, one a line."""
     what = f"{told.left_model} ({told.left_version})"
-    back = f"{told.restored_model} ({told.restored_version}) serves again"
+    stable = f"{told.restored_model} ({told.restored_version})"
+    back = f"{stable} serves again"
     if told.restored_version is None:
         back = "the scope has no config of its own any more"
     whom = "all requests" if told.share == BUCKETS else f"{show.share(told.share)} of the units"
+    nothing = "Nothing was done: this is a simulation."
+    if told.refused:
+        yield f"{told.scope}: nothing would be taken back. {told.reason}"
+        yield nothing
+        return
+    if told.simulated and not told.share:
+        yield f"{told.scope}: {what} would be taken back before it serves anybody; {stable} stays."
+        yield nothing
+        return
     if told.simulated:
-        would = f"{told.restored_model} ({told.restored_version}) would serve again"
+        would = f"{stable} would serve again"
         yield f"{told.scope}: {what} would be taken back from {whom}; {would}."
-        yield "Nothing was done: this is a simulation."
+        yield nothing
     else:
         yield f"{told.scope}: {what} was taken back from {whom}; {back}."
         yield f"It is revision {told.revision}, written at {show.moment(told.written_at)}."
     yield f"By {told.by}, for {_cause(told)}. {told.reason}"
-    yield (
-        f"It had served {told.requests:,} requests that were counted; {told.failed:,} of them "
-        f"failed, and {told.affected:,} came after the first bad evidence."
-    )
+    yield _reach(told)
     if told.seconds is None:
         yield "No evidence against it had been found before."
     else:
         first = show.moment(told.first_bad_at)
         passed = "would be restored" if told.simulated else "was restored"
         yield f"The evidence begins at {first}; {told.seconds:g} s later the config {passed}."
+
+
+def _reach(told: RollbackReport) -> str:
+    """How many requests it has served, as far as anybody knows."""
+    if told.counted_since is None and not told.requests:
+        since = "since it serves everybody" if told.share == BUCKETS else "yet"
+        return (
+            f"Its requests were not counted {since}: that is done minute by minute in a rollout, "
+            "and afterwards while triggers watch what it ended with."
+        )
+    known = "that were counted"
+    if told.counted_since is not None:
+        known = f"counted since {show.moment(told.counted_since)}"
+    return (
+        f"It had served {told.requests:,} requests {known}; {told.failed:,} of them failed, and "
+        f"{told.affected:,} came after the first bad evidence."
+    )
 
 
 def _cause(told: RollbackReport) -> str:

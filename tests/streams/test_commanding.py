@@ -9,6 +9,7 @@ from processors.actuate.version import versioned
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig, ScopeConfig
 from schemas.journal import JournalRecord, Range
+from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Phase, Verdict
 from schemas.scope import partition_of
 from streams.commanding import Answer, answers, held, obeyed
@@ -36,6 +37,31 @@ EVENT = Deployment(
     candidate_version="v-1",
     stable_model=None,
     candidate_model="openai/gpt-4o",
+)
+REPORT = RollbackReport(
+    id=name("m", SCOPE, "c1"),
+    scope=SCOPE,
+    at=0,
+    revision=2,
+    by="ada",
+    cause="command",
+    trigger=None,
+    reason="Rehearsed by ada.",
+    verdict=Verdict.INCONCLUSIVE,
+    guardrails=(),
+    share=10_000,
+    left_version="v-2",
+    left_model="openai/gpt-4o",
+    restored_version="v-1",
+    restored_model="openai/gpt-4o-mini",
+    requests=0,
+    failed=0,
+    affected=0,
+    first_bad_at=None,
+    seconds=None,
+    written_at=0,
+    simulated=True,
+    decision_id=None,
 )
 
 
@@ -85,6 +111,22 @@ def test_a_rollback_is_answered_by_the_end_of_the_rollout_that_it_ended() -> Non
 
     assert answers(rollback)(seen(ended))
     assert not answers(rollback)(seen(replace(ended, by="optimizer")))
+
+
+def test_a_dry_run_is_answered_by_its_own_report_alone() -> None:
+    dry = replace(SET, kind=CommandKind.ROLLBACK, dry_run=True)
+    another = replace(EVENT, id="r-1", phase=Phase.ROLLED_BACK)  # by the same person, for real
+
+    assert answers(dry)(seen(REPORT))
+    assert not answers(dry)(seen(another))
+    assert not answers(replace(dry, dry_run=False))(seen(replace(REPORT, simulated=False)))
+
+
+def test_a_report_that_nothing_would_be_done_is_a_refusal() -> None:
+    refused = replace(REPORT, refused=True, reason="Nothing to go back to.")
+
+    assert "Nothing to go back to." == Answer(SET, None, report=refused).refusal
+    assert Answer(SET, None, report=REPORT).refusal is None
 
 
 @pytest.mark.parametrize(
@@ -145,9 +187,9 @@ def test_a_stop_of_all_is_obeyed_when_every_task_has_read_it() -> None:
 
 
 def test_a_rejection_is_a_refusal_and_silence_is_not() -> None:
-    assert Answer(SET, replace(EVENT, phase=Phase.REJECTED)).refused
-    assert not Answer(SET, EVENT).refused
-    assert not Answer(SET, None).refused
+    assert "Why." == Answer(SET, replace(EVENT, phase=Phase.REJECTED, reason="Why.")).refusal
+    assert Answer(SET, EVENT).refusal is None
+    assert Answer(SET, None).refusal is None
 
 
 def commands(*said: tuple[CommandKind, str]) -> list[Command]:

@@ -1,6 +1,7 @@
 # `llmopt` is a fixture whose type lies in a conftest
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,6 +103,41 @@ def test_a_dry_run_says_what_would_be_restored_and_changes_nothing(llmopt: Any, 
         f"openai/large ({large}) would serve again."
     ) == said.splitlines()[0]
     assert CONFIGS[1] == after[0].scopes[scope].stable
+
+
+def test_a_dry_run_is_nowhere_taken_for_a_rollback(llmopt: Any, scope: str) -> None:
+    with actuator(llmopt, scope):
+        done = llmopt.json("config", "rollback", scope, "--by", "ada")["event"]
+    with actuator(llmopt, scope):
+        dry = llmopt.json("config", "rollback", scope, "--dry-run", "--by", "ada")["report"]
+    with actuator(llmopt, scope):
+        words = ("config", "rollback", scope, "--dry-run", "--to", "v-0", "--by", "ada")
+        refused = llmopt(*words, "--json", expect=1)
+    told = json.loads(refused.stdout)
+
+    assert f"llmopt: {told['error']}\n" == refused.stderr
+    assert ("v-0 was never stable here", True) == (
+        told["error"].partition(";")[0],
+        told["command"]["dry_run"],
+    )
+    assert [done["id"]] == [
+        each["id"] for each in llmopt.json("deployments", "list", "--scope", scope, "--refused")
+    ]
+    assert [done["id"], None] == [  # and what served before it
+        each["id"] for each in llmopt.json("config", "history", scope)
+    ]
+    assert done["id"] == llmopt.json("deployments", "report", scope)["id"]
+    assert dry == llmopt.json("deployments", "report", dry["id"])
+    newest = llmopt.json("deployments", "report", scope, "--simulated")
+    assert (True, told["error"]) == (newest["refused"], newest["reason"])
+    assert "no deployment" in llmopt("deployments", "show", dry["id"], expect=3).stderr
+
+
+def test_a_scope_with_nothing_but_simulations_has_no_report(llmopt: Any, scope: str) -> None:
+    with actuator(llmopt, scope):
+        llmopt("config", "rollback", scope, "--dry-run")
+
+    assert "is told with --simulated" in llmopt("deployments", "report", scope, expect=3).stderr
 
 
 def test_a_rollback_is_reported_by_its_scope_and_by_its_id(llmopt: Any, scope: str) -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+import pytest
+
 from schemas.decision import Action
 from schemas.report import RollbackReport
 from schemas.rollout import Phase, Verdict
@@ -141,16 +143,18 @@ def test_a_rehearsed_rollback_says_what_would_be_restored_and_does_nothing(
 ) -> None:
     play = world.Play()
     play.three_versions()
-    entry, configs = play.entry, len(play.configs)
-    play.feed(world.command("rollback", dry_run=True))
+    entry = play.entry
+    told = play.feed(world.command("rollback", dry_run=True, reason="What if?"))
     report = only(play)
 
-    assert (entry, configs) == (play.entry, len(play.configs))
-    assert (True, world.OTHER.version, world.NEW.version) == (
+    assert (entry, [report]) == (play.entry, [emit.value for emit in told])
+    assert (True, False, world.OTHER.version, world.NEW.version) == (
         report.simulated,
+        report.refused,
         report.left_version,
         report.restored_version,
     )
+    assert "Rehearsed by alice: What if?." == report.reason
 
 
 def test_a_rehearsed_rollback_of_a_rollout_leaves_it_alone(world: ModuleType) -> None:
@@ -172,27 +176,73 @@ def test_a_rehearsed_rollback_of_a_rollout_leaves_it_alone(world: ModuleType) ->
 def test_a_rehearsal_is_refused_where_the_rollback_would_be(world: ModuleType) -> None:
     play = world.Play()
     play.past()
-    play.feed(world.command("rollback", dry_run=True))
+    entry = play.entry
+    told = play.feed(world.command("rollback", dry_run=True))
+    report = only(play)
 
-    assert "There is no version before the stable one" in play.last.reason
+    assert (entry, [report]) == (play.entry, [emit.value for emit in told])
+    assert (True, True, 0, None) == (
+        report.simulated,
+        report.refused,
+        report.share,
+        report.restored_version,
+    )
+    assert "There is no version before the stable one" in report.reason
 
 
 def test_a_rehearsal_of_what_serves_nobody_says_so(world: ModuleType) -> None:
     play = world.Play()
     play.minutes(1)
-    play.feed(world.deploy(at=play.clock), world.command("rollback", dry_run=True))
+    play.feed(world.deploy(at=play.clock))
+    told = play.feed(world.command("rollback", dry_run=True))
+    report = only(play)
 
-    assert Phase.REJECTED is play.last.phase
-    assert "which serves nobody yet: nothing to restore." in play.last.reason
+    assert [report] == [emit.value for emit in told]
+    assert (True, False, 0, world.NEW.version, world.OLD.version) == (
+        report.simulated,
+        report.refused,
+        report.share,
+        report.left_version,
+        report.restored_version,
+    )
     assert Phase.PENDING is play.entry.rollout.phase
 
 
 def test_only_a_rollback_can_be_rehearsed(world: ModuleType) -> None:
     play = world.Play()
     play.past()
-    play.feed(world.command("set", config=world.NEW, dry_run=True))
+    told = play.feed(world.command("set", config=world.NEW, dry_run=True))
 
     assert (
         "Only a rollback can be rehearsed: send set without dry_run.",
+        [only(play)],
         None,
-    ) == (play.last.reason, play.entry.stable)
+    ) == (only(play).reason, [emit.value for emit in told], play.entry.stable)
+
+
+@pytest.mark.parametrize("wide", ["search", "*"])
+def test_a_rehearsal_in_a_wider_scope_touches_none_beneath_it(world: ModuleType, wide: str) -> None:
+    play = world.Play()
+    play.minutes(1)
+    play.feed(world.deploy(at=play.clock))
+    entry = play.entry
+    told = play.feed(world.command("rollback", wide, dry_run=True))
+
+    assert entry == play.entry
+    assert {RollbackReport} >= {type(emit.value) for emit in told}
+
+
+def test_a_report_says_since_when_requests_were_counted_or_that_nobody_did(
+    world: ModuleType,
+) -> None:
+    counted, uncounted = world.Play(), world.Play()
+    counted.start()
+    began = counted.clock
+    counted.minutes(2)
+    counted.feed(world.command("rollback", dry_run=True))
+    uncounted.three_versions()
+    uncounted.minutes(3)
+    uncounted.feed(world.command("rollback", dry_run=True))
+
+    assert (began, 400) == (only(counted).counted_since, only(counted).requests)
+    assert (None, 0) == (only(uncounted).counted_since, only(uncounted).requests)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-import pytest
-
 from schemas.rollout import Phase
 
 
@@ -65,16 +63,31 @@ def test_where_no_config_is_set_none_is_removed(world: ModuleType) -> None:
     )
 
 
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_what_was_unset_is_not_rolled_back(world: ModuleType, *, dry_run: bool) -> None:
+def test_what_was_unset_is_not_rolled_back(world: ModuleType) -> None:
     play = world.Play()
     play.three_versions()
     play.feed(world.command("unset"))
-    version = world.NEW.version
-    play.feed(world.command("rollback", version=version, dry_run=dry_run))
+    play.feed(world.command("rollback", version=world.NEW.version))
 
     assert (3, Phase.REJECTED) == (play.config.revision, play.last.phase)
     assert "No config is set here to take back: set one." == play.last.reason
+
+
+def test_that_what_was_unset_would_not_be_rolled_back_is_told_by_a_report_alone(
+    world: ModuleType,
+) -> None:
+    play = world.Play()
+    play.three_versions()
+    play.feed(world.command("unset"))
+    entry = play.entry
+    told = play.feed(world.command("rollback", version=world.NEW.version, dry_run=True))
+
+    assert (3, entry, [True]) == (
+        play.config.revision,
+        play.entry,
+        [emit.value.refused for emit in told],
+    )
+    assert "No config is set here to take back: set one." == told[0].value.reason
 
 
 def test_unset_for_all_removes_the_config_behind_every_scope_and_no_other(

@@ -60,6 +60,40 @@ def test_a_simulated_report_does_not_claim_to_have_done_anything() -> None:
     assert told[-1].endswith("60 s later the config would be restored.")
 
 
+def test_what_would_be_refused_says_why_and_no_more() -> None:
+    refused = replace(REPORT, simulated=True, refused=True, restored_version=None)
+
+    assert [
+        "search/answer: nothing would be taken back. Too many errors.",
+        "Nothing was done: this is a simulation.",
+    ] == list(lines(refused))
+
+
+def test_what_serves_nobody_yet_would_leave_the_stable_config_where_it_is() -> None:
+    assert [
+        (
+            "search/answer: openai/small (v-2) would be taken back before it serves anybody; "
+            "openai/large (v-1) stays."
+        ),
+        "Nothing was done: this is a simulation.",
+    ] == list(lines(replace(REPORT, simulated=True, share=0)))
+
+
+def test_requests_that_nobody_counted_are_not_none() -> None:
+    known = replace(REPORT, counted_since=60_000)
+    unknown = replace(REPORT, requests=0, failed=0, affected=0, share=10_000)
+
+    assert (
+        "It had served 1,800 requests counted since 1970-01-01 00:01:00;" in list(lines(known))[3]
+    )
+    assert list(lines(unknown))[3].startswith(
+        "Its requests were not counted since it serves everybody:"
+    )
+    assert list(lines(replace(unknown, counted_since=60_000)))[3].startswith(
+        "It had served 0 requests counted since"
+    )
+
+
 def test_without_evidence_no_time_is_told() -> None:
     told = replace(REPORT, cause="command", trigger=None, first_bad_at=None, seconds=None)
 
