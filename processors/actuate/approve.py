@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from processors.actuate.advance import onward
 from processors.actuate.minute import begin, strategy_of
-from processors.actuate.rollout import Advance, Rollout, promote
+from processors.actuate.rollout import Advance, Rollout, promote, unasked
 from processors.actuate.state import Hold
 from processors.actuate.transition import move
 from processors.actuate.turn import Cause, Turn
@@ -55,7 +55,7 @@ def approve(
         The turn after it, or the sentence that refuses.
     """
     if rollout.asks_until is None:
-        return f"Rollout {rollout.id} does not wait for approval."
+        return unasked(rollout)
     if held is not None:
         return f"Nothing starts or climbs while {held.mode.value} by {held.by}: resume first."
     strategy = strategy_of(turn, rollout)

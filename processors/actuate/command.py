@@ -8,7 +8,7 @@ from processors.actuate.admit import failure, unusable
 from processors.actuate.approve import approve
 from processors.actuate.decision import name
 from processors.actuate.report import report
-from processors.actuate.rollout import Advance, Rollout, by_hand, promote, roll_back
+from processors.actuate.rollout import Advance, Rollout, promote, roll_back, unasked
 from processors.actuate.state import Hold, Mode
 from processors.actuate.transition import move, refuse, return_to, serve, withdraw
 from processors.actuate.triggers.answer import answer, question_of
@@ -218,8 +218,7 @@ def _of_rollout(
             after = approve(turn, rollout, said, hold, busy, cause)
             return _refuse(turn, command, after, cause) if isinstance(after, str) else after
         case CommandKind.REJECT if rollout.asks_until is None:
-            reason = f"Rollout {rollout.id} does not wait for approval. {by_hand(rollout.id)}"
-            return _refuse(turn, command, reason, cause)
+            return _refuse(turn, command, unasked(rollout), cause)
         case _:
             return _end(turn, said, _blaming(turn, rollout, cause))
 

@@ -68,13 +68,13 @@ class Advance:
 
 def promote(rollout: Rollout, reason: str) -> Advance:
     """End it well: the candidate serves everything."""
-    ended = replace(rollout, phase=Phase.PROMOTED, step=rollout.steps, share=BUCKETS, shadow=0)
+    ended = replace(_over(rollout, Phase.PROMOTED), step=rollout.steps, share=BUCKETS)
     return Advance(ended, reason)
 
 
 def verify(rollout: Rollout, reason: str) -> Advance:
     """End a shadow well: the candidate passed, and goes on serving nobody."""
-    return Advance(replace(rollout, phase=Phase.VERIFIED, share=0, shadow=0), reason)
+    return Advance(_over(rollout, Phase.VERIFIED), reason)
 
 
 def roll_back(rollout: Rollout, reason: str, at: int) -> Advance:
@@ -83,12 +83,23 @@ def roll_back(rollout: Rollout, reason: str, at: int) -> Advance:
         seconds = (at - rollout.started_at) // 1000
         what = "copies were sent to" if rollout.shadow else "requests were served by"
         reason += f" {rollout.requests} {what} the candidate in {seconds} s."
-    return Advance(replace(rollout, phase=Phase.ROLLED_BACK, share=0, shadow=0), reason)
+    return Advance(_over(rollout, Phase.ROLLED_BACK), reason)
+
+
+def _over(rollout: Rollout, phase: Phase) -> Rollout:
+    """It has ended in *phase*: it serves nobody by itself, and asks nobody any more."""
+    return replace(rollout, phase=phase, share=0, shadow=0, asks_until=None)
 
 
 def by_hand(id_: str) -> str:
     """How a person ends the rollout *id_*, one way or the other."""
     return f"Promote or abort it: `llmopt deployments promote|abort {id_}`."
+
+
+def unasked(rollout: Rollout) -> str:
+    """That *rollout* waits for nobody's word, where it stands, and which words it takes."""
+    stands = f"it is {rollout.phase.value} at {percent(rollout.share or rollout.shadow)}"
+    return f"Rollout {rollout.id} does not wait for approval: {stands}. {by_hand(rollout.id)}"
 
 
 def ask(strategy: Strategy, rollout: Rollout, reason: str, at: int) -> Advance:

@@ -142,8 +142,9 @@ def _done(command: Command, over: Command | None, lifted: tuple[Command, ...]) -
     if command.kind is CommandKind.PAUSE and over is not None and over.kind is CommandKind.STOP:
         return f"Still stopped: {where}, by {over.by}. A pause does not weaken a stop."
     if command.kind is CommandKind.RESUME and not lifted:
-        counted = " Changes that failed are counted anew." if command.scope == ALL else ""
-        return f"Nothing to resume: neither a pause nor a stop held {where}.{counted}"
+        if command.scope == ALL:
+            return "Nothing to resume: no pause, no stop. Changes that failed are counted anew."
+        return f"Nothing to resume: no pause and no stop of {where}."
     return f"{give.WHAT[command.kind]}: {where}, by {command.by}. {give.lifted(lifted)}".rstrip()
 
 

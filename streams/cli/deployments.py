@@ -293,7 +293,10 @@ def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine:
     meant = newest[which].scope if which in newest else which
     rollout = going.get(meant)
     if rollout is None or (which in newest and rollout.id != which):
-        over = f"{which} is over" if which in newest else f"No rollout is active in {which}"
+        if which in newest:
+            over = f"{which} is over"
+        else:
+            over = f"No rollout is active in {which}" if "/" in which else f"No rollout is {which}"
         raise not_found(f"{over}: see `llmopt deployments list --active`.")
     command = give.command(kind, rollout.scope, reason, by, rollout_id=rollout.id)
     with home.codec(settings) as codec:
@@ -306,6 +309,9 @@ def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine:
         return
     if event.phase not in ENDS:
         click.echo(f"{event.scope}: {event.reason} See `llmopt deployments show {event.id}`.")
+        return
+    if not event.revision:
+        click.echo(f"{event.scope} stays with {event.stable_model}. {event.reason}")
         return
     promoted = event.phase is Phase.PROMOTED
     serves = event.candidate_model if promoted else event.stable_model

@@ -97,10 +97,10 @@ def _reach(told: RollbackReport) -> str:
     known = "that were counted"
     if told.counted_since is not None:
         known = f"counted since {show.moment(told.counted_since)}"
-    return (
-        f"It had served {told.requests:,} requests {known}; {told.failed:,} of them failed, and "
-        f"{told.affected:,} came after the first bad evidence."
-    )
+    failed = f"It had served {told.requests:,} requests {known}; {told.failed:,} of them failed"
+    if told.first_bad_at is None:
+        return f"{failed}."
+    return f"{failed}, and {told.affected:,} came after the first bad evidence."
 
 
 def _cause(told: RollbackReport) -> str:

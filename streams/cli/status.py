@@ -61,7 +61,7 @@ def status(*, machine: bool) -> None:
             )
             for each in found.rollouts
         ],
-        empty="No rollout is under way.",
+        empty="No candidate has traffic; see `llmopt deployments list --active` for what asks you.",
     )
     click.echo()
     show.table(

@@ -137,6 +137,8 @@ class Story:
             return f"{self.standing.capitalize()}: {lacks}."
         if self.over and not last.steps:
             return f"{self.standing.capitalize()}."
+        if self.over and not any(reach(each) for each in self.events):
+            return f"{self.standing.capitalize()} before it had traffic."
         if self.over:
             why = f": worse in {worse}" if worse else f": passed in {passed}" if passed else ""
             good = last.phase in {Phase.PROMOTED, Phase.VERIFIED}

@@ -43,7 +43,11 @@ EVENT = Deployment(
 
 @contextmanager
 def actuator(
-    llmopt: Any, phase: Phase, reason: str, rollout: str | None = None
+    llmopt: Any,
+    phase: Phase,
+    reason: str,
+    rollout: str | None = None,
+    event: Deployment = EVENT,
 ) -> Iterator[list[Command]]:
     """Answers the next command as the actuate stage would, with an event of *rollout* if given."""
     obeyed: list[Command] = []
@@ -55,8 +59,8 @@ def actuator(
         command: Command = seen.value
         obeyed.append(command)
         model = None if command.config is None else f"test/{command.config.model}"
-        event = replace(
-            EVENT,
+        told = replace(
+            event,
             id=rollout or name("m", command.scope, command.id),
             scope=command.scope,
             by=command.by,
@@ -64,7 +68,7 @@ def actuator(
             reason=reason,
             candidate_model=model,
         )
-        llmopt.produce(DEPLOYMENTS.name, command.scope, event)
+        llmopt.produce(DEPLOYMENTS.name, command.scope, told)
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -58,6 +58,16 @@ def test_what_is_approved_says_what_becomes_of_it(llmopt: Any, scope: str, serve
     assert f"{scope}: Approved by ada: fine. See `llmopt deployments show {served}`.\n" == said
 
 
+def test_a_scope_whose_config_was_never_written_stays_with_what_it_has(
+    llmopt: Any, scope: str, served: str
+) -> None:
+    event = replace(EVENT, revision=0, stable_model="openai/gpt-4")
+    with actuator(llmopt, Phase.ROLLED_BACK, "Rejected by ada.", served, event=event):
+        said = llmopt("deployments", "reject", served, "--by", "ada").stdout
+
+    assert f"{scope} stays with openai/gpt-4. Rejected by ada.\n" == said
+
+
 @pytest.mark.parametrize("word", ["promote", "abort", "approve", "reject"])
 def test_what_is_not_being_rolled_out_is_not_to_be_given_a_word(
     llmopt: Any, scope: str, served: str, word: str
@@ -67,6 +77,7 @@ def test_what_is_not_being_rolled_out_is_not_to_be_given_a_word(
 
     assert "is over" in llmopt("deployments", word, served, expect=3).stderr
     assert "No rollout is active in" in llmopt("deployments", word, scope, expect=3).stderr
+    assert "No rollout is r-none: see" in llmopt("deployments", word, "r-none", expect=3).stderr
 
 
 def test_a_promotion_is_refused_as_the_actuator_says(llmopt: Any, served: str) -> None:

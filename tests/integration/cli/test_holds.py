@@ -97,8 +97,8 @@ def test_a_resume_where_nothing_was_held_says_so(llmopt: Any, served: str) -> No
     with reader(llmopt):
         every = llmopt("resume").stdout
 
-    assert one.startswith(f"Nothing to resume: neither a pause nor a stop held {served}.")
-    assert every.startswith("Nothing to resume: neither a pause nor a stop held all scopes.")
+    assert one.startswith(f"Nothing to resume: no pause and no stop of {served}.")
+    assert every.startswith("Nothing to resume: no pause, no stop.")
 
 
 def test_a_resume_beneath_a_stop_says_what_it_lifts_and_what_still_holds(

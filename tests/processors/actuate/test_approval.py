@@ -54,6 +54,7 @@ def test_once_rejected_it_never_starts_and_is_not_tried_again(world: ModuleType)
     play.feed(world.deploy("again", strategy="asks", at=play.clock))
 
     assert (Phase.ROLLED_BACK, "Rejected by alice: not this week.") == (end.phase, end.reason)
+    assert end.asks_until is None
     assert ["validating", "idle"] == [m.target.value for m in play.transitions[3:5]]
     assert (Phase.REJECTED, True) == (play.last.phase, "was taken back here" in play.last.reason)
 
@@ -126,7 +127,10 @@ def test_what_does_not_wait_for_a_word_is_not_to_be_given_one(world: ModuleType,
     play.feed(world.command(kind))
 
     assert Phase.REJECTED is play.last.phase
-    assert "does not wait for approval" in play.last.reason
+    assert play.last.reason.startswith(
+        f"Rollout {play.entry.rollout.id} does not wait for approval: it is "
+    )
+    assert "`llmopt deployments promote|abort " in play.last.reason
     assert Phase.RAMPING is play.entry.rollout.phase
 
 

@@ -144,6 +144,10 @@ def stories() -> Mapping[str, Story]:
         "asked first": _told(
             replace(event(1, 0, Phase.PENDING, 0, step=0, steps=0), asks_until=T0 + MINUTE)
         ),
+        "never started": _told(
+            replace(event(1, 0, Phase.PENDING, 0, step=0), asks_until=T0 + MINUTE),
+            event(2, 9, Phase.ROLLED_BACK, 0, step=0, by="ada", reason="Not this week."),
+        ),
         "asked later": _told(START, replace(held, asks_until=T0 + 90 * MINUTE), *thin),
         "shadow": _told(
             replace(START, share=0, shadow=500),

@@ -94,6 +94,12 @@ def test_requests_that_nobody_counted_are_not_none() -> None:
     )
 
 
+def test_without_bad_evidence_nothing_came_after_it() -> None:
+    told = list(lines(replace(REPORT, first_bad_at=None, seconds=None, affected=0)))
+
+    assert "It had served 1,800 requests that were counted; 60 of them failed." == told[3]
+
+
 def test_without_evidence_no_time_is_told() -> None:
     told = replace(REPORT, cause="command", trigger=None, first_bad_at=None, seconds=None)
 

@@ -27,6 +27,7 @@ Stories = Mapping[str, Story]
         ("started", "Ramping at 5 %, 0 s after its start: nothing has been compared yet."),
         ("pending", "Pending: the candidate has no traffic yet."),
         ("rejected", "Rejected."),
+        ("never started", "Rolled back before it had traffic."),
         ("asked first", "Asking: not started."),
         ("asked later", "Asking at 5 %, 40 min after its start: inconclusive in errors and cost."),
         ("shadow", "Verified after 6 min: passed in quality."),
