@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from confluent_kafka import KafkaException
 
@@ -36,6 +36,7 @@ GROUP = "llmopt.actuate"
 LOOK = 2.0  # seconds without an answer after which to look whether anybody could give one
 RECENT = 3_600_000  # ms in which a scope that is served has windows
 BEFORE = 2_048  # offsets of a journal's partition that cannot be written while one command is sent
+BESIDE = 0.5  # seconds without news after which all that was told of a command has been read
 TROUBLE = (KafkaException, Unreachable, RegistryUnavailable)
 
 
@@ -115,6 +116,49 @@ def ask(settings: Settings, codec: Codec, command: Command, timeout: float) -> A
     alarm = told if isinstance(told, Alarm) else None
     heard = seen is not None
     return Answer(command, event, obeyed=heard, running=alive, report=report, alarm=alarm)
+
+
+def ask_all(
+    settings: Settings, codec: Codec, command: Command, timeout: float
+) -> tuple[Answer, list[Deployment | RollbackReport]]:
+    """Send a ROLLBACK of all scopes, and gather what comes of it until every task has obeyed.
+
+    A scope in which there is nothing to take back stays silent.
+
+    Args:
+        settings: Where the brokers are.
+        codec: Reads the answers.
+        command: ROLLBACK for `*`.
+        timeout: Seconds to wait.
+
+    Returns:
+        Whether all have obeyed, and the end of each rollout or config; of a dry run its reports.
+
+    Raises:
+        Unseen: as `ask`, and the others, too.
+    """
+    told: list[Deployment | RollbackReport] = []
+
+    def gather(seen: Seen) -> bool:
+        if answers(replace(command, scope=seen.key))(seen):
+            told.append(seen.value)
+        return False
+
+    with (
+        closing(Watch(settings, codec, [DEPLOYMENTS])) as events,
+        closing(Watch(settings, codec, [JOURNAL])) as watch,
+    ):
+        offset = send(settings.bootstrap_servers, command)
+        try:
+            wanted = obeyed(command, offset, watch.width(JOURNAL))
+            seen, alive = _wait(settings, watch, wanted, timeout)
+            before = -1
+            while before < len(told):
+                before = len(told)
+                events.until(gather, BESIDE)
+        except TROUBLE as error:
+            raise Unseen from error
+    return Answer(command, None, obeyed=seen is not None, running=alive), told
 
 
 def _wait(

@@ -12,7 +12,7 @@ from processors.actuate.version import versioned
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig, ScopeConfig
 from schemas.rollout import Deployment, Phase
-from schemas.scope import covering, slip
+from schemas.scope import ALL, covering, slip
 from schemas.shape import alike
 from schemas.topics import CONFIG, DEPLOYMENTS
 from streams.cli import give, home, show
@@ -235,10 +235,16 @@ def rollback(
     wait: bool,
     machine: bool,
 ) -> None:
-    """Take the rollout of SCOPE back, or its stable config back to an earlier one."""
+    """Take the rollout of SCOPE back, or its stable config back to an earlier one.
+
+    `*` does that in all scopes, each as it stands.
+    """
     settings = home.reached()
     kind = CommandKind.ROLLBACK
     command = give.command(kind, scope, reason, by, version=version, dry_run=dry_run)
+    if scope == ALL and (wait or dry_run):
+        _everywhere(settings, command, machine=machine)
+        return
     if not dry_run:
         _give(settings, command, wait=wait, machine=machine)
         return
@@ -251,6 +257,21 @@ def rollback(
         return
     for line in lines(answer.report):
         click.echo(line)
+
+
+def _everywhere(settings: Settings, command: Command, *, machine: bool) -> None:
+    """Send a rollback of all scopes, and say in which it has done, or would do, anything."""
+    with home.codec(settings) as codec:
+        told = give.asked_all(settings, codec, command)
+    if machine:
+        show.document({"command": command, "reports" if command.dry_run else "events": told})
+        return
+    for each in told:
+        click.echo(_line_of(each) if isinstance(each, Deployment) else next(lines(each)))
+    if not told:
+        click.echo("No scope has anything to take back.")
+    elif command.dry_run:
+        click.echo("Nothing was done: this is a simulation.")
 
 
 def _give(settings: Settings, command: Command, *, wait: bool, machine: bool) -> None:
@@ -278,8 +299,13 @@ def _give(settings: Settings, command: Command, *, wait: bool, machine: bool) ->
         said = f"{event.scope} has no config of its own any more (revision {event.revision})"
         click.echo(f"{said}: {now}. {event.reason}")
     else:
-        serves = " ".join(str(part) for part in _serves(event).values())
-        click.echo(f"{event.scope} is served {serves} (revision {event.revision}). {event.reason}")
+        click.echo(_line_of(event))
+
+
+def _line_of(event: Deployment) -> str:
+    """What a scope serves after a change of it, in a line."""
+    serves = " ".join(str(part) for part in _serves(event).values())
+    return f"{event.scope} is served {serves} (revision {event.revision}). {event.reason}"
 
 
 def _serves(event: Deployment) -> dict[str, str | None]:

@@ -18,6 +18,8 @@ from streams.settings import Settings
 
 if TYPE_CHECKING:
     from schemas.codec import Codec
+    from schemas.report import RollbackReport
+    from schemas.rollout import Deployment
     from streams.alone import Kept
     from streams.commanding import Answer
     from streams.presence import Present
@@ -124,6 +126,26 @@ def asked(settings: Settings, codec: Codec, command: Command) -> Answer:
     if answer.refusal is not None:
         raise Failure(answer.refusal, told={"command": command})
     return answer
+
+
+def asked_all(
+    settings: Settings, codec: Codec, command: Command
+) -> list[Deployment | RollbackReport]:
+    """Send a rollback of all scopes, and what came of it in those that had anything to take back.
+
+    Raises:
+        Failure: as `asked`.
+    """
+    from streams.commanding import Unseen, ask_all  # noqa: PLC0415  # the same
+
+    try:
+        answer, told = ask_all(settings, codec, command, WAIT)
+    except Unseen as error:
+        raise Failure(unseen(command, error.__cause__), told={"command": command}) from error
+    why = unanswered(answer)
+    if why is not None:
+        raise Failure(why, told={"command": command, "told": told})
+    return told
 
 
 def heard(settings: Settings, codec: Codec, command: Command, offset: int) -> Answer:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from processors.actuate.policy import ActuatePolicy
-from processors.actuate.state import ActuateState, fresh
+from processors.actuate.state import ActuateState, ScopeState, fresh
 from processors.actuate.step import step
 from processors.actuate.triggers.vigil import Vigil
 from processors.actuate.version import versioned
@@ -20,7 +20,9 @@ from schemas.catalog import Catalog, Model
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig
 from schemas.flow import Input, Moment
-from schemas.topics import COMMANDS, DEPLOYMENTS
+from schemas.journal import JournalRecord, Range
+from schemas.scope import ALL
+from schemas.topics import COMMANDS, DEPLOYMENTS, journal
 from streams.reading import Watch
 
 pytestmark = pytest.mark.integration
@@ -31,6 +33,18 @@ POLICY = ActuatePolicy(
     catalog=Catalog(models={f"openai/{m}": Model(provider="openai", model=m) for m in MODELS})
 )
 MOMENT = Moment(now=1_700_000_000_000, seed=1, epoch=1, partition=0, partitions=1)
+LINE = JournalRecord(
+    stage="actuate",
+    partition=0,
+    sequence=1,
+    epoch=1,
+    now=0,
+    seed=0,
+    ranges=(),
+    catalog=0,
+    policy="",
+    watermark=None,
+)
 QUESTION = Alarm(
     id="a-1",
     scope="search/answer",
@@ -131,6 +145,53 @@ def test_a_dry_run_is_nowhere_taken_for_a_rollback(llmopt: Any, scope: str) -> N
     newest = llmopt.json("deployments", "report", scope, "--simulated")
     assert (True, told["error"]) == (newest["refused"], newest["reason"])
     assert "no deployment" in llmopt("deployments", "show", dry["id"], expect=3).stderr
+
+
+@contextmanager
+def actuators(llmopt: Any, scopes: Sequence[str]) -> Iterator[None]:
+    """Obey the next command for all scopes, task by task, as the owners of these scopes."""
+    width = llmopt.settings.partitions_derived
+    watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
+
+    def work() -> None:
+        seen = watch.until(lambda each: each.key == ALL, 30)
+        assert seen is not None
+        entries: dict[str, ScopeState] = {}
+        for scope in scopes:
+            entries |= told(scope).scopes
+        state = ActuateState(entries)
+        for emit in step(POLICY, state, [Input(COMMANDS.name, 9, seen.value)], MOMENT).emits:
+            llmopt.produce(emit.topic, emit.key, emit.value)
+        read = Range(topic=COMMANDS.name, partition=0, start=seen.offset, end=seen.offset + 1)
+        for partition in range(width):
+            line = replace(LINE, partition=partition, ranges=(read,))
+            llmopt.produce(journal("actuate").name, str(partition), line)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(40)
+        watch.close()
+
+
+def test_a_rollback_of_all_scopes_says_what_it_did_in_each(llmopt: Any, scope: str) -> None:
+    scopes = [scope, f"{scope}-2"]
+    with actuators(llmopt, scopes):
+        dry = llmopt.json("config", "rollback", "*", "--dry-run", "--by", "ada")["reports"]
+    with actuators(llmopt, scopes):
+        done = llmopt("config", "rollback", "*", "--by", "ada").stdout
+    with actuators(llmopt, []):
+        nothing = llmopt("config", "rollback", "*", "--by", "ada").stdout
+
+    assert [(each, True) for each in scopes] == sorted(
+        (each["scope"], each["simulated"]) for each in dry
+    )
+    assert [f"{each} is served openai/large" for each in scopes] == sorted(
+        line.partition(" v-")[0] for line in done.splitlines()
+    )
+    assert "No scope has anything to take back.\n" == nothing
 
 
 def test_a_scope_with_nothing_but_simulations_has_no_report(llmopt: Any, scope: str) -> None:
