@@ -202,7 +202,7 @@ SHAPES = (
         (
             *("id", "scope", "metric", "revision", "is_anomaly", "severity", "confidence"),
             *("actual", "expected", "expected_low", "expected_high", "deviation", "detector"),
-            "samples",
+            *("samples", "causes", "incident", "suppressed"),
         ),
         {"window_name": _in("window"), "start_at": _in("start"), "end_at": _in("end")},
     ),

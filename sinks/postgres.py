@@ -191,7 +191,7 @@ class Postgres:
             if self._connection is None or self._connection.closed:
                 self._connection = _connect(self._dsn)
             yield self._connection
-        except psycopg.errors.UndefinedTable as error:
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
             self.close()
             raise Unavailable(
                 "Postgres has not the tables of this program: run `llmopt dev up` or start a "

@@ -65,7 +65,7 @@ ANOMALIES = Table(
     (
         *("id", "scope", "metric", "window_name", "start_at", "end_at", "revision", "is_anomaly"),
         *("severity", "confidence", "actual", "expected", "expected_low", "expected_high"),
-        *("deviation", "detector", "samples"),
+        *("deviation", "detector", "samples", "causes", "incident", "suppressed"),
     ),
     key=1,
     newer="revision",
@@ -229,6 +229,9 @@ def anomaly(record: Anomaly) -> Values:
         record.deviation,
         record.detector,
         record.samples,
+        json(record.causes),
+        text(record.incident),
+        text(record.suppressed),
     )
 
 

@@ -191,6 +191,7 @@ def test_an_anomaly_is_found_by_its_id(records: Any) -> None:
     row = named(records.anomaly(id="search/answer|p95|1", severity=Severity.HIGH))
 
     assert ("search/answer|p95|1", "high") == (row["id"], row["severity"])
+    assert ("[]", "", "") == (row["causes"], row["incident"], row["suppressed"])
 
 
 @pytest.mark.parametrize("table", rows.TABLES, ids=lambda table: table.name)
@@ -199,6 +200,8 @@ def test_every_table_has_the_columns_and_the_key_that_its_writer_names(table: ro
     body = re.search(rf"CREATE TABLE {table.name} \((.*?)\n\);", text, re.DOTALL)
     assert body is not None
     columns = re.findall(r"^    ([a-z_0-9]+) ", body[1], re.MULTILINE)
+    for later in re.findall(rf"ALTER TABLE {table.name}\n(.*?);", text, re.DOTALL):
+        columns += re.findall(r"ADD COLUMN ([a-z_0-9]+) ", later)
     key = re.search(r"PRIMARY KEY \((.*?)\)", body[1])
 
     assert set(table.columns) == set(columns)

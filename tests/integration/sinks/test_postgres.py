@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from schemas.anomaly import Cause
 from schemas.codec import Codec
 from schemas.registry import LocalRegistry
 from schemas.rollout import Phase
@@ -195,6 +198,57 @@ def test_every_step_of_a_rollout_is_a_row(
     assert [("pending", "inconclusive", 0), ("ramping", "inconclusive", 500)] == ask(
         dsn, "SELECT phase, verdict, share FROM deployments ORDER BY sequence"
     )
+
+
+def test_an_anomaly_is_a_row_with_its_causes_its_incident_and_why_it_is_held_back(
+    postgres: Postgres, dsn: str, records: Any, batch: Make
+) -> None:
+    cause = Cause(dimension="model", value="gpt-4o\0", share=0.9, strength=0.8)
+    told = records.anomaly(id="a", causes=(cause,), incident="search/answer|60000")
+    held = records.anomaly(id="b", is_anomaly=False, suppressed="a rollout moves")
+    postgres.write(batch(told, held, end=2))
+
+    assert [
+        ("a", "gpt-4o\ufffd", 0.9, "search/answer|60000", ""),
+        ("b", None, None, "", "a rollout moves"),
+    ] == ask(
+        dsn,
+        "SELECT id, causes -> 0 ->> 'value', (causes -> 0 -> 'share')::float, incident, suppressed"
+        " FROM anomalies ORDER BY id",
+    )
+
+
+def test_a_revision_takes_an_anomaly_back_with_what_was_said_of_it(
+    postgres: Postgres, dsn: str, records: Any, batch: Make
+) -> None:
+    told = records.anomaly(id="a", revision=1, incident="search/answer|60000")
+    postgres.write(batch(told))
+    postgres.write(batch(replace(told, revision=2, is_anomaly=False, incident=""), end=2))
+
+    assert [(2, False, "")] == ask(dsn, "SELECT revision, is_anomaly, incident FROM anomalies")
+
+
+def test_anomalies_of_before_their_causes_were_kept_stay_as_they_are(
+    empty: str, tmp_path: Path, records: Any, batch: Make
+) -> None:
+    for file in sorted(FOLDER.glob("000[1-4]_*.sql")):
+        shutil.copy(file, tmp_path)
+    migrate(empty, tmp_path)
+    ask(
+        empty,
+        "INSERT INTO anomalies VALUES ('old', 's', 'm', '1m', now(), now(), 1, true, 'low',"
+        " 1, 1, 1, 1, 1, 1, 'robust_z', 1) RETURNING id",
+    )
+    sink = Postgres(empty)
+    with pytest.raises(Unavailable, match="has not the tables"):
+        sink.write(batch(records.anomaly(id="new")))
+    migrate(empty)
+
+    assert 1 == sink.write(batch(records.anomaly(id="new", incident="i")))
+    assert [("new", [], "i"), ("old", [], "")] == ask(
+        empty, "SELECT id, causes, incident FROM anomalies ORDER BY id"
+    )
+    sink.close()
 
 
 def test_a_database_without_tables_is_not_ready_and_becomes_so(
