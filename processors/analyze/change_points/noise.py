@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from processors.analyze.change_points.segments import line
+from processors.analyze.season import autocorrelation
+
 Floats = npt.NDArray[np.float64]
 
 NEIGHBOURS = 3  # on each side
 LEAST = 1e-9  # of the variance of a standardized series: rounding is no noise
+SLOWEST = 0.95  # φ of what lines leave is taken for no more
 
 
 class Noise(NamedTuple):
@@ -44,16 +49,66 @@ def noise(values: Floats, most: float, known: Sequence[int] = ()) -> Noise:
         most: φ is taken for no more: beyond it slow noise and a trend cannot be told apart.
         known: The first points after changes.
     """
-    one, two = np.diff(values), values[2:] - values[:-2]
-    largest = int(np.argmax(np.abs(one - np.median(one))))
-    at = np.unique([largest, *(each - 1 for each in known)])
-    across = np.unique(np.concatenate((at - 1, at)))  # steps of two that cross one of them
-    across = across[(across >= 0) & (across < two.size)]
-    first = float(np.var(np.delete(one, at))) / 2.0
-    second = float(np.var(np.delete(two, across))) / 2.0
-    if first <= LEAST:
-        return Noise(LEAST, most)
-    return Noise(first, min(max(second / first - 1.0, 0.0), most))
+    variance, correlation = noises(values[None], most, known)
+    return Noise(float(variance[0]), float(correlation[0]))
+
+
+def noises(values: Floats, most: float, known: Sequence[int] = ()) -> tuple[Floats, Floats]:
+    """The variances [r] and correlations [r] that `noise` finds of several series [r, n]."""
+    one, two = np.diff(values, axis=1), values[:, 2:] - values[:, :-2]
+    rows = np.arange(len(values))
+    largest = np.argmax(np.abs(one - np.median(one, axis=1, keepdims=True)), axis=1)
+    counted = np.ones(one.shape, dtype=np.bool_)
+    counted[rows, largest] = False
+    counted[:, [each - 1 for each in known]] = False
+    first = _variance(one, counted) / 2.0
+    second = _variance(two, counted[:, :-1] & counted[:, 1:]) / 2.0  # no step that crosses one
+    quiet = first <= LEAST
+    ratio = second / np.where(quiet, 1.0, first)
+    correlation = np.where(quiet, most, np.minimum(np.maximum(ratio - 1.0, 0.0), most))
+    return np.maximum(first, LEAST), correlation
+
+
+def _variance(values: Floats, counted: npt.NDArray[np.bool_]) -> Floats:
+    """Of those of *values* [r, n] that are counted: [r]."""
+    n = counted.sum(axis=1, keepdims=True)
+    away = values - (values * counted).sum(axis=1, keepdims=True) / n
+    found: Floats = ((away * counted) ** 2).sum(axis=1) / n[:, 0]
+    return found
+
+
+class Left(NamedTuple):
+    """What lines leave of a series."""
+
+    long_run: float  # variance, see `Noise.long_run`
+    freedom: float  # degrees of it, as of a mean square; at least 1
+
+
+def left(values: Floats, ends: Sequence[int]) -> Left:
+    r"""The long-run variance of *values* about a line in each segment, and how well it is known.
+
+    φ is the first correlation of what the k lines leave, corrected for its bias of −k(2 + 4φ)/n
+    (Sawa, J. Econometrics 1978, of a series about one line). Each line takes two long-run variances
+    off the squares, so that n − 2kI of them are left of σ², with the inflation I = (1 + φ)/(1 − φ).
+    The logarithm of σ_ε²/(1 − φ)² has the variance (2 + 4I)/n, by that of φ, (1 − φ²)/n, and that
+    of the innovations' logarithm, 2/n: as many degrees of freedom as a mean square with that
+    variance has (Satterthwaite, Biometrics Bulletin 1946).
+
+    Args:
+        values: [n].
+        ends: 0, the first point of each segment but the first, n.
+    """
+    n, lines = values.size, len(ends) - 1
+    rest = values.copy()
+    for begin, end in pairwise(ends):
+        start, slope = line(values[begin:end])
+        rest[begin:end] -= start + slope * np.arange(end - begin)
+    first = float(autocorrelation(rest, 1)[1])
+    first = min(max(first + lines * (2.0 + 4.0 * first) / n, 0.0), SLOWEST)
+    inflation = (1.0 + first) / (1.0 - first)
+    free = max(n - 2.0 * lines * inflation, 1.0)
+    variance = max(float(rest @ rest) / free, LEAST)
+    return Left(variance * inflation, max(free / (1.0 + 2.0 * inflation), 1.0))
 
 
 def without_spikes(values: Floats, limit: float) -> Floats:

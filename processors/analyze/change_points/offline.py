@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from processors.analyze.change_points.noise import noise, without_spikes
+from processors.analyze.change_points.noise import left, noise, without_spikes
 from processors.analyze.change_points.penalized import segment
 from processors.analyze.change_points.segments import Lines, line
 
@@ -80,8 +80,11 @@ def changes(series: Floats | Sequence[Floats], policy: Segmenting | None = None)
     wanders as far as one with that variance (Lavielle & Moulines, "Least-squares estimation of an
     unknown number of shifts in a time series", J. Time Series Analysis 2000); it is estimated from
     differences, as if the noise were AR(1) (`noise`), and again without the steps at the changes
-    that a first look has found. At a given place a change takes χ²(2d) off what the lines beside it
-    leave of noise, so that *p* is n times its upper tail (Bonferroni), given the other changes.
+    that a first look has found.
+
+    *p* is of the noise that is left about the lines in the end (`left`): of it, at a given place, a
+    change takes off 2d times what has Fisher's distribution with 2d and that noise's degrees of
+    freedom, and *p* is n times its upper tail (Bonferroni), given the other changes.
 
     Args:
         series: Finite values, evenly spaced.
@@ -113,14 +116,13 @@ def changes(series: Floats | Sequence[Floats], policy: Segmenting | None = None)
         found = segment(n, lines.left, beta, policy.shortest)
         if found == parted:
             break
-    cuts = [0, *found, n]
-    gains = [_gain(lines, *cuts[i : i + 3]) for i in range(len(found))]
+    chances = _chances(coarse, [0, *found, n]) if found else []
     ends = [0, *(block * each for each in found), rows.shape[1]]
     if block > 1:
         ends = _to_the_point(Lines.of(scaled), ends, block)
     return [
-        Change(index, _p(gain, n, len(scaled)), _sides(rows, before, index, end))
-        for (before, index, end), gain in zip(_triples(ends), gains, strict=True)
+        Change(index, p, _sides(rows, before, index, end))
+        for (before, index, end), p in zip(_triples(ends), chances, strict=True)
     ]
 
 
@@ -150,12 +152,25 @@ def _deviation(values: Floats, policy: Segmenting, known: Sequence[int]) -> floa
 
 def _gain(lines: Lines, before: int, index: int, end: int) -> float:
     """What the change takes off the squares of the segments beside it."""
-    whole, left = lines.left(np.array([before]), end), lines.left(np.array([before]), index)
-    return float(whole[0] - left[0] - lines.left(np.array([index]), end)[0])
+    whole, left, right = lines.left(
+        np.array([before, before, index]), np.array([end, index, end])
+    ).tolist()
+    return float(whole - left - right)
 
 
-def _p(gain: float, n: int, series: int) -> float:
-    return min(1.0, n * float(special.chdtrc(2 * series, gain)))
+def _chances(series: Floats, cuts: Sequence[int]) -> list[float]:
+    """The p of each change of *series* [d, n] that stands in *cuts*, between 0 and n."""
+    noises = [left(row, cuts) for row in series]
+    lines = Lines.of(series / np.sqrt([[each.long_run] for each in noises]))
+    freedom = min(each.freedom for each in noises)
+    return [
+        _p(_gain(lines, before, index, end), series.shape[1], len(series), freedom)
+        for before, index, end in _triples(cuts)
+    ]
+
+
+def _p(gain: float, n: int, series: int, freedom: float) -> float:
+    return min(1.0, n * float(special.fdtrc(2 * series, freedom, gain / (2.0 * series))))
 
 
 def _to_the_point(lines: Lines, ends: list[int], block: int) -> list[int]:

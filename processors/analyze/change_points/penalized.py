@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Cost = Callable[[Ints, int], Floats]  # begins [k], end → [k]
+Cost = Callable[[Ints, Ints], Floats]  # begins [1, k], ends [e, 1] → [e, k]
+
+BLOCK = 32  # ends whose costs are asked for together
 
 
 def segment(n: int, cost: Cost, penalty: float, shortest: int) -> tuple[int, ...]:
@@ -22,7 +24,7 @@ def segment(n: int, cost: Cost, penalty: float, shortest: int) -> tuple[int, ...
 
     Args:
         n: Number of points.
-        cost: Of segments; what is split never costs more.
+        cost: Of segments; what is split never costs more. What it says of no points does not count.
         penalty: β ≥ 0, of each change.
         shortest: Fewest points of a segment.
 
@@ -33,18 +35,22 @@ def segment(n: int, cost: Cost, penalty: float, shortest: int) -> tuple[int, ...
     best[0] = -penalty
     before = np.zeros(n + 1, dtype=np.int64)
     begins = np.zeros(0, dtype=np.int64)  # that a segment may begin at, rising
-    until = np.zeros(0, dtype=np.int64)  # and the first end that it needs not be tried for
-    for end in range(shortest, n + 1):
-        fresh = end - shortest
-        if np.isfinite(best[fresh]):
-            begins, until = np.append(begins, fresh), np.append(until, n + 1)
-        alive = until > end
-        begins, until = begins[alive], until[alive]
-        found = best[begins] + cost(begins, end)
-        at = int(np.argmin(found))
-        best[end], before[end] = found[at] + penalty, begins[at]
-        beaten = found >= best[end]
-        until[beaten] = np.minimum(until[beaten], end + shortest)
+    known = 0  # those below were added
+    block = max(BLOCK, shortest)
+    for start in range(shortest, n + 1, block):
+        ends = np.arange(start, min(start + block, n + 1))
+        begins = np.concatenate((begins, np.arange(known, ends[-1] - shortest + 1)))
+        known = int(ends[-1]) - shortest + 1
+        costs = cost(begins[None, :], ends[:, None])
+        costs[ends[:, None] - begins < shortest] = np.inf
+        beaten = np.zeros(begins.size, dtype=np.bool_)
+        for i, end in enumerate(ends.tolist()):
+            found = best[begins] + costs[i]
+            at = int(np.argmin(found))
+            best[end], before[end] = found[at] + penalty, begins[at]
+            if i == ends.size - shortest:  # what it beats begins no segment of the next block
+                beaten = (found >= best[end]) & np.isfinite(found)
+        begins = begins[~beaten]
     changes: list[int] = []
     at = int(before[n])
     while at > 0:

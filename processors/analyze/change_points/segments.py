@@ -29,16 +29,22 @@ class Lines:
         at = np.arange(series.shape[1], dtype=np.float64)
         return cls(_summed(series), _summed((series**2).sum(axis=0)), _summed(series * at))
 
-    def left(self, begins: Ints, end: int) -> Floats:
-        """Squares that lines leave of the parts from each of *begins* up to, without, *end*."""
-        n = (end - begins).astype(np.float64)
-        middle = (begins + (end - 1)) / 2.0
-        total = self.sums[:, [end]] - self.sums[:, begins]
-        moment = self.moments[:, [end]] - self.moments[:, begins] - middle * total
+    def left(self, begins: Ints, ends: Ints | int) -> Floats:
+        """Squares that lines leave of the parts from *begins* up to, without, *ends*.
+
+        Args:
+            begins: Of any shape.
+            ends: Of one that goes with it; above the begins, else what is said of them is nothing.
+        """
+        ends = np.atleast_1d(ends)
+        n = np.maximum(ends - begins, 1).astype(np.float64)
+        middle = (begins + (ends - 1)) / 2.0
+        total = self.sums[:, ends] - self.sums[:, begins]
+        moment = self.moments[:, ends] - self.moments[:, begins] - middle * total
         width = n * (n * n - 1.0) / 12.0  # Σ(t − t̄)²
         explained = (total**2).sum(axis=0) / n
-        explained += np.divide((moment**2).sum(axis=0), width, out=np.zeros_like(n), where=n > 1)
-        left: Floats = np.maximum(self.squares[end] - self.squares[begins] - explained, 0.0)
+        explained += (moment**2).sum(axis=0) / np.where(width > 0.0, width, np.inf)
+        left: Floats = np.maximum(self.squares[ends] - self.squares[begins] - explained, 0.0)
         return left
 
 

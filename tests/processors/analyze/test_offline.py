@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from processors.analyze.change_points import Segmenting, changes, fitted
-from processors.analyze.change_points.noise import Noise, noise, without_spikes
-from processors.analyze.change_points.offline import _gain, _p
+from processors.analyze.change_points.noise import Noise, left, noise, without_spikes
+from processors.analyze.change_points.offline import _chances, _gain
 from processors.analyze.change_points.penalized import segment
 from processors.analyze.change_points.segments import Lines, line
 
@@ -182,15 +182,31 @@ def test_noise_has_a_change_in_one_series_of_twenty_at_most(n: int, phi: float) 
     assert stats.binomtest(alarms, trials, 0.05, alternative="greater").pvalue > 0.01
 
 
-def test_the_p_of_the_best_place_in_white_noise_is_no_smaller_than_it_says() -> None:
-    trials, n = 150, 100
-    least = []
+@pytest.mark.parametrize("phi", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize("n", [60, 120])
+def test_the_p_of_the_best_place_in_noise_is_no_smaller_than_it_says(n: int, phi: float) -> None:
+    trials, least = 300, []
     for seed in range(trials):
-        values = np.random.default_rng(seed).normal(size=n)
-        lines = Lines.of((values / math.sqrt(noise(values, 0.75).long_run))[None, :])
-        places = range(5, n - 4)
-        least.append(min(_p(_gain(lines, 0, place, n), n, series=1) for place in places))
-    for level in (0.05, 0.2):
+        values = ar(n, phi, seed)
+        lines = Lines.of(values[None] - values.mean())
+        best = max(range(5, n - 4), key=lambda place: _gain(lines, 0, place, n))
+        least += _chances(values[None], [0, best, n])
+    for level in (0.01, 0.05, 0.2):
         below = sum(p <= level for p in least)
 
         assert stats.binomtest(below, trials, level, alternative="greater").pvalue > 0.01
+
+
+def test_the_p_of_a_change_that_is_there_is_small_in_slow_noise_too() -> None:
+    values = [ar(120, 0.6, seed) + 6.0 * (np.arange(120) >= 60) for seed in range(20)]
+
+    assert np.median([_chances(each[None], [0, 60, 120])[0] for each in values]) < 0.01
+
+
+def test_what_lines_leave_has_its_long_run_variance() -> None:
+    step = 9.0 * (np.arange(400) >= 250)
+    found = [left(ar(400, 0.5, seed) + step, [0, 250, 400]) for seed in range(100)]
+    logs = np.log([each.long_run for each in found])
+
+    assert pytest.approx(3.0, rel=0.1) == math.exp(np.median(logs))
+    assert pytest.approx(2.0 / np.median([each.freedom for each in found]), rel=0.4) == logs.var()

@@ -65,7 +65,7 @@ def test_nine_of_ten_searches_for_a_change_in_noise_are_spared(phi: float) -> No
 def test_no_change_that_would_be_said_is_missed_for_it() -> None:
     rng = np.random.default_rng(11)
     missed = found = 0
-    for _ in range(120):
+    for _ in range(200):
         x = correlated(rng, 120, float(rng.choice([0.0, 0.4])))
         at, long = int(rng.integers(35, 110)), int(rng.integers(8, 80))
         x[at : at + long] += rng.uniform(1, 3) * rng.choice([-1, 1])
