@@ -66,30 +66,59 @@ def ahead(
     Raises:
         ValueError: Too few values, or none ahead, or no level.
     """
-    if values.size < FEWEST:
-        raise ValueError(f"a forecast needs at least {FEWEST} values, got {values.size}")
+    _check(values.size, steps, level)
     values = values[-MOST:]
-    if not steps or not 1 <= steps[0] <= steps[-1] <= values.size // 2 or not 0.0 < level < 1.0:
+    return aheads(values[None], steps, level, period_of(values) if period is None else period)[0]
+
+
+def aheads(
+    values: Floats, steps: Sequence[int], level: float, period: int | None
+) -> list[Forecast]:
+    """`ahead` of each of several series [r, n] that repeat after the same period, or do not.
+
+    Raises:
+        ValueError: as `ahead`.
+    """
+    _check(values.shape[1], steps, level)
+    values = np.ascontiguousarray(values[:, -MOST:])
+    if period is not None and values.shape[1] < 2 * period + FEWEST // 2:
+        period = None
+    wild = _wildness(values)
+    mean, low, high = (np.empty((len(values), len(steps))) for _ in range(3))
+    for i, h in enumerate(steps):
+        mean[:, i], errors = _ahead(values, h, period, wild)
+        n = errors.shape[1]
+        scale = wild[:, -1] * _unsure(1.0 + n / (2.0 * h), level)
+        # Of n errors and the one to come, each order is as likely: ranks are those of n + 1.
+        errors = np.sort(errors, axis=1)
+        low[:, i], high[:, i] = (
+            mean[:, i] + scale * _at(errors, rank * (n + 1) - 1.0)
+            for rank in ((1.0 - level) / 2.0, (1.0 + level) / 2.0)
+        )
+    positive = values.min(axis=1) >= 0.0
+    for each in (mean, low, high):
+        each[positive] = np.maximum(each[positive], 0.0)
+    return [Forecast(period, *row, level) for row in zip(mean, low, high, strict=True)]
+
+
+def _check(n: int, steps: Sequence[int], level: float) -> None:
+    if n < FEWEST:
+        raise ValueError(f"a forecast needs at least {FEWEST} values, got {n}")
+    most = min(n, MOST) // 2
+    if not steps or not 1 <= steps[0] <= steps[-1] <= most or not 0.0 < level < 1.0:
         raise ValueError(
             "horizon must be at least 1 and at most half of the values, "
             "and level between 0 and 1, exclusive"
         )
-    period = period_of(values) if period is None else period
-    if period is not None and values.size < 2 * period + FEWEST // 2:
-        period = None
-    wild = _wildness(values)
-    mean, low, high = np.empty(len(steps)), np.empty(len(steps)), np.empty(len(steps))
-    for i, h in enumerate(steps):
-        mean[i], errors = _ahead(values, h, period, wild)
-        n = errors.size
-        scale = wild[-1] * _unsure(1.0 + n / (2.0 * h), level)
-        rank = np.clip(np.array([(1.0 - level) / 2.0, (1.0 + level) / 2.0]), 0.0, 1.0)
-        # Of n errors and the one to come, each order is as likely: ranks are those of n + 1.
-        at = np.clip(rank * (n + 1) - 1.0, 0.0, n - 1.0)
-        low[i], high[i] = mean[i] + scale * np.interp(at, np.arange(n), np.sort(errors))
-    if float(values.min()) >= 0.0:
-        mean, low, high = (np.maximum(each, 0.0) for each in (mean, low, high))
-    return Forecast(period, mean, low, high, level)
+
+
+def _at(rows: Floats, place: float) -> Floats:
+    """The values of *rows* [r, n] at a place that may lie between two: [r]."""
+    place = min(max(place, 0.0), rows.shape[1] - 1.0)
+    below = int(place)
+    above = min(below + 1, rows.shape[1] - 1)
+    found: Floats = rows[:, below] + (place - below) * (rows[:, above] - rows[:, below])
+    return found
 
 
 def _unsure(independent: float, level: float) -> float:
@@ -101,61 +130,73 @@ def _unsure(independent: float, level: float) -> float:
     return float(special.stdtrit(independent, upper) / special.ndtri(upper))
 
 
-def _ahead(values: Floats, h: int, period: int | None, wild: Floats) -> tuple[float, Floats]:
-    """The forecast h values ahead, and the scaled errors of those from earlier origins."""
-    n = values.size
+def _ahead(values: Floats, h: int, period: int | None, wild: Floats) -> tuple[Floats, Floats]:
+    """The forecasts [r] h values ahead, and the scaled errors [r, m] of those from before.
+
+    Where something is not known yet depends on the period alone, so that it is so in all rows.
+    """
+    n = values.shape[1]
     first, last = _expected(values, h, period), _expected(values, 0, period)
     away = values - last  # of each origin, off what it was expected to be
     slow = _moving(away, period or RECENT)
-    begin = int(np.flatnonzero(np.isfinite(first) & np.isfinite(slow))[0])
-    origins = np.arange(min(begin, n - h - FEWEST // 2), n - h)
-    origins = origins[origins >= 0]
-    features = np.nan_to_num(np.column_stack((away, slow - away)))
-    target = values[origins + h] - first[origins]
-    known = np.isfinite(target)
-    origins, target = origins[known], target[known]
-    scaled = features[origins] / wild[origins, None]
-    goal = target / wild[origins]
-    size = float(np.mean(scaled**2)) or 1.0
-    gram = scaled.T @ scaled + RIDGE * size * np.eye(2)
-    weights = np.linalg.solve(gram, scaled.T @ goal)
-    errors = (goal - scaled @ weights)[-TAIL:]
-    return float(first[-1] + features[-1] @ weights), errors
+    begin = int(np.flatnonzero(np.isfinite(first[0]) & np.isfinite(slow[0]))[0])
+    origins = np.arange(max(min(begin, n - h - FEWEST // 2), 0), n - h)
+    origins = origins[np.isfinite(first[0, origins])]
+    now, change = np.nan_to_num(away), np.nan_to_num(slow - away)
+    scale = wild[:, origins]
+    a, b = now[:, origins] / scale, change[:, origins] / scale
+    goal = (values[:, origins + h] - first[:, origins]) / scale
+    # Ridge regression of the goal on both, with the 2 × 2 inverse written out.
+    aa, bb, ab = (a * a).sum(axis=1), (b * b).sum(axis=1), (a * b).sum(axis=1)
+    size = (aa + bb) / (2.0 * origins.size)
+    ridge = RIDGE * np.where(size > 0.0, size, 1.0)
+    ag, bg = (a * goal).sum(axis=1), (b * goal).sum(axis=1)
+    whole = (aa + ridge) * (bb + ridge) - ab * ab
+    x, y = ((bb + ridge) * ag - ab * bg) / whole, ((aa + ridge) * bg - ab * ag) / whole
+    errors = (goal - a * x[:, None] - b * y[:, None])[:, -TAIL:]
+    return first[:, -1] + now[:, -1] * x + change[:, -1] * y, errors
 
 
 def _expected(values: Floats, h: int, period: int | None) -> Floats:
-    """For each origin t, what the value at t + h is expected to be by those up to t: [n].
+    """For each origin t, what the value at t + h is expected to be by those up to t: [r, n].
 
     Of h = 0, what the one at t was, by those before it.
     """
-    n = values.size
+    n = values.shape[1]
     if period is None:
         means = _moving(values, RECENT)
-        return np.concatenate(([np.nan], means[:-1])) if h == 0 else means
+        if h == 0:
+            means[:, 1:], means[:, 0] = means[:, :-1].copy(), np.nan
+        return means
     steps = max(1, -(-h // period))
-    total, count = np.zeros(n), np.zeros(n)
+    total, count = np.zeros(values.shape), np.zeros(n)
     for cycle in range(steps, steps + CYCLES):
         back = cycle * period - h  # before the origin
         if back < n:
-            total[back:] += values[: n - back]
+            total[:, back:] += values[:, : n - back]
             count[back:] += 1.0
-    expected: Floats = np.divide(total, count, out=np.full(n, np.nan), where=count > 0)
+    expected: Floats = np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
     return expected
 
 
 def _moving(values: Floats, width: int) -> Floats:
-    """The mean of the last *width* values, of those that there are: [n], NaN before the first."""
-    there = np.isfinite(values)
-    total = np.cumsum(np.where(there, values, 0.0))
+    """The mean of the last *width* values, of those that there are: [r, n], NaN before the first.
+
+    What is missing is so in all rows.
+    """
+    there = np.isfinite(values[0])
+    total = np.cumsum(np.where(there, values, 0.0), axis=1)
     count = np.cumsum(there, dtype=np.float64)
-    total[width:], count[width:] = total[width:] - total[:-width], count[width:] - count[:-width]
-    means: Floats = np.divide(total, count, out=np.full(values.size, np.nan), where=count > 0)
+    total[:, width:] = total[:, width:] - total[:, :-width]
+    count[width:] = count[width:] - count[:-width]
+    means: Floats = np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
     return means
 
 
 def _wildness(values: Floats) -> Floats:
-    """How much the series moved from value to value lately, at each origin: [n], above 0."""
-    steps = np.abs(np.diff(values, prepend=values[0]))
-    whole = float(steps.mean()) or 1.0
+    """How much the series moved from value to value lately, at each origin: [r, n], above 0."""
+    steps = np.abs(np.diff(values, axis=1, prepend=values[:, :1]))
+    whole = steps.mean(axis=1, keepdims=True)
+    whole = np.where(whole > 0.0, whole, 1.0)
     lately = np.nan_to_num(_moving(steps, 2 * RECENT))
     return 0.5 * (lately + whole)

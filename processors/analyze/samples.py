@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -14,11 +14,10 @@ from scipy import special
 from processors.analyze.season import autocorrelation
 from processors.analyze.several import holm
 from processors.analyze.trend.direction import Good
-from processors.stats.comparison import Interval, compare
+from processors.stats.comparison import LEVEL, Interval, compare
 
 Floats = npt.NDArray[np.float64]
 
-LEVEL = 0.95  # of each interval
 FEWEST = 8  # values of a sample
 MOST = 0.95  # φ is taken for no more
 QUANTILES = (0.5, 0.95, 0.99)
@@ -97,7 +96,9 @@ def beside(
     ]
 
 
-def one(name: str, before: Floats, after: Floats) -> Beside | None:
+def one(
+    name: str, before: Floats, after: Floats, quantiles: Sequence[float] = QUANTILES
+) -> Beside | None:
     r"""Compare one metric; None where there is too little.
 
     Welch's t and Mann-Whitney's U (`processors.stats.comparison`), with the variance of each mean
@@ -113,26 +114,13 @@ def one(name: str, before: Floats, after: Floats) -> Beside | None:
         np.bincount(part, minlength=values.size).astype(np.float64)
         for part in (inverse[: before.size], inverse[before.size :])
     ]
-    told = compare(values, counts[0], counts[1])
+    inflation = (inflated(before), inflated(after))
+    told = compare(values, counts[0], counts[1], inflation)
     if told is None:
         return None
-    inflation = (inflated(before), inflated(after))
-    sizes = (before.size / inflation[0], after.size / inflation[1])
-    parts = [float(x.var(ddof=1)) / n for x, n in zip((before, after), sizes, strict=True)]
-    error = math.sqrt(sum(parts))
-    freedom = error**4 / sum(
-        part**2 / max(n - 1.0, 1.0) for part, n in zip(parts, sizes, strict=True)
-    )
-    difference = told.difference.value
-    welch_p = 2.0 * float(special.stdtr(freedom, -abs(difference) / error))
-    wide = float(special.stdtrit(freedom, (1.0 + LEVEL) / 2.0)) * error
-    wider = math.sqrt(
-        (inflation[0] * sizes[1] + inflation[1] * sizes[0]) / (sizes[0] + sizes[1])
-    )  # of U, whose variance is that of both samples' ranks
-    z = float(special.ndtri(max(told.mann_whitney_p, 1e-300) / 2.0)) / wider
-    mann_whitney_p = 2.0 * float(special.stdtr(max(sum(sizes) - 2.0, 1.0), z))
     mean = float(before.mean())
-    p = min(1.0, 2.0 * min(welch_p, mann_whitney_p))
+    p = min(1.0, 2.0 * min(told.welch_p, told.mann_whitney_p))
+    sizes = (before.size / inflation[0], after.size / inflation[1])
     return Beside(
         name=name,
         outcome=Outcome.INCONCLUSIVE,
@@ -140,24 +128,29 @@ def one(name: str, before: Floats, after: Floats) -> Beside | None:
         after_n=after.size,
         before=mean,
         after=float(after.mean()),
-        difference=Interval(difference, difference - wide, difference + wide),
-        relative=difference / abs(mean) if mean else None,
-        effect=_widened(told.effect, wider),
-        superiority=_within(_widened(told.superiority, wider)),
-        welch_p=welch_p,
-        mann_whitney_p=mann_whitney_p,
+        difference=told.difference,
+        relative=told.difference.value / abs(mean) if mean else None,
+        effect=told.effect,
+        superiority=told.superiority,
+        welch_p=told.welch_p,
+        mann_whitney_p=told.mann_whitney_p,
         p=p,
         adjusted_p=p,
         inflation=inflation,
-        quantiles=tuple(_quantile(q, before, after, sizes) for q in QUANTILES),
+        quantiles=tuple(_quantile(q, before, after, sizes) for q in quantiles),
     )
 
 
 def inflated(values: Floats) -> float:
     """By how much autocorrelation inflates the variance of the mean of *values* [n]: at least 1."""
-    first = float(autocorrelation(values, 1)[1])
-    first = min(max(first + (1.0 + 4.0 * first) / values.size, 0.0), MOST)
-    return (1.0 + first) / (1.0 - first)
+    return float(inflation_by(autocorrelation(values, 1)[1:], values.size)[0])
+
+
+def inflation_by(first: Floats, n: int) -> Floats:
+    """The same by the correlations [r] of neighbours in series of *n* values: [r]."""
+    first = np.minimum(np.maximum(first + (1.0 + 4.0 * first) / n, 0.0), MOST)
+    inflation: Floats = (1.0 + first) / (1.0 - first)
+    return inflation
 
 
 def negligible(difference: Interval, before: float, *, certain: bool) -> bool:
@@ -192,12 +185,3 @@ def _ordered(q: float, values: Floats, independent: float) -> Interval:
     reach = float(special.ndtri((1.0 + LEVEL) / 2.0)) * math.sqrt(q * (1.0 - q) / independent)
     found = np.quantile(values, np.clip([q, q - reach, q + reach], 0.0, 1.0)).tolist()
     return Interval(*found)
-
-
-def _widened(interval: Interval, times: float) -> Interval:
-    value, low, high = interval
-    return Interval(value, value - (value - low) * times, value + (high - value) * times)
-
-
-def _within(interval: Interval) -> Interval:
-    return Interval(interval.value, max(interval.low, 0.0), min(interval.high, 1.0))

@@ -15,6 +15,7 @@ LEAST = 0.4  # correlation with itself one period before, and so many
 SURE = 3.5  # deviations of the correlation of noise, 1/√n
 DIP = 0.4  # by how much less it must be at some lag before: what only fades has no period
 NEARLY = 0.8  # of the best correlation: the shortest lag with that much is about the period
+FEW = 4  # lags of a correlation that are added up one by one, of more by a transform
 WIDER = 1.3  # times that: up to there the best lag is looked for
 
 
@@ -54,7 +55,8 @@ def decompose(values: Floats, period: int) -> Decomposition:
     trend = np.full(n, np.nan)
     trend[half : n - half] = moving
     apart = values - trend
-    phases = np.array([np.nanmean(apart[phase::period]) for phase in range(period)])
+    phase, inner = np.arange(n) % period, slice(half, n - half)
+    phases = np.bincount(phase[inner], apart[inner], period) / np.bincount(phase[inner])
     season = np.resize(phases - phases.mean(), n)
     rest = apart - season
     whole = float(np.nanvar(apart))
@@ -72,24 +74,30 @@ def period_of(values: Floats) -> int | None:
     Args:
         values: [n], evenly spaced.
     """
-    n = values.size
+    return periods(values[None])[0]
+
+
+def periods(values: Floats) -> list[int | None]:
+    """`period_of` each of several series [r, n]."""
+    n = values.shape[1]
     longest = n // CYCLES
     if longest < SHORTEST:
-        return None
+        return [None] * len(values)
     at = np.arange(n) - (n - 1) / 2.0
-    away = values - values.mean()
-    away = away - at * float(at @ away) / float(at @ at)
+    away = values - values.mean(axis=1, keepdims=True)
+    away = away - at * ((away * at).sum(axis=1, keepdims=True) / float(at @ at))
     correlations = autocorrelation(away, longest + 1)
-    lowest = np.minimum.accumulate(correlations)
+    lowest = np.minimum.accumulate(correlations, axis=1)
     lags = np.arange(SHORTEST, longest + 1)
-    here = correlations[lags]
-    good = (here >= max(LEAST, SURE / np.sqrt(n))) & (here - lowest[lags] >= DIP)
-    good &= (here >= correlations[lags - 1]) & (here >= correlations[lags + 1])
-    if not good.any():
-        return None
-    first = int(lags[good & (here >= NEARLY * here[good].max())][0])
-    near = lags[(lags >= first) & (lags <= WIDER * first)]
-    return _sharpened(away, int(near[int(np.argmax(correlations[near]))]))
+    here = correlations[:, lags]
+    good = (here >= max(LEAST, SURE / np.sqrt(n))) & (here - lowest[:, lags] >= DIP)
+    good &= (here >= correlations[:, lags - 1]) & (here >= correlations[:, lags + 1])
+    found: list[int | None] = [None] * len(values)
+    for i in np.flatnonzero(good.any(axis=1)).tolist():
+        first = int(lags[good[i] & (here[i] >= NEARLY * here[i][good[i]].max())][0])
+        near = lags[(lags >= first) & (lags <= WIDER * first)]
+        found[i] = _sharpened(away[i], int(near[int(np.argmax(correlations[i, near]))]))
+    return found
 
 
 def _sharpened(away: Floats, period: int) -> int:
@@ -110,17 +118,22 @@ def _sharpened(away: Floats, period: int) -> int:
 
 
 def autocorrelation(values: Floats, most: int) -> Floats:
-    """The correlation of a series with itself up to *most* points before: [most + 1].
+    """The correlation of series [..., n] with themselves *most* points before: [..., most + 1].
 
     Each lag by the pairs that there are: n of them for none, n − k for k. Zeros for a constant.
     """
-    n = values.size
-    away = values - values.mean()
-    spectrum = np.fft.rfft(away, 2 * n)
-    products = np.fft.irfft(spectrum * np.conj(spectrum), 2 * n)[: most + 1]
-    if products[0] <= n * 1e-24 * max(1.0, float(np.abs(values).max()) ** 2):
-        return np.zeros(most + 1)
-    found: Floats = products / products[0] * n / (n - np.arange(most + 1))
+    n = values.shape[-1]
+    away = values - values.mean(axis=-1, keepdims=True)
+    if most < FEW:
+        lags = [(away[..., k:] * away[..., : n - k]).sum(axis=-1) for k in range(most + 1)]
+        products = np.stack(lags, axis=-1)
+    else:
+        spectrum = np.fft.rfft(away, 2 * n)
+        products = np.fft.irfft(spectrum * np.conj(spectrum), 2 * n)[..., : most + 1]
+    whole = products[..., :1]
+    least = n * 1e-24 * np.maximum(1.0, np.abs(values).max(axis=-1, keepdims=True) ** 2)
+    parts = np.divide(products, whole, out=np.zeros_like(products), where=whole > least)
+    found: Floats = parts * (n / (n - np.arange(most + 1)))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,9 @@ import numpy.typing as npt
 from scipy import special
 
 from processors.analyze.baseline.stored import Baseline
-from processors.analyze.samples import FEWEST, LEVEL, inflated
-from processors.stats.comparison import Interval
+from processors.analyze.samples import FEWEST, inflation_by
+from processors.analyze.season import autocorrelation
+from processors.stats.comparison import LEVEL, Interval
 from processors.stats.ranks import ranks
 
 Floats = npt.NDArray[np.float64]
@@ -58,34 +58,67 @@ def aligned(baseline: Baseline, times: Ints, values: Floats) -> Aligned | None:
     )
     total = np.bincount(past % WEEK, weights=past_means, minlength=WEEK)
     count = np.bincount(past % WEEK, minlength=WEEK)
-    usual = np.divide(total, count, out=np.full(WEEK, np.nan), where=count > 0)[hours % WEEK]
-    both = np.isfinite(usual)
-    apart = (means - usual)[both]
-    n = apart.size
-    if n < FEWEST or float(np.ptp(apart)) <= 1e-12 * max(1.0, float(np.abs(apart).max())):
-        return None
-    inflation = inflated(apart)
+    usual = np.divide(total, count, out=np.full(WEEK, np.nan), where=count > 0)
+    return alongside(usual[hours % WEEK][None], means[None])[0]
+
+
+def alongside(usual: Floats, values: Floats) -> list[Aligned | None]:
+    """`aligned` of several metrics at once.
+
+    Args:
+        usual: [r, n], what the baseline of each has in the same hours of the week; NaN for nothing.
+        values: [r, n], the means of hours, rising; NaN for nothing.
+    """
+    found: list[Aligned | None] = [None] * len(usual)
+    both = np.isfinite(usual) & np.isfinite(values)
+    counts = both.sum(axis=1)
+    for n in np.unique(counts[counts >= FEWEST]).tolist():
+        which = np.flatnonzero(counts == n)
+        there = both[which]
+        before = usual[which][there].reshape(-1, n)
+        apart = values[which][there].reshape(-1, n) - before
+        least = 1e-12 * np.maximum(1.0, np.abs(apart).max(axis=1))
+        differ = np.ptp(apart, axis=1) > least
+        rows = _differences(before[differ], apart[differ])
+        for i, each in zip(which[differ].tolist(), rows, strict=True):
+            found[i] = each
+    return found
+
+
+def _differences(usual: Floats, apart: Floats) -> list[Aligned]:
+    """Of series [r, n] that all have n values, none of them constant."""
+    n = apart.shape[1]
+    first = autocorrelation(apart, 1)[:, 1]
+    inflation = inflation_by(first, n)
     independent = n / inflation
-    difference = float(apart.mean())
-    error = math.sqrt(float(apart.var(ddof=1)) / independent)
-    freedom = max(independent - 1.0, 1.0)
-    wide = float(special.stdtrit(freedom, (1.0 + LEVEL) / 2.0)) * error
-    t_p = 2.0 * float(special.stdtr(freedom, -abs(difference) / error))
+    difference = apart.mean(axis=1)
+    error = np.sqrt(apart.var(axis=1, ddof=1) / independent)
+    freedom = np.maximum(independent - 1.0, 1.0)
+    wide = special.stdtrit(freedom, (1.0 + LEVEL) / 2.0) * error
+    t_p = 2.0 * special.stdtr(freedom, -np.abs(difference) / error)
     # Σ ± rank has the variance Σ rank² under the null, ties included; zeros say nothing.
-    signed = ranks(np.abs(apart[apart != 0.0])) * np.sign(apart[apart != 0.0])
-    z = abs(float(signed.sum())) / math.sqrt(float(signed @ signed) * inflation)
-    wilcoxon_p = 2.0 * float(special.stdtr(freedom, -z))
-    before = float(usual[both].mean())
-    return Aligned(
-        hours=n,
-        before=before,
-        after=before + difference,
-        difference=Interval(difference, difference - wide, difference + wide),
-        relative=difference / abs(before) if before else None,
-        t_p=t_p,
-        wilcoxon_p=wilcoxon_p,
-        p=min(1.0, 2.0 * min(t_p, wilcoxon_p)),
-    )
+    zeros = (apart == 0.0).sum(axis=1, keepdims=True)
+    signed = (ranks(np.abs(apart)) - zeros) * np.sign(apart)
+    z = np.abs(signed.sum(axis=1)) / np.sqrt((signed * signed).sum(axis=1) * inflation)
+    wilcoxon_p = 2.0 * special.stdtr(freedom, -z)
+    before = usual.mean(axis=1)
+    p = np.minimum(1.0, 2.0 * np.minimum(t_p, wilcoxon_p))
+    columns = (before, difference, wide, t_p, wilcoxon_p, p)
+    return [
+        Aligned(
+            hours=n,
+            before=level,
+            after=level + shift,
+            difference=Interval(shift, shift - reach, shift + reach),
+            relative=shift / abs(level) if level else None,
+            t_p=by_t,
+            wilcoxon_p=by_ranks,
+            p=each,
+        )
+        for level, shift, reach, by_t, by_ranks, each in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
+    ]
 
 
 def _hourly(times: Ints, values: Floats) -> tuple[Ints, Floats]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
-from processors.analyze.season import decompose, period_of
-from processors.analyze.trend.mann_kendall import FEWEST, mann_kendall
+from processors.analyze.season import deseasonalized
+from processors.analyze.trend.mann_kendall import FEWEST, MannKendall, mann_kendalls
 
 Floats = npt.NDArray[np.float64]
 
@@ -127,17 +128,62 @@ def trend(
     Raises:
         ValueError: Fewer than eight values.
     """
+    plain, period = deseasonalized(values)
+    return trends(times, values[None], plain[None], [period], [good], policy)[0]
+
+
+def trends(
+    times: Floats,
+    values: Floats,
+    plain: Floats,
+    periods: Sequence[int | None],
+    good: Sequence[Good],
+    policy: TrendPolicy | None = None,
+) -> list[Trend]:
+    """`trend` of each of several series of the same times.
+
+    Args:
+        times: [n], rising.
+        values: [r, n].
+        plain: [r, n], the same without what repeats.
+        periods: [r], after how many points each repeats, if it does.
+        good: [r], which way is good.
+        policy: When a trend counts.
+
+    Raises:
+        ValueError: Fewer than eight values.
+    """
     policy = policy or TrendPolicy()
-    period = period_of(values)
-    plain = values if period is None else values - decompose(values, period).season
-    block = max(1, -(-values.size // MOST))
-    n = values.size // block
+    block = max(1, -(-times.size // MOST))
+    n = times.size // block
     if n >= FEWEST and block > 1:
-        times, plain = (each[: n * block].reshape(n, block).mean(axis=1) for each in (times, plain))
-    found = mann_kendall(times, plain, policy.level)
+        times = times[: n * block].reshape(n, block).mean(axis=1)
+        plain = plain[:, : n * block].reshape(-1, n, block).mean(axis=2)
     length = float(times[-1] - times[0])
-    middle = float(np.median(values))
-    spread = float(np.median(np.abs(values - middle)))
+    middles = np.median(values, axis=1)
+    spreads = np.median(np.abs(values - middles[:, None]), axis=1)
+    return [
+        _trend(found, period, which, length, (middle, spread), policy)
+        for found, period, which, middle, spread in zip(
+            mann_kendalls(times, plain, policy.level),
+            periods,
+            good,
+            middles.tolist(),
+            spreads.tolist(),
+            strict=True,
+        )
+    ]
+
+
+def _trend(
+    found: MannKendall,
+    period: int | None,
+    good: Good,
+    length: float,
+    level: tuple[float, float],
+    policy: TrendPolicy,
+) -> Trend:
+    middle, spread = level
     counts = found.p <= 1.0 - policy.level
     reach = max(abs(found.low), abs(found.high)) * length
     if reach <= (policy.least if counts else policy.little) * max(abs(middle), spread):

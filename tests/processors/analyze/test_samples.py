@@ -78,18 +78,35 @@ def test_samples_of_one_kind_differ_as_seldom_as_is_said(n: int, phi: float, sha
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.6])
-def test_intervals_hold_the_difference_as_often_as_they_say(phi: float) -> None:
+def test_intervals_hold_what_they_are_of_as_often_as_they_say(phi: float) -> None:
     rng = np.random.default_rng(2)
-    trials, mean, median = 300, 0, 0
+    trials, superior = 300, float(stats.norm.cdf(0.5 / math.sqrt(2)))
+    held = dict.fromkeys(("mean", "effect", "superiority", "median", "p95"), 0)
     for _ in range(trials):
         found = one("x", ar(150, phi, rng), 0.5 + ar(150, phi, rng))
 
         assert found is not None
-        mean += found.difference.low <= 0.5 <= found.difference.high
-        middle = found.quantiles[0].difference
-        median += middle.low <= 0.5 <= middle.high
-    for held in (mean, median):
-        assert stats.binomtest(held, trials, 0.93, alternative="less").pvalue > 0.01
+        told = {
+            "mean": (found.difference, 0.5),
+            "effect": (found.effect, 0.5),
+            "superiority": (found.superiority, superior),
+            "median": (found.quantiles[0].difference, 0.5),
+            "p95": (found.quantiles[1].difference, 0.5),
+        }
+        for name, (interval, truth) in told.items():
+            held[name] += interval.low <= truth <= interval.high
+    for count in held.values():
+        assert stats.binomtest(count, trials, 0.93, alternative="less").pvalue > 0.01
+
+
+def test_of_a_table_of_metrics_without_a_difference_one_differs_as_seldom_as_is_said() -> None:
+    rng = np.random.default_rng(3)
+    trials, wrong = 120, 0
+    for _ in range(trials):
+        found = beside({str(i): (ar(60, 0.4, rng), ar(60, 0.4, rng)) for i in range(8)}, {})
+        wrong += min(each.adjusted_p for each in found) < 0.05
+
+    assert stats.binomtest(wrong, trials, 0.05, alternative="greater").pvalue > 0.01
 
 
 def test_outcomes_are_by_what_is_good_and_for_all_metrics_together() -> None:

@@ -38,7 +38,10 @@ def test_the_strength_of_a_season_is_its_part_of_what_the_trend_leaves() -> None
 def test_correlations_are_those_of_statsmodels() -> None:
     values = seasonal(200, 10, 2)
 
-    assert pytest.approx(acf(values, adjusted=True, nlags=50)) == autocorrelation(values, 50)
+    for most in (3, 50):
+        expected = acf(values, adjusted=True, nlags=most)
+        assert pytest.approx(expected) == autocorrelation(values, most)
+        assert pytest.approx(expected) == autocorrelation(np.array([values, values]), most)[1]
     assert [0.0] * 6 == autocorrelation(np.full(30, 3.3), 5).tolist()
 
 

@@ -69,6 +69,16 @@ def test_noise_has_a_trend_as_seldom_as_is_said(n: int, phi: float) -> None:
     assert stats.binomtest(wrong, trials, 0.05, alternative="greater").pvalue > 0.01
 
 
+@pytest.mark.parametrize("phi", [0.0, 0.5])
+def test_a_course_of_the_day_has_a_trend_as_seldom_as_is_said(phi: float) -> None:
+    trials, day = 150, 3.0 * np.sin(np.arange(192) * 2 * np.pi / 24)
+    found = [of(day + ar(192, phi, seed)) for seed in range(trials)]
+    wrong = sum(each.p < 0.05 for each in found)
+
+    assert {24} == {each.period for each in found} - {23, 25}
+    assert stats.binomtest(wrong, trials, 0.05, alternative="greater").pvalue > 0.01
+
+
 def test_the_interval_holds_the_slope_as_often_as_it_says() -> None:
     times = np.arange(80.0)
     found = [mann_kendall(times, ar(80, 0.4, seed) + 0.05 * times) for seed in range(200)]

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,8 @@ from processors.stats.comparison import Comparison, compare
 VALUES = st.lists(st.integers(0, 12), min_size=3, max_size=40)
 
 
-def compared(stable: list[int], candidate: list[int]) -> Comparison | None:
-    values = np.unique(stable + candidate)
+def compared(stable: Sequence[float], candidate: Sequence[float]) -> Comparison | None:
+    values = np.unique([*stable, *candidate])
     a, b = ((np.array(x)[:, None] == values).sum(axis=0) for x in (stable, candidate))
     return compare(values.astype(float), a.astype(float), b.astype(float))
 
@@ -77,3 +79,22 @@ def test_the_intervals_cover_what_they_estimate_as_often_as_they_say(shift: floa
 )
 def test_samples_that_cannot_be_compared_are_not(stable: list[int], candidate: list[int]) -> None:
     assert compared(stable, candidate) is None
+
+
+@pytest.mark.parametrize("shape", ["normal", "heavy", "tied"])
+def test_samples_of_one_kind_differ_as_seldom_as_is_said(shape: str) -> None:
+    rng = np.random.default_rng(12)
+    draw = {
+        "normal": lambda n: rng.normal(0, 1, n),
+        "heavy": lambda n: np.exp(rng.normal(0, 1, n)),
+        "tied": lambda n: rng.integers(0, 4, n).astype(float),
+    }[shape]
+    trials, wrong = 800, {"welch_p": 0, "mann_whitney_p": 0}
+    for _ in range(trials):
+        found = compared(draw(40).tolist(), draw(60).tolist())
+
+        assert found is not None
+        for name in wrong:
+            wrong[name] += getattr(found, name) < 0.05
+    for count in wrong.values():
+        assert stats.binomtest(count, trials, 0.05, alternative="greater").pvalue > 0.01

@@ -84,6 +84,22 @@ def test_evidence_at_different_shares_multiplies() -> None:
     assert pytest.approx(log_e(4, 20, 0.05) + log_e(9, 11, 0.25)) == found
 
 
+def test_looks_while_the_share_grows_keep_the_level() -> None:
+    rng = np.random.default_rng(2)
+    paths, level, shares = 300, 0.05, (500, 2_500, 5_000)
+    crossed = 0
+    for _ in range(paths):
+        tallies, most = [(share, 0, 0) for share in shares], 0.0
+        for i, share in enumerate(shares):
+            candidate = np.cumsum(rng.random(60) < share / 10_000)
+            for n, c in enumerate(candidate.tolist(), 1):
+                tallies[i] = (share, c, n - c)
+                most = max(most, log_e_by_share(tallies))
+        crossed += most >= -math.log(level)
+
+    assert stats.binomtest(crossed, paths, level, alternative="greater").pvalue > 0.01
+
+
 @given(
     requests=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     part=st.floats(0.0, 1.0),
