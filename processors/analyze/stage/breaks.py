@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
-
 from processors.analyze.cause import Event, causes
 from processors.analyze.change_points import Change, changes
-from processors.analyze.change_points.noise import noise
-from processors.analyze.stage.history import Filled, Floats
-from processors.analyze.stage.policy import AnalyzePolicy, Measure
+from processors.analyze.stage.series import Series
 from processors.analyze.stage.state import Said
 from processors.analyze.stage.view import Finding, View
 from processors.analyze.stage.words import amount, by, called
@@ -24,14 +20,15 @@ KIND = InsightKind.CHANGE_POINT
 def breaks(view: View) -> list[Finding]:
     """The changes of level that are certain, of metrics of which enough is known.
 
-    They are looked for only where the sums of Page show that a metric has moved at all
-    (`worthwhile`), or where a change was said that may still be judged again.
+    What repeats is no change, and is taken off before. They are looked for only where the sums of
+    Page show that a metric has moved at all (`series.worthwhile`), or where a change was said that
+    may still be judged again.
     """
     found: list[Finding] = []
-    for measure, series in view.series():
-        said = _said(view, measure.metric.value)
-        if said or worthwhile(view.policy, series.values):
-            found += _changes(view, measure, series, said)
+    for series in view.series:
+        said = _said(view, series.measure.metric.value)
+        if said or series.moved:
+            found += _changes(view, series, said)
     return found
 
 
@@ -45,27 +42,6 @@ def settled(view: View) -> int:
     return view.begin + round(view.policy.settled * len(view.cells)) * view.span.length
 
 
-def worthwhile(policy: AnalyzePolicy, values: Floats) -> bool:
-    """Whether the mean of *values* [n] may have moved.
-
-    S⁺ = max_t (C_t − min_{s ≤ t} C_s) with C the running sum of z − k, and S⁻ alike (Page,
-    Biometrika 1954), of the values about their median by the long-run deviation of their noise
-    (`change_points.noise`).
-    """
-    away = values - np.median(values)
-    spread = float(np.std(away))
-    if spread <= 1e-12 * max(1.0, float(np.abs(values).max())):
-        return False
-    found = noise(away / spread, policy.segmenting.correlated)
-    z = away / (spread * np.sqrt(found.long_run))
-    for side in (z, -z):
-        total = np.cumsum(side - policy.slack)
-        lowest = np.minimum(np.minimum.accumulate(total), 0.0)
-        if float((total - lowest).max()) > policy.limit:
-            return True
-    return False
-
-
 def _said(view: View, metric: str) -> list[tuple[int, Said]]:
     """The changes of a metric that were said and may be judged again, by where they were first."""
     return [
@@ -77,12 +53,10 @@ def _said(view: View, metric: str) -> list[tuple[int, Said]]:
     ]
 
 
-def _changes(
-    view: View, measure: Measure, series: Filled, said: Sequence[tuple[int, Said]]
-) -> list[Finding]:
-    told = changes(series.values, view.policy.segmenting)
-    ends = [0, *(each.index for each in told), series.values.size]
-    levels = [float(series.values[a:b].mean()) for a, b in pairwise(ends)]
+def _changes(view: View, series: Series, said: Sequence[tuple[int, Said]]) -> list[Finding]:
+    told = changes(series.plain, view.policy.segmenting)
+    ends = [0, *(each.index for each in told), series.plain.size]
+    levels = [float(series.plain[a:b].mean()) for a, b in pairwise(ends)]
     free = [first for first, _ in said]
     found = []
     for change, (before, after) in zip(told, pairwise(levels), strict=True):
@@ -95,18 +69,18 @@ def _changes(
         close = [each for each in free if abs(each - at) < near]
         first = min(close, key=lambda each: abs(each - at), default=at)
         free = [each for each in free if each != first]
-        found.append(_finding(view, measure, series, change, (first, at), (before, after)))
+        found.append(_finding(view, series, change, (first, at), (before, after)))
     return found
 
 
 def _finding(
     view: View,
-    measure: Measure,
-    series: Filled,
+    series: Series,
     change: Change,
     places: tuple[int, int],
     levels: tuple[float, float],
 ) -> Finding:
+    measure = series.measure
     metric, (first, at), (before, after) = measure.metric.value, places, levels
     likely = _causes(view, at)
     direction = way(measure.good, higher=after > before)

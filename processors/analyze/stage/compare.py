@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
-from processors.analyze.baseline import Kind, aligned
+from processors.analyze.baseline import Kind, alongside
+from processors.analyze.baseline.aligned import HOUR, WEEK
 from processors.analyze.samples import negligible, one
 from processors.analyze.several import holm
-from processors.analyze.stage.ground import baseline, of
-from processors.analyze.stage.history import Floats, unpacked
+from processors.analyze.stage.ground import Ints
+from processors.analyze.stage.history import CELL, Floats, unpacked
 from processors.analyze.stage.policy import Measure
-from processors.analyze.stage.state import Ground, Kept
+from processors.analyze.stage.state import Kept
 from processors.analyze.stage.view import Finding, View
 from processors.analyze.stage.words import amount, by, called
 from processors.analyze.trend import Direction, way
@@ -50,47 +53,70 @@ def comparisons(view: View) -> tuple[list[Finding], frozenset[str]]:
     start = view.at(first)
     found: list[Finding] = []
     compared: set[str] = set()
+    tested = _tests(view, first, start)
     for kind in KINDS:
-        tests = [
-            test
-            for index, measure in enumerate(view.policy.measures)
-            if (kept := _earlier(view.ground, kind, measure.metric.value, start)) is not None
-            and (test := _test(view, measure, kept, first, index)) is not None
-        ]
+        tests = tested.get(kind, [])
         found += told(view, tests, kind.value, start, view.end)
         compared |= {key_of(test, kind.value) for test in tests}
     return found, frozenset(compared)
 
 
-def _earlier(ground: Ground, kind: Kind, metric: str, start: int) -> Kept | None:
+def _tests(view: View, first: int, start: int) -> dict[Kind, list[Tested]]:
+    """What can be compared of the windows from *first*, that begins at *start*, on."""
+    versions: dict[tuple[str, str], list[Kept]] = defaultdict(list)
+    for each in view.ground.baselines:
+        versions[each.kind, each.metric].append(each)
+    hours = start // HOUR + np.arange(len(view.cells) - first)
+    found: dict[Kind, list[Tested]] = defaultdict(list)
+    aligned: list[tuple[Kind, Measure, Kept]] = []
+    usual: list[Floats] = []
+    values: list[Floats] = []
+    for kind, (index, measure) in product(KINDS, enumerate(view.policy.measures)):
+        kept = _earlier(versions[kind.value, measure.metric.value], start)
+        if kept is None:
+            continue
+        newest = view.cells[first:, index]
+        if kind is not Kind.PEAK:
+            aligned.append((kind, measure, kept))
+            usual.append(_usual(kept, hours))
+            values.append(newest)
+        elif (test := beside(measure, kept, newest)) is not None:
+            found[kind].append(test)
+    if aligned:
+        rows = alongside(np.array(usual), np.array(values))
+        for (kind, measure, kept), row in zip(aligned, rows, strict=True):
+            if row is not None:
+                figures = (row.before, row.after, row.difference, row.p, row.hours)
+                found[kind].append(Tested(measure, kept, *figures))
+    return found
+
+
+def _earlier(versions: Sequence[Kept], start: int) -> Kept | None:
     """The newest version that ends before *start*."""
-    for kept in reversed(of(ground, kind, metric)):
-        if kept.taken_at <= start or _end(kept) <= start:
+    for kept in reversed(versions):
+        if (
+            kept.taken_at <= start
+            or kept.start + kept.step * (len(kept.values) // CELL.itemsize) <= start
+        ):
             return kept
     return None
 
 
-def _end(kept: Kept) -> int:
-    return kept.start + kept.step * unpacked(kept.values).size
-
-
-def _test(view: View, measure: Measure, kept: Kept, first: int, index: int) -> Tested | None:
-    values = view.cells[first:, index]
-    if Kind(kept.kind) is Kind.PEAK:
-        return beside(measure, kept, values)
-    times = view.at(first) + np.arange(values.size) * view.span.length
-    found = aligned(baseline(kept), times, values)
-    if found is None:
-        return None
-    return Tested(
-        measure, kept, found.before, found.after, found.difference, found.p, samples=found.hours
-    )
+def _usual(kept: Kept, hours: Ints) -> Floats:
+    """What a baseline of hours has in the same hours of the week, in the mean; NaN for nothing."""
+    values = unpacked(kept.values)
+    weeks = np.full((-(-values.size // WEEK), WEEK), np.nan)
+    weeks.flat[: values.size] = values
+    asked: Floats = weeks[:, (hours - kept.start // HOUR) % WEEK]
+    there = np.isfinite(asked).sum(axis=0)
+    usual: Floats = np.nan_to_num(asked).sum(axis=0) / np.where(there > 0, there, np.nan)
+    return usual
 
 
 def beside(measure: Measure, kept: Kept, values: Floats) -> Tested | None:
     """*values* [n] beside a baseline as it is; None where there are too few, or all are alike."""
     before, after = unpacked(kept.values), values[np.isfinite(values)]
-    found = one(measure.metric.value, before[np.isfinite(before)], after)
+    found = one(measure.metric.value, before[np.isfinite(before)], after, quantiles=())
     if found is None:
         return None
     return Tested(

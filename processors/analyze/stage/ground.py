@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from processors.analyze.baseline import Baseline, Baselines, Kind, take
+from processors.analyze.baseline import Baseline, BaselinePolicy, Baselines, Kind, take
 from processors.analyze.baseline.stored import DAY
 from processors.analyze.stage.history import Floats, packed, unpacked
 from processors.analyze.stage.state import Ground, Happened, Kept
@@ -54,17 +54,17 @@ def golden(view: View) -> Ground:
 
 
 def _take(view: View, kind: Kind) -> Ground:
-    ground = view.ground
-    policy = view.policy.baselines
-    times = np.array([view.at(row) for row in range(len(view.cells))], dtype=np.int64)
+    ground, policy = view.ground, view.policy.baselines
+    due = [
+        (index, measure, kept)
+        for index, measure in enumerate(view.policy.measures)
+        if _due(policy, kind, kept := of(ground, kind, measure.metric.value), view.end)
+    ]
+    if not due:
+        return ground
+    times = view.begin + np.arange(len(view.cells), dtype=np.int64) * view.span.length
     recent = times >= (view.end - policy.span_ms if kind is Kind.GOLDEN else view.begin)
-    for index, measure in enumerate(view.policy.measures):
-        metric = measure.metric.value
-        kept = of(ground, kind, metric)
-        if kind is Kind.INITIAL and kept:
-            continue
-        if kind is Kind.ROLLING and kept and view.end - kept[-1].taken_at < policy.again_ms:
-            continue
+    for index, measure, kept in due:
         before = Baselines({kind: tuple(map(baseline, kept))} if kept else {})
         after = take(
             policy,
@@ -77,9 +77,16 @@ def _take(view: View, kind: Kind) -> Ground:
         )
         taken = after.newest(kind)
         if after is not before and taken is not None:
-            new = _pack(kind, metric, taken, view.span.length)
+            new = _pack(kind, measure.metric.value, taken, view.span.length)
             ground = keep(ground, (*kept, new)[-VERSIONS[kind] :])
     return ground
+
+
+def _due(policy: BaselinePolicy, kind: Kind, kept: Sequence[Kept], now: int) -> bool:
+    """Whether it may be time for another version, before anything is unpacked."""
+    if kind is Kind.ROLLING and kept:
+        return now - kept[-1].taken_at >= policy.again_ms
+    return kind is not Kind.INITIAL or not kept
 
 
 def of(ground: Ground, kind: Kind, metric: str) -> tuple[Kept, ...]:

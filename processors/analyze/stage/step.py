@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from processors.analyze.stage.batch import MEMORY, OFFERS, Batch
 from processors.analyze.stage.breaks import breaks
@@ -13,6 +13,7 @@ from processors.analyze.stage.history import extended, readings, revised
 from processors.analyze.stage.policy import AnalyzePolicy, Span
 from processors.analyze.stage.predictions import learnt, offered, predictions
 from processors.analyze.stage.say import say
+from processors.analyze.stage.series import Series, series
 from processors.analyze.stage.served import closed, gathered
 from processors.analyze.stage.snapshots import snapshots
 from processors.analyze.stage.state import AnalyzeEntry, AnalyzeState, Past
@@ -48,13 +49,13 @@ def step(
         (metrics whose baseline a person has set), `golden_refused`.
     """
     batch = Batch(policy, moment, dict(state.entries))
-    spans = {span.window: span for span in policy.spans}
-    for record in inputs:
+    turns = _turns(batch, inputs)
+    for at, record in enumerate(inputs):
         match record.value:
+            case EnrichedWindow() as row if at in turns:
+                _window(batch, row, turns[at])
             case EnrichedWindow(window=window) as row if window.closed:
-                if window.pooled and window.window in spans:
-                    _window(batch, spans[window.window], row)
-                elif window.window == policy.hours.window and not window.pooled:
+                if window.window == policy.hours.window and not window.pooled:
                     _model(batch, row)
             case Deployment(scope=scope) as event:
                 before = batch.ground(scope)
@@ -94,37 +95,87 @@ def due(length: int, every: int, scope: str, before: int, after: int) -> bool:
     return (after // length + turn) // every > (before // length + turn) // every
 
 
-def _window(batch: Batch, span: Span, row: EnrichedWindow) -> None:
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A pooled window that changes its past: what the past has then, and what is done about it."""
+
+    span: Span
+    before: int  # ms, start of the newest window that was known; -1 for none
+    newest: int  # ms
+    values: bytes
+    look: bool
+    series: tuple[Series, ...] = ()  # where it is looked at
+
+
+def _turns(batch: Batch, inputs: Sequence[Input]) -> dict[int, _Turn]:
+    """The pasts as the windows among *inputs* change them, by the place of the window.
+
+    They hang on nothing that is found or said meanwhile, so that all that is to be looked at is
+    turned into numbers at once (`series`).
+    """
+    spans = {span.window: span for span in batch.policy.spans}
+    pasts: dict[str, tuple[int, bytes]] = {}
+    turns: dict[int, _Turn] = {}
+    for at, record in enumerate(inputs):
+        row = record.value
+        if not isinstance(row, EnrichedWindow) or not (row.window.closed and row.window.pooled):
+            continue
+        span = spans.get(row.window.window)
+        if span is None:
+            continue
+        key = f"{row.window.scope}|{span.window}"
+        if key not in pasts:
+            past = batch.past(row.window.scope, span.window)
+            pasts[key] = past.newest, past.values
+        turn = _turn(batch.policy, span, row, *pasts[key])
+        if turn is not None:
+            turns[at], pasts[key] = turn, (turn.newest, turn.values)
+    for span in batch.policy.spans:
+        looks = [at for at, turn in turns.items() if turn.look and turn.span is span]
+        seen = series(batch.policy, span, [turns[at].values for at in looks])
+        for at, each in zip(looks, seen, strict=True):
+            turns[at] = replace(turns[at], series=each)
+    return turns
+
+
+def _turn(
+    policy: AnalyzePolicy, span: Span, row: EnrichedWindow, newest: int, values: bytes
+) -> _Turn | None:
+    """What a window makes of a past; None where it changes nothing."""
     scope, start = row.window.scope, row.window.start
-    past = batch.past(scope, span.window)
-    values = readings(batch.policy, row)
-    if start > past.newest:
-        missing = (start - past.newest) // span.length - 1 if past.values else 0
-        kept = extended(past.values, missing, values, span.kept)
-        look = not past.values or due(span.length, span.every, scope, past.newest, start)
+    said = readings(policy, row)
+    if start <= newest:
+        kept = revised(values, (newest - start) // span.length, said)
+        if kept == values:
+            return None
+        return _Turn(span, newest, newest, kept, look=span.every == 1)
+    missing = (start - newest) // span.length - 1 if values else 0
+    kept = extended(values, missing, said, span.kept)
+    look = not values or due(span.length, span.every, scope, newest, start)
+    return _Turn(span, newest, start, kept, look=look)
+
+
+def _window(batch: Batch, row: EnrichedWindow, turn: _Turn) -> None:
+    scope, span, start = row.window.scope, turn.span, row.window.start
+    if turn.newest > turn.before:
         if span is batch.policy.hours:
             _close(batch, row)
         elif span is batch.policy.minutes and due(
-            span.length, batch.policy.turn, scope, past.newest, start
+            span.length, batch.policy.turn, scope, turn.before, start
         ):
             _predict(batch, scope)
-        past = replace(past, newest=start, values=kept)
         batch.counts["windows"] += 1
     else:
-        kept = revised(past.values, (past.newest - start) // span.length, values)
-        if kept == past.values:
-            return
-        look = span.every == 1
-        past = replace(past, values=kept)
         batch.counts["revised"] += 1
-    if look:
-        past = _look(batch, span, scope, past)
+    past = replace(batch.past(scope, span.window), newest=turn.newest, values=turn.values)
+    if turn.look:
+        past = _look(batch, scope, past, turn)
     batch.put(f"{scope}|{span.window}", AnalyzeEntry(past=past))
 
 
-def _look(batch: Batch, span: Span, scope: str, past: Past) -> Past:
-    ground = batch.ground(scope)
-    view = View.of(batch.policy, span, scope, past, ground)
+def _look(batch: Batch, scope: str, past: Past, turn: _Turn) -> Past:
+    ground, span = batch.ground(scope), turn.span
+    view = View.of(batch.policy, span, scope, past, ground, turn.series)
     found = [*trends(view), *forecasts(view), *breaks(view)]
     after, compared = ground, frozenset[str]()
     if span is batch.policy.minutes:

@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from processors.analyze.forecast import FEWEST, ahead
-from processors.analyze.stage.history import Filled
-from processors.analyze.stage.policy import Measure
+from processors.analyze.forecast import Forecast
+from processors.analyze.stage.series import HOUR, Series
 from processors.analyze.stage.view import Finding, View
 from processors.analyze.stage.words import amount, by, called, lasting
-from processors.analyze.trend import Direction, trend
-from processors.analyze.trend.direction import TrendPolicy
+from processors.analyze.trend import Direction
 from schemas.insight import InsightKind
 
-HOUR = 3_600_000  # ms
 UNITS = {"1m": 1, "1h": 1, "24h": 24}  # hours that a slope is told over
 
 
 def trends(view: View) -> list[Finding]:
-    """The trends that count, of metrics of which enough is known.
-
-    Each at `sure` by the number of metrics (Bonferroni), so that all of a look that are by chance
-    are rare together. A trend of which nobody can tell is none.
-    """
-    level = TrendPolicy(level=1.0 - view.policy.sure / len(view.policy.measures))
-    found = []
-    for measure, series in view.series():
-        one = _trend(view, measure, series, level)
-        if one is not None:
-            found.append(one)
-    return found
+    """The trends that count, of metrics of which enough is known; none that nobody can tell."""
+    return [
+        _trend(view, each)
+        for each in view.series
+        if each.trend.direction is not Direction.INCONCLUSIVE
+    ]
 
 
-def _trend(view: View, measure: Measure, series: Filled, level: TrendPolicy) -> Finding | None:
-    hours = np.arange(series.values.size, dtype=np.float64) * (view.span.length / HOUR)
-    told = trend(hours, series.values, measure.good, level)
-    if told.direction is Direction.INCONCLUSIVE:
-        return None
-    metric = measure.metric.value
+def _trend(view: View, series: Series) -> Finding:
+    told, metric = series.trend, series.measure.metric.value
     middle = float(np.median(series.values))
     over, unit = UNITS[view.span.window], "an hour" if view.span.length <= HOUR else "a day"
     moves = amount(metric, over * told.slope)
@@ -70,21 +57,13 @@ def forecasts(view: View) -> list[Finding]:
 
     A range is that of the newest past errors (`processors.analyze.forecast`).
     """
-    found = []
-    for measure, series in view.series():
-        last = series.first + series.values.size - 1
-        silent = len(view.cells) - 1 - last  # windows since the last value
-        steps = [silent + each for each in view.span.steps]
-        if series.known < FEWEST or series.values.size < 2 * steps[-1]:
-            continue
-        found.append(_forecast(view, measure, series, steps))
-    return found
+    return [
+        _forecast(view, each, each.forecast) for each in view.series if each.forecast is not None
+    ]
 
 
-def _forecast(view: View, measure: Measure, series: Filled, steps: list[int]) -> Finding:
-    metric = measure.metric.value
-    told = ahead(series.values, steps, view.policy.level)
-    newest = float(series.values[-1])
+def _forecast(view: View, series: Series, told: Forecast) -> Finding:
+    metric, newest = series.measure.metric.value, float(series.values[-1])
     insights = []
     for i, step in enumerate(view.span.steps):
         value, low, high = (float(each[i]) for each in (told.mean, told.low, told.high))

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from processors.analyze.baseline import Kind
-from processors.analyze.stage.history import Filled, Floats, filled, table
-from processors.analyze.stage.policy import AnalyzePolicy, Measure, Span
+from processors.analyze.stage.history import Floats, table
+from processors.analyze.stage.policy import AnalyzePolicy, Span
+from processors.analyze.stage.series import Series
 from processors.analyze.stage.state import Ground, Past
 from schemas.insight import Insight, InsightKind, LikelyCause
 
@@ -24,11 +25,21 @@ class View:
     past: Past
     ground: Ground
     cells: Floats  # [n, measures], NaN for gaps
+    series: tuple[Series, ...] = ()  # of the metrics of which enough is known
 
     @classmethod
-    def of(cls, policy: AnalyzePolicy, span: Span, scope: str, past: Past, ground: Ground) -> View:
+    def of(
+        cls,
+        policy: AnalyzePolicy,
+        span: Span,
+        scope: str,
+        past: Past,
+        ground: Ground,
+        series: tuple[Series, ...] = (),
+    ) -> View:
         """Look at a past that has a window."""
-        return cls(policy, span, scope, past, ground, table(past.values, len(policy.measures)))
+        cells = table(past.values, len(policy.measures))
+        return cls(policy, span, scope, past, ground, cells, series)
 
     @property
     def end(self) -> int:
@@ -49,15 +60,6 @@ class View:
     def at(self, row: int) -> int:
         """The start of a window, ms; rows after the last are of windows to come."""
         return self.past.newest - (len(self.cells) - 1 - row) * self.span.length
-
-    def series(self) -> list[tuple[Measure, Filled]]:
-        """The metrics of which enough is known."""
-        found = []
-        for index, measure in enumerate(self.policy.measures):
-            column = filled(self.cells[:, index], self.span.least, self.policy.filled)
-            if column is not None:
-                found.append((measure, column))
-        return found
 
     def insight(
         self,

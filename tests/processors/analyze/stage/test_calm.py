@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from processors.analyze.change_points import changes
-from processors.analyze.stage.breaks import worthwhile
 from processors.analyze.stage.history import Floats
-from processors.analyze.stage.policy import MINUTES
+from processors.analyze.stage.policy import HOURS, MINUTES
+from processors.analyze.stage.series import worthwhile
+from schemas.insight import Insight
 from tests.processors.analyze.stage.world import (
     BEGIN,
     POLICY,
@@ -57,7 +58,7 @@ def test_of_calm_scopes_hardly_one_has_a_trend_and_none_a_change() -> None:
 @pytest.mark.parametrize("phi", [0.0, 0.5])
 def test_nine_of_ten_searches_for_a_change_in_noise_are_spared(phi: float) -> None:
     rng = np.random.default_rng(7)
-    looked = [worthwhile(POLICY, correlated(rng, 120, phi)) for _ in range(400)]
+    looked = worthwhile(POLICY, np.array([correlated(rng, 120, phi) for _ in range(400)]))
 
     assert np.mean(looked) < (0.1 if phi == 0.0 else 0.2)
 
@@ -71,15 +72,44 @@ def test_no_change_that_would_be_said_is_missed_for_it() -> None:
         x[at : at + long] += rng.uniform(1, 3) * rng.choice([-1, 1])
         said = [each for each in changes(x, POLICY.segmenting) if each.p <= POLICY.surer]
         found += bool(said)
-        missed += bool(said) and not worthwhile(POLICY, x)
+        missed += bool(said) and not worthwhile(POLICY, x[None])[0]
 
     assert found > 60
     assert missed == 0
 
 
 def test_a_constant_is_not_searched() -> None:
-    assert not worthwhile(POLICY, np.full(120, 3.0))
-    assert not worthwhile(POLICY, np.zeros(120))
+    assert [False, False] == worthwhile(POLICY, np.array([[3.0], [0.0]]).repeat(120, 1)).tolist()
+
+
+def test_a_course_of_the_day_is_no_change() -> None:
+    told: list[Insight] = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        day = 1.0 + 0.3 * np.sin(np.arange(192) * 2 * np.pi / 24)
+        latency = 100.0 * day * rng.lognormal(0.0, 0.1, 192)
+        rows = [window(n, name="1h", latency=float(each)) for n, each in enumerate(latency)]
+        world = World(policy=replace(POLICY, hours=replace(HOURS, every=1_000)))
+        world.feed(rows[:191])
+        world.policy = POLICY
+        told += of(world.feed(rows[191:]), "change_point")
+
+    assert [] == told
+
+
+def test_a_shift_shows_in_a_course_of_the_day() -> None:
+    rng = np.random.default_rng(3)
+    day = 1.0 + 0.3 * np.sin(np.arange(192) * 2 * np.pi / 24)
+    latency = 100.0 * day * rng.lognormal(0.0, 0.05, 192) + 40.0 * (np.arange(192) >= 120)
+    rows = [window(n, name="1h", latency=float(each)) for n, each in enumerate(latency)]
+    world = World(policy=replace(POLICY, hours=replace(HOURS, every=1_000)))
+    world.feed(rows[:191])
+    world.policy = POLICY
+    (found,) = of(world.feed(rows[191:]), "change_point")
+
+    assert abs(found.at - BEGIN - 120 * 3_600_000) <= 2 * 3_600_000
+    assert found.reference is not None
+    assert pytest.approx(40.0, abs=5.0) == found.value - found.reference
 
 
 @pytest.mark.parametrize("factor", [1.2, 0.8])

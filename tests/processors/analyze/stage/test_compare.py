@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from processors.analyze.baseline import Baseline, Kind, aligned
+from processors.analyze.baseline import Baseline, BaselinePolicy, Kind, aligned
 from processors.analyze.samples import beside
 from processors.analyze.stage import step
 from processors.analyze.stage.policy import HOURS, MINUTES, AnalyzePolicy, Measure
@@ -47,7 +47,7 @@ def weeks(count: int, *, seed: int = 0, changed: int | None = None, **factors: f
 
 def quietly(world: World, rows: list[Any]) -> list[Insight]:
     """Feed with a look at the end of each day only."""
-    spans = {"hours": replace(HOURS, every=24)}
+    spans = {"hours": replace(world.policy.hours, every=24)}
     policy, world.policy = world.policy, replace(world.policy, **spans)
     found = world.feed(rows)
     world.policy = policy
@@ -128,6 +128,20 @@ def test_a_golden_week_counts_from_when_a_person_says_so() -> None:
     (found,) = told(world.feed(weeks(209, changed=180, quality=0.9)[208:]), "golden", "quality")
 
     assert ("golden 1", "degrading") == (found.subject, found.direction)
+
+
+def test_of_a_baseline_of_two_weeks_an_hour_of_the_week_is_the_mean_of_both() -> None:
+    policy = replace(
+        POLICY, hours=replace(HOURS, kept=400), baselines=BaselinePolicy(span_ms=14 * DAY)
+    )
+    world, rows = World(policy=policy), weeks(360, changed=336, quality=0.9)
+    quietly(world, rows[:336])
+    world.state = step(policy, world.state, [command()], MOMENT).state
+    (found,) = told(quietly(world, rows[336:]), "golden", "quality")
+    quality = [each.window.metrics["quality"].mean for each in rows]
+    expected = [(quality[n % 168] + quality[n % 168 + 168]) / 2 for n in range(336, 360)]
+
+    assert pytest.approx(np.mean(expected), rel=1e-6) == found.reference
 
 
 def test_what_is_as_before_again_is_taken_back() -> None:
