@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from schemas.codec import Codec
 from schemas.journal import JournalRecord
@@ -83,7 +83,7 @@ class Lag:
 
 
 class Follow:
-    """Reads a topic beside the caller, committed records only, from its beginning."""
+    """Reads a topic beside the caller, committed records only, from its beginning or its end."""
 
     def __init__(
         self,
@@ -91,11 +91,14 @@ class Follow:
         topic: Topic,
         partitions: int,
         take: Callable[[Message, float], None],
+        *,
+        begin: int = OFFSET_BEGINNING,
     ) -> None:
         self.brokers = brokers
         self.topic = topic
         self.partitions = partitions
         self.take = take  # given a record, and when it could be read, in seconds since the epoch
+        self.begin = begin
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.follow, daemon=True)
 
@@ -106,7 +109,8 @@ class Follow:
     def follow(self) -> None:
         """Read until told that it is over."""
         reader = kafka.consumer(self.brokers, "llmopt.bench.follow")
-        reader.assign([TopicPartition(self.topic.name, p, 0) for p in range(self.partitions)])
+        places = range(self.partitions)
+        reader.assign([TopicPartition(self.topic.name, p, self.begin) for p in places])
         try:
             while not self.over.is_set():
                 found, now = reader.consume(100, 0.1), time.time()
