@@ -18,6 +18,7 @@ python -m bench seeing
 from __future__ import annotations
 
 import math
+import os
 import random
 import sys
 import time
@@ -34,7 +35,7 @@ from confluent_kafka import OFFSET_END, Consumer, Message, Producer, TopicPartit
 from bench.freshness import percentile_ms
 from bench.line import Figure, report
 from bench.servers import Servers, keeping, servers
-from bench.watch import Follow, cpu_seconds
+from bench.watch import Follow, busy_seconds, cpu_seconds
 from bench.windows import summary, window
 from infra.process import Process
 from schemas.codec import Codec
@@ -282,18 +283,22 @@ def run(at: Servers, count: int) -> tuple[Said, dict[str, Any]]:
         print(f"The past was taken in within {took:.0f} s.", file=sys.stderr)
         for each in followers:
             each.start()
-        cpu = cpu_seconds(worker.pid)
-        ago = now_ms() - begin
-        sent = send(at, scopes, ago, begin, hour, hour + AFTER * MINUTE)
+        pids = {"worker": worker.pid, "broker": at.broker, "bench": os.getpid()}
+        before, busy, since = {n: cpu_seconds(p) for n, p in pids.items()}, busy_seconds(), now_ms()
+        sent = send(at, scopes, now_ms() - begin, begin, hour, hour + AFTER * MINUTE)
         time.sleep(10)
-        cpu = cpu_seconds(worker.pid) - cpu
+        seconds = (now_ms() - since) / 1_000
+        cores = {n: (cpu_seconds(p) - before[n]) / seconds for n, p in pids.items()}
+        others = (busy_seconds() - busy) / seconds - sum(cores.values())
         for each in followers:
             each.stop()
     said = matched(at.codec, rows, anomalies, insights, hour + (AFTER - 1) * MINUTE)
     return said, {
         "requests": sent,
         "past_s": round(took, 1),
-        "worker_cores": round(cpu / ((BEFORE + AFTER) * 60), 2),
+        "cores": {name: round(each, 2) for name, each in cores.items()},
+        # What other programs took of the machine; on two, 0 is what the bar is meant for.
+        "others": round(others, 2),
     }
 
 
