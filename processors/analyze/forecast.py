@@ -143,9 +143,10 @@ def _ahead(values: Floats, h: int, period: int | None, wild: Floats) -> tuple[Fl
     origins = np.arange(max(min(begin, n - h - FEWEST // 2), 0), n - h)
     origins = origins[np.isfinite(first[0, origins])]
     now, change = np.nan_to_num(away), np.nan_to_num(slow - away)
-    scale = wild[:, origins]
-    a, b = now[:, origins] / scale, change[:, origins] / scale
-    goal = (values[:, origins + h] - first[:, origins]) / scale
+    # `take` keeps rows in one piece, so that sums along them do not hang on how many there are.
+    scale, expected = np.take(wild, origins, axis=1), np.take(first, origins, axis=1)
+    a, b = np.take(now, origins, axis=1) / scale, np.take(change, origins, axis=1) / scale
+    goal = (np.take(values, origins + h, axis=1) - expected) / scale
     # Ridge regression of the goal on both, with the 2 × 2 inverse written out.
     aa, bb, ab = (a * a).sum(axis=1), (b * b).sum(axis=1), (a * b).sum(axis=1)
     size = (aa + bb) / (2.0 * origins.size)

@@ -20,6 +20,7 @@ from processors.analyze.trend.direction import TrendPolicy
 Bools = npt.NDArray[np.bool_]
 
 HOUR = 3_600_000  # ms
+AT_ONCE = 256  # series, which fit into a cache; of more, one block after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,10 @@ def series(policy: AnalyzePolicy, span: Span, pasts: Sequence[bytes]) -> list[tu
                 lengths[one.values.size].append(_Row(look, measure, one, silent))
     found: list[dict[Measure, Series]] = [{} for _ in pasts]
     for rows in lengths.values():
-        for row, each in zip(rows, _all(policy, span, rows), strict=True):
-            found[row.look][row.measure] = each
+        for i in range(0, len(rows), AT_ONCE):
+            some = rows[i : i + AT_ONCE]
+            for row, each in zip(some, _all(policy, span, some), strict=True):
+                found[row.look][row.measure] = each
     return [tuple(each[m] for m in policy.measures if m in each) for each in found]
 
 
