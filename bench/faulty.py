@@ -11,6 +11,9 @@ import numpy as np
 from bench.healthy import DAY, Floats, Minutes
 
 FIRST, EVERY, LENGTH = DAY, 240, 30  # minutes: the first fault, from one to the next, of each
+LATENCIES = tuple(f"{which}_ms" for which in ("p50", "p90", "p95", "p99")) + tuple(
+    f"ttft_{which}_ms" for which in ("p90", "p95", "p99")
+)
 ENOUGH = 20  # requests of the median minute of a trial, so that the stage can judge at all
 
 
@@ -71,7 +74,7 @@ def _with(
     times: Floats = np.where(on, fault.size, 1.0)
     match fault.kind:
         case "slow":
-            slower = {n: getattr(minutes, n) * times for n in ("p90_ms", "p95_ms", "p99_ms")}
+            slower = {n: getattr(minutes, n) * times for n in LATENCIES}
             return replace(minutes, **slower)
         case "cost":
             return replace(

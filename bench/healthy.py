@@ -18,6 +18,7 @@ from simulator.requests import answer
 from simulator.serve import OK, Answers
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 DAY = 1_440  # minutes
 SWING = 0.7  # by how much there is more asked at noon than on average
 MODELS = (
@@ -37,6 +38,7 @@ class Minutes:
     requests: Floats
     errors: Floats
     failing: Floats  # users with errors
+    p50_ms: Floats
     p90_ms: Floats
     p95_ms: Floats
     p99_ms: Floats
@@ -45,6 +47,14 @@ class Minutes:
     quality: Floats
     quality_sd: Floats
     scores: Floats
+    ttft_p90_ms: Floats  # to the first token, of those that were answered
+    ttft_p95_ms: Floats
+    ttft_p99_ms: Floats
+    answered: Floats
+    asked: Floats  # tokens of the input, mean
+    cached: Floats  # of them known to the provider, mean
+    cached_sd: Floats
+    retries: Floats
 
     def part(self, scopes: slice, minutes: slice) -> Minutes:
         """Some of it."""
@@ -73,7 +83,10 @@ def busy(minute: int) -> float:
 
 def measure(fleet: Fleet, index: int, minutes: range) -> Minutes:
     """What an endpoint does in some minutes, with more asked by day than by night."""
-    endpoint, found = fleet.endpoints[index], np.full((11, 1, len(minutes)), np.nan)
+    endpoint, found = (
+        fleet.endpoints[index],
+        np.full((len(Minutes.__slots__), 1, len(minutes)), np.nan),
+    )
     for at, minute in enumerate(minutes):
         own = replace(endpoint, rate=endpoint.rate * busy(minute))
         ends = (*fleet.endpoints[:index], own, *fleet.endpoints[index + 1 :])
@@ -88,17 +101,31 @@ def _summed(asked: Demand, answers: Answers) -> list[float]:
     scores = answers.quality[~np.isnan(answers.quality)]
     sums = [float(n), float(wrong.sum()), float(np.unique(asked.unit[wrong]).size)]
     if not n:
-        return [*sums, *[float("nan")] * 7, 0.0]
-    # As the sketch tells it.
-    exact = np.sort(answers.latency_us)[[int(rank(np.array(n), q)) for q in (0.9, 0.95, 0.99)]]
-    cost = answers.cost_nanousd / 1e9
+        return [*sums, *[float("nan")] * 8, 0.0, *[float("nan")] * 3, 0.0, *[float("nan")] * 3, 0.0]
+    cost, well = answers.cost_nanousd / 1e9, ~wrong
+    cached = asked.cached[well]
     return [
         *sums,
-        *(ESTIMATES[buckets(exact) + 1] / 1e3).tolist(),
+        *_quantiles(answers.latency_us, (0.5, 0.9, 0.95, 0.99)),
         *(float(cost.mean()), float(cost.std())),
         *((float(scores.mean()), float(scores.std())) if scores.size else (float("nan"),) * 2),
         float(scores.size),
+        *_quantiles(answers.ttft_us[well], (0.9, 0.95, 0.99)),
+        float(well.sum()),
+        float(asked.tokens_input.mean()),
+        *((float(cached.mean()), float(cached.std())) if cached.size else (float("nan"),) * 2),
+        float(answers.retries.sum()),
     ]
+
+
+def _quantiles(microseconds: Ints, which: Sequence[float]) -> list[float]:
+    """In ms, as the sketch tells them; NaN of nothing."""
+    n = len(microseconds)
+    if not n:
+        return [float("nan")] * len(which)
+    exact = np.sort(microseconds)[[int(rank(np.array(n), q)) for q in which]]
+    found: list[float] = (ESTIMATES[buckets(exact) + 1] / 1e3).tolist()
+    return found
 
 
 def together(parts: Sequence[Minutes]) -> Minutes:
@@ -118,9 +145,13 @@ def daily(minutes: Minutes) -> Minutes:
     longer, dearer = slower * np.where(job, 1.8, 1.0), np.where(job, 1.4, 1.0)
     return replace(
         minutes,
+        p50_ms=minutes.p50_ms * longer,
         p90_ms=minutes.p90_ms * longer,
         p95_ms=minutes.p95_ms * longer,
         p99_ms=minutes.p99_ms * longer,
+        ttft_p90_ms=minutes.ttft_p90_ms * longer,
+        ttft_p95_ms=minutes.ttft_p95_ms * longer,
+        ttft_p99_ms=minutes.ttft_p99_ms * longer,
         cost_usd=minutes.cost_usd * dearer,
         cost_sd=minutes.cost_sd * dearer,
         quality=minutes.quality - np.where(job, 6.0, 0.0),
@@ -145,6 +176,7 @@ class Numbers(NamedTuple):
     requests: float
     errors: float
     failing: float
+    p50_ms: float
     p90_ms: float
     p95_ms: float
     p99_ms: float
@@ -153,18 +185,31 @@ class Numbers(NamedTuple):
     quality: float
     quality_sd: float
     scores: float
+    ttft_p90_ms: float
+    ttft_p95_ms: float
+    ttft_p99_ms: float
+    answered: float
+    asked: float
+    cached: float
+    cached_sd: float
+    retries: float
 
 
 def row(endpoint: Endpoint, start: int, of: Numbers) -> EnrichedWindow:
     """The pooled row of one minute."""
     n, cost = int(of.requests), of.cost_usd * of.requests
     metrics = {
-        "cost_usd": _summary(n, of.cost_usd, of.cost_sd, (of.cost_usd,) * 3),
-        "latency_ms": _summary(n, of.p95_ms, 0.0, (of.p90_ms, of.p95_ms, of.p99_ms)),
+        "cost_usd": _summary(n, of.cost_usd, of.cost_sd, (of.cost_usd,) * 4),
+        "latency_ms": _summary(n, of.p95_ms, 0.0, (of.p50_ms, of.p90_ms, of.p95_ms, of.p99_ms)),
+        "tokens_input": _summary(n, of.asked, 0.0, (of.asked,) * 4),
     }
+    if of.answered:
+        m, first = int(of.answered), (of.ttft_p90_ms, of.ttft_p95_ms, of.ttft_p99_ms)
+        metrics["ttft_ms"] = _summary(m, of.ttft_p95_ms, 0.0, (of.ttft_p90_ms, *first))
+        metrics["cached_tokens"] = _summary(m, of.cached, of.cached_sd, (of.cached,) * 4)
     if of.scores:
         scores = int(of.scores)
-        metrics["quality"] = _summary(scores, of.quality, of.quality_sd, (of.quality,) * 3)
+        metrics["quality"] = _summary(scores, of.quality, of.quality_sd, (of.quality,) * 4)
     return EnrichedWindow(
         window=window(
             service=endpoint.service,
@@ -174,6 +219,7 @@ def row(endpoint: Endpoint, start: int, of: Numbers) -> EnrichedWindow:
             requests=n,
             success=n - int(of.errors),
             errors=int(of.errors),
+            retries=int(of.retries),
             error_units=tuple(range(int(of.failing))),
             metrics=metrics,
         ),
@@ -183,10 +229,10 @@ def row(endpoint: Endpoint, start: int, of: Numbers) -> EnrichedWindow:
 
 
 def _summary(
-    count: int, mean: float, stddev: float, quantiles: tuple[float, float, float]
+    count: int, mean: float, stddev: float, quantiles: tuple[float, float, float, float]
 ) -> MetricSummary:
     """What is asked of a summary; the rest is alike."""
-    p90, p95, p99 = quantiles
+    p50, p90, p95, p99 = quantiles
     return MetricSummary(
         count=count,
         sum=mean * count,
@@ -194,7 +240,7 @@ def _summary(
         min=mean,
         max=mean,
         stddev=stddev,
-        p50=p90,
+        p50=p50,
         p90=p90,
         p95=p95,
         p99=p99,

@@ -50,7 +50,7 @@ class Anomaly:
     expected_low: float
     expected_high: float
     deviation: float  # signed, in robust standard deviations
-    detector: str  # robust_z or ensemble: what told it
+    detector: str  # robust_z, ensemble or several_minutes: what told it
     samples: int  # windows of the past that it was judged by
     causes: tuple[Cause, ...] = ()  # the likeliest first
     incident: str = ""  # scope|start of its first anomaly; the same for all that belong together

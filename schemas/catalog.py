@@ -77,6 +77,13 @@ BETTER: Mapping[str, int] = {
 """Which way is good: 1 for more, -1 for less; of requests nobody knows."""
 
 
+class Signal(StrEnum):
+    """What the detector looks at beside metrics; of the scope's pooled windows, too."""
+
+    P95_TTFT_MS = "p95_ttft_ms"  # time to the first token
+    CACHED_SHARE = "cached_share"  # of the input tokens, those that the provider had seen
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """A leaf, or one of `all_of`, `any_of`, `none_of`.

@@ -10,7 +10,16 @@ from schemas.bounds import ANY, NUMBER, POINTS, SHARE
 from schemas.catalog import BETTER, Condition, Metric
 from schemas.shape import hint, refuse
 
-JUDGED = ("p95_latency_ms", "error_rate", "cost_per_request_usd", "quality")
+JUDGED = (
+    "p95_latency_ms",
+    "error_rate",
+    "cost_per_request_usd",
+    "quality",
+    "requests",
+    "p50_latency_ms",
+    "p95_ttft_ms",
+    "cached_share",
+)
 """The metrics that the detector judges, which an anomaly condition may name."""
 INSIGHTS: Mapping[str, tuple[str, ...]] = {
     "trend": ("window", "direction", "op", "value", "confidence"),

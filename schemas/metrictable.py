@@ -81,10 +81,19 @@ class MetricTable:
     def summary(self, i: int) -> MetricSummary:
         """The summary *i* of e."""
         counts, values, spans = self._plain
+        total, mean, least, most, stddev, p50, p90, p95, p99 = values[i]
         cells = slice(spans[i], spans[i + 1])
         return MetricSummary(
             count=counts[i],
-            **dict(zip(VALUES, values[i], strict=True)),
+            sum=total,
+            mean=mean,
+            min=least,
+            max=most,
+            stddev=stddev,
+            p50=p50,
+            p90=p90,
+            p95=p95,
+            p99=p99,
             histogram=Histogram(
                 tuple(self.buckets[cells].tolist()), tuple(self.counts[cells].tolist())
             ),
@@ -174,6 +183,12 @@ class MetricRow(Mapping[str, MetricSummary]):
             return self._made[name]
         made = self._made[name] = self._table.summary(self._table.places[self._at][name])
         return made
+
+    def get(self, name: str, default: Any = None) -> Any:  # as of Mapping, but quicker
+        """The summary of the metric *name*, *default* where the window has no values of it."""
+        if self._made is not None and name in self._made:
+            return self._made[name]
+        return self[name] if name in self._table.places[self._at] else default
 
     def figures(self) -> dict[str, dict[str, float]]:
         """What is known of each metric but its histogram, by name and field."""

@@ -21,10 +21,14 @@ from processors.detect.past import (
     summarize,
 )
 from processors.detect.policy import DetectPolicy, rung_of
+from processors.detect.pooled import Together, together
 from processors.detect.series import State, update
 from schemas.window import MINUTE
 
+ROBUST, ENSEMBLE, POOLED = range(3)  # what tells: places in processors.detect.tell.DETECTORS
 STEPS = 12  # of the search for where the ensemble begins to tell
+HABIT = 0.25  # σ by which the time of the day may be unusual, for a sum of several minutes
+ROUNDED = 0.999  # by more than a float16 loses: the same value again is told again
 
 
 class Arrived(NamedTuple):
@@ -45,7 +49,8 @@ class Found(NamedTuple):
     score: Floats  # of the ensemble, where it is heard; else 0
     rung: Ints  # how severe, NEVER when it is usual
     edge: Floats  # σ from which the ensemble tells; 0 where it does not
-    alone: Bools  # the ensemble tells it, the robust z does not
+    sums: Together
+    by: Ints  # what tells it: the robust z if it does, else whatever says the most
 
 
 def learn(policy: DetectPolicy, scale: Scales, rows: Rows, new: Arrived) -> Found:
@@ -69,10 +74,13 @@ def learn(policy: DetectPolicy, scale: Scales, rows: Rows, new: Arrived) -> Foun
     past = plain._replace(center=plain.center + (low + high) / 2, slack=(high - low) / 2)
     sigmas = sigma(scale, past, new.weights, new.noise)
     z = np.where(ready, deviation(past, x, sigmas, policy.cap), 0.0)
-    score, edge = _listen(policy, scale, rows, z, ready)
+    score, edge = _listen(policy, scale, rows, z, ready & scale.novel)
+    # At a time of the day that is known to be unusual the rest is known less well.
+    sure = scale.summed & ~new.moved & (np.maximum(-low, high) <= HABIT * sigmas)
+    sums = together(policy, scale, rows, new.starts, np.where(sure, z, np.nan))
     robust = rung_of(policy, badness(scale, z))
-    rung = np.maximum(robust, heard(policy, score))
-    found = Found(past, z, score, rung, edge, (rung >= 0) & (robust < 0))
+    rung, by = loudest(robust, heard(policy, score), rung_of(policy, sums.sums))
+    found = Found(past, z, score, rung, edge, sums, by)
     reach = past.slack + policy.clip * sigmas
     clipped = np.clip(x, past.center - reach, past.center + reach)
     push(rows, "past", np.where(ready & ~new.moved, clipped, x))
@@ -82,8 +90,16 @@ def learn(policy: DetectPolicy, scale: Scales, rows: Rows, new: Arrived) -> Foun
     most = policy.cap * plain.spread
     away = np.clip(x - plain.center, -most, most)
     usual.learn(rows, daily, new.starts[daily], away[daily], policy.daily)
-    _remember(rows, np.flatnonzero(ready), new.starts, found)
+    evidence = np.where(sure & (robust < 0), z, np.nan)
+    _remember(rows, np.flatnonzero(ready), new.starts, found, evidence)
     return found
+
+
+def loudest(robust: Ints, ensemble: Ints, pooled: Ints) -> tuple[Ints, Ints]:
+    """The highest rung, and whose it is: the robust z's if that tells at all."""
+    rung = np.maximum(np.maximum(robust, ensemble), pooled)
+    other = np.where(ensemble >= pooled, ENSEMBLE, POOLED)
+    return rung, np.where((rung < 0) | (robust >= 0), ROBUST, other)
 
 
 def heard(policy: DetectPolicy, score: Floats) -> Ints:
@@ -128,14 +144,17 @@ def _edge(policy: DetectPolicy, before: State, high: Floats) -> Floats:
     return high
 
 
-def _remember(rows: Rows, at: Ints, starts: Ints, found: Found) -> None:
-    """Keep the judgements of the series *at*, for revisions of their windows."""
+def _remember(rows: Rows, at: Ints, starts: Ints, found: Found, evidence: Floats) -> None:
+    """Keep the judgements of the series *at*, for revisions of their windows and for sums."""
     new = np.zeros(len(at), JUDGED)
     new["minute"], new["rung"] = starts[at] // MINUTE, found.rung[at]
     new["center"], new["slack"] = found.past.center[at], found.past.slack[at]
     new["spread"], new["weight"] = found.past.spread[at], found.past.weight[at]
     new["edge"], new["score"] = found.edge[at], found.score[at]
-    new["samples"], new["alone"] = found.past.samples[at], found.alone[at]
+    new["samples"], new["by"] = found.past.samples[at], found.by[at]
+    new["z"] = evidence[at]
+    new["sum"] = found.sums.sums[at] / ROUNDED
+    new["rest"] = ROUNDED * found.sums.rest[at]
     if len(at) == len(rows):
         push(rows, "judged", new)
         return

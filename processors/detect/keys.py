@@ -10,11 +10,11 @@ from struct import Struct
 from processors.detect.causes import Amount, Cell, causes
 from processors.detect.policy import DetectPolicy
 from processors.detect.state import Key
-from processors.reading import LATENCIES
+from processors.reading import QUANTILES
 from processors.sketch import ALPHA, ESTIMATES
 from schemas.anomaly import Cause
-from schemas.catalog import Metric
-from schemas.window import EnrichedWindow
+from schemas.catalog import Metric, Signal
+from schemas.window import EnrichedWindow, MetricSummary, WindowAggregate
 
 DIMENSIONS = ("model", "provider", "version", "cohort")
 MICRO = 1_000.0  # of a millisecond: the unit of latency's buckets
@@ -59,29 +59,41 @@ def note(
     return (*keys, Key(labels, window.start, nothing, now))
 
 
-def amount(row: EnrichedWindow, metric: Metric, limit: float) -> tuple[float, float]:
+def amount(row: EnrichedWindow, metric: Metric | Signal, limit: float) -> tuple[float, float]:
     """What *metric* of the scope is a ratio of, as far as *row* has part in it.
 
-    A latency is told by how many requests took longer than the *limit*, that is, than the quantile
+    A quantile is told by how many requests took longer than the *limit*, that is, than the quantile
     which is expected. (0, 0) says that there is nothing to tell.
     """
     window = row.window
-    if metric in LATENCIES:
-        latency = window.metrics.get("latency_ms")
-        if latency is None or limit <= 0:
-            return NOTHING
-        own = bisect_left(BOUNDS, limit * MICRO * (1 - ALPHA)) - 1  # the bucket that it is in
-        first = bisect_right(latency.histogram.buckets, own)
-        return float(sum(latency.histogram.counts[first:])), float(latency.count)
+    if metric in QUANTILES:
+        return _beyond(window.metrics.get(QUANTILES[metric][0]), limit)
     if metric is Metric.QUALITY:
         quality = window.metrics.get("quality")
         return NOTHING if quality is None else (quality.sum, float(quality.count))
+    if metric is Signal.CACHED_SHARE:
+        return _cached(window)
     if metric in (Metric.COST_PER_REQUEST_USD, Metric.COST_PER_HOUR_USD):
         return NOTHING if row.cost_usd is None else (row.cost_usd, float(window.requests))
     if metric is Metric.REQUESTS:
         return NOTHING
     failed = window.errors if metric is Metric.ERROR_RATE else window.timeouts
     return float(failed), float(window.requests)
+
+
+def _beyond(took: MetricSummary | None, limit: float) -> tuple[float, float]:
+    if took is None or limit <= 0:
+        return NOTHING
+    own = bisect_left(BOUNDS, limit * MICRO * (1 - ALPHA)) - 1  # the bucket that it is in
+    first = bisect_right(took.histogram.buckets, own)
+    return float(sum(took.histogram.counts[first:])), float(took.count)
+
+
+def _cached(window: WindowAggregate) -> tuple[float, float]:
+    cached, asked = window.metrics.get("cached_tokens"), window.metrics.get("tokens_input")
+    if cached is None or asked is None:
+        return NOTHING
+    return cached.sum, asked.mean * cached.count
 
 
 def fold(

@@ -13,7 +13,7 @@ from processors.detect.series import State
 from processors.detect.series.features import MEMBERS, Sums
 from processors.detect.series.novelty import Places
 
-LAYOUT = 1  # what follows; entries of another layout begin anew
+LAYOUT = 2  # what follows; of others see processors.detect.older
 HISTORY = 60  # windows of the past
 SLOTS = 15  # judgements that a revision may still change
 PHASES = 96  # of a day
@@ -35,7 +35,10 @@ JUDGED = np.dtype(
         ("score", "<f2"),  # of the ensemble, where it told
         ("samples", "u1"),
         ("rung", "i1"),  # as told or held back; NEVER when nothing was
-        ("alone", "u1"),  # the ensemble told it, and nothing else did
+        ("by", "u1"),  # place in processors.detect.tell.DETECTORS
+        ("z", "<f2"),  # σ; NaN where it is no evidence of what came with it
+        ("sum", "<f2"),  # σ of this and some before it together, where they told
+        ("rest", "<f2"),  # σ from which this one completes them; 0 where they did not tell
     ]
 )
 SERIES = np.dtype(
@@ -65,6 +68,7 @@ def _blank() -> bytes:
     row = np.zeros(1, SERIES)
     row["spoken"] = row["rung"] = NEVER
     row["judged"]["minute"] = row["judged"]["rung"] = NEVER
+    row["judged"]["z"] = np.nan
     row["lines"], row["plane"] = np.inf, np.inf
     row["lines"][..., 0], row["plane"][..., 0] = 0.0, 0.0
     row["line_gaps"], row["plane_gaps"] = -1.0, -1.0

@@ -22,6 +22,7 @@ class Scales(NamedTuple):
     """What the watches say, as columns [N]."""
 
     ratio: Bools
+    root: Bools
     least: Floats
     low: Floats
     high: Floats
@@ -29,11 +30,14 @@ class Scales(NamedTuple):
     sign: Floats  # 1: up is bad, −1: down, 0: both
     share: Bools  # an error rate: a binomial share
     enough: Floats
+    novel: Bools  # the ensemble listens
+    summed: Bools  # minutes are added up
 
     def at(self, which: Ints) -> Scales:
         """Those of the watches *which* [N], one for each of N series."""
         return Scales(
             self.ratio[which],
+            self.root[which],
             self.least[which],
             self.low[which],
             self.high[which],
@@ -41,6 +45,8 @@ class Scales(NamedTuple):
             self.sign[which],
             self.share[which],
             self.enough[which],
+            self.novel[which],
+            self.summed[which],
         )
 
 
@@ -49,6 +55,7 @@ def scales(watches: tuple[Watch, ...]) -> Scales:
     """The watches [M] as columns."""
     return Scales(
         np.array([w.ratio for w in watches]),
+        np.array([w.root for w in watches]),
         np.array([w.least for w in watches]),
         np.array([w.low for w in watches]),
         np.array([w.high for w in watches]),
@@ -56,6 +63,8 @@ def scales(watches: tuple[Watch, ...]) -> Scales:
         np.array([{"up": 1.0, "down": -1.0, "both": 0.0}[w.bad] for w in watches]),
         np.array([w.metric is Metric.ERROR_RATE for w in watches]),
         np.array([w.enough for w in watches], np.float64),
+        np.array([w.novel for w in watches]),
+        np.array([w.summed for w in watches]),
     )
 
 
@@ -70,15 +79,18 @@ class Past(NamedTuple):
 
 
 def scaled(scale: Scales, values: Floats) -> Floats:
-    """*values* on the scale that they are judged on: a ratio's logarithm, else themselves."""
+    """*values* on the scale that they are judged on: a logarithm, a root, or themselves."""
     logs: Floats = np.log(np.maximum(values, np.where(scale.ratio, scale.least, 1.0)))
-    return np.where(scale.ratio, logs, values)
+    roots: Floats = np.sqrt(np.where(scale.root, np.maximum(values, 0.0), 0.0))
+    return np.where(scale.ratio, logs, np.where(scale.root, roots, values))
 
 
 def natural(scale: Scales, x: Floats) -> Floats:
     """The way back from `scaled`, into the metric's own range."""
     back = np.exp(np.where(scale.ratio, x, 0.0))
-    return np.clip(np.where(scale.ratio, back, x), scale.low, scale.high)
+    square = np.maximum(np.where(scale.root, x, 0.0), 0.0) ** 2
+    found = np.where(scale.ratio, back, np.where(scale.root, square, x))
+    return np.clip(found, scale.low, scale.high)
 
 
 def summarize(

@@ -15,7 +15,7 @@ from processors.detect.layout import HISTORY, LARGEST, PLACES, SLOTS
 from processors.detect.series import SeriesPolicy
 from processors.detect.suppress import Recurring
 from schemas.anomaly import Severity
-from schemas.catalog import Metric
+from schemas.catalog import Metric, Signal
 from schemas.scope import covering
 from schemas.window import MINUTE
 
@@ -28,23 +28,48 @@ Side = Literal["up", "down", "both"]
 class Watch:
     """One metric, and how little of a change is never worth a word."""
 
-    metric: Metric
+    metric: Metric | Signal
     bad: Side  # the side that is judged
     enough: int  # observations (requests, scores) in a window, for it to be judged and learnt
     floor: float  # least spread; of a ratio as a share of the median, else in the metric's unit
     ratio: bool = False  # judged by its logarithm: doubling is as far as halving
+    root: bool = False  # judged by its square root: a count is as noisy at any height
     least: float = 0.0  # of a ratio: what is less is taken for this, so that zero has a logarithm
     low: float = 0.0  # the metric's own range
     high: float = inf
+    novel: bool = True  # the ensemble listens, too
+    summed: bool = True  # minutes are added up, too
 
 
 WATCHES = (
     Watch(metric=Metric.P95_LATENCY_MS, bad="up", enough=20, floor=0.05, ratio=True, least=0.1),
-    Watch(metric=Metric.ERROR_RATE, bad="up", enough=20, floor=0.005, high=1.0),
+    # Errors come in sessions that last for minutes: one minute's are not news beside the last's.
+    Watch(metric=Metric.ERROR_RATE, bad="up", enough=20, floor=0.005, high=1.0, summed=False),
     Watch(
         metric=Metric.COST_PER_REQUEST_USD, bad="up", enough=20, floor=0.05, ratio=True, least=1e-9
     ),
     Watch(metric=Metric.QUALITY, bad="down", enough=5, floor=1.0, high=100.0),
+    # Twice what the root of a Poisson number strays, whatever its mean.
+    Watch(metric=Metric.REQUESTS, bad="both", enough=1, floor=1.0, root=True, novel=False),
+    Watch(
+        metric=Metric.P50_LATENCY_MS,
+        bad="up",
+        enough=20,
+        floor=0.1,
+        ratio=True,
+        least=0.1,
+        novel=False,
+    ),
+    Watch(
+        metric=Signal.P95_TTFT_MS,
+        bad="up",
+        enough=20,
+        floor=0.1,
+        ratio=True,
+        least=0.1,
+        novel=False,
+    ),
+    Watch(metric=Signal.CACHED_SHARE, bad="down", enough=20, floor=0.02, high=1.0, novel=False),
 )
 
 
@@ -69,7 +94,11 @@ class DetectPolicy:
     ensemble: SeriesPolicy = field(
         default_factory=lambda: SeriesPolicy(places=PLACES, largest=LARGEST)
     )
-    heard: float = 2.0  # σ on the bad side, for the ensemble to be listened to
+    heard: float = 2.0  # σ on the bad side, for the ensemble and for sums to be listened to
+    spans: tuple[int, ...] = (3, 8, 15)  # minutes that are added up
+    shared: float = 0.1  # of the variance of a value, what it has in common with its neighbours
+    looks: float = 1.03  # that sums are divided by, as the largest of several is told
+    least: int = 3  # values that are a sum
     scores: tuple[float, float] = (8.0, 14.0)  # of low and medium, see `first_score`
     settle_ms: int = 1_800_000  # how long after a move of a rollout its effect is expected
     gap_ms: int = 600_000  # between anomalies of one incident
@@ -98,6 +127,13 @@ class DetectPolicy:
             raise ValueError(f"the ensemble has {PLACES} places and {LARGEST} largest, as stored")
         if self.half <= 0 or self.keys < 0 or self.hints < 0:
             raise ValueError("half must be above 0, keys and hints not below")
+        self._sums()
+
+    def _sums(self) -> None:
+        if not self.spans or not all(2 <= span <= SLOTS for span in self.spans):
+            raise ValueError(f"spans are {self.spans}; give some of 2 to {SLOTS} minutes")
+        if self.shared < 0 or self.looks < 1 or self.least < 2:
+            raise ValueError("shared must not be below 0, looks not below 1, least not below 2")
 
     @property
     def strictness(self) -> float:

@@ -61,8 +61,8 @@ def _again(
     before, rung = int(judged["rung"]), NEVER
     seen = _seen(row, watch, scale)
     if seen is not None:
-        rung, alone = judge_again(policy, scale, judged, seen)
-        judged["alone"] = alone if rung != NEVER else judged["alone"]
+        rung, by = judge_again(policy, scale, judged, seen)
+        judged["by"] = by if rung != NEVER else judged["by"]
     start = row.window.start
     if before == NEVER and (
         rung == NEVER or not speak(policy, rows, which, start, rung, hush=bool(reason))

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from processors.detect.judge import heard
+from processors.detect.judge import ENSEMBLE, POOLED, heard, loudest
 from processors.detect.layout import NEVER, Rows
 from processors.detect.past import Past, Scales, badness, confidence, deviation, natural, sigma
 from processors.detect.policy import DetectPolicy, rung_of
 from processors.detect.series import chance
 from schemas.anomaly import Anomaly, Severity
-from schemas.catalog import Metric
+from schemas.catalog import Metric, Signal
 from schemas.window import MINUTE, WindowAggregate
 
-ROBUST, ENSEMBLE = "robust_z", "ensemble"
+DETECTORS = ("robust_z", "ensemble", "several_minutes")
 SEVERITIES = tuple(Severity)
 
 
@@ -49,7 +49,7 @@ def speak(policy: DetectPolicy, rows: Rows, at: int, start: int, rung: int, *, h
 
 def judge_again(
     policy: DetectPolicy, scale: Scales, judged: np.void, seen: Seen
-) -> tuple[int, bool]:
+) -> tuple[int, int]:
     """The rung of a value by the past that its window was judged by, NEVER when it is usual.
 
     Args:
@@ -59,15 +59,19 @@ def judge_again(
         seen: The value.
 
     Returns:
-        The rung, and whether only the ensemble says so. Of a window of which the ensemble said
-        nothing, it says nothing.
+        The rung, and which of DETECTORS says so. Of a window of which the ensemble, or the minutes
+        together, said nothing, they say nothing.
     """
     z, _ = _z(policy, scale, judged, seen)
     bad = badness(scale, np.array([z]))
-    robust, word = int(rung_of(policy, bad)[0]), NEVER
+    silent = np.array([NEVER])
+    word, several = silent, silent
     if 0 < judged["edge"] <= bad[0]:
-        word = int(heard(policy, np.array([float(judged["score"])]))[0])
-    return max(robust, word), robust < 0 <= word
+        word = heard(policy, np.array([float(judged["score"])]))
+    if 0 < judged["rest"] <= bad[0]:
+        several = rung_of(policy, np.array([float(judged["sum"])]))
+    rung, by = loudest(rung_of(policy, bad), word, several)
+    return int(rung[0]), int(by[0])
 
 
 def past_of(judged: np.void) -> Past:
@@ -90,7 +94,7 @@ def _z(policy: DetectPolicy, scale: Scales, judged: np.void, seen: Seen) -> tupl
 
 def say(
     policy: DetectPolicy,
-    which: tuple[Scales, Metric],
+    which: tuple[Scales, Metric | Signal],
     window: WindowAggregate,
     judged: np.void,
     seen: Seen,
@@ -106,13 +110,17 @@ def say(
     """
     scale, metric = which
     past, (z, sigmas) = past_of(judged), _z(policy, scale, judged, seen)
-    edge = float(judged["edge"])
-    first = policy.rungs[0] if edge <= 0 else min(edge, policy.rungs[0])
+    ends = (float(judged["edge"]), float(judged["rest"]), policy.rungs[0])
+    first = min(end for end in ends if end > 0)
     reach = past.slack + first * sigmas
     center, low, high = (
         float(natural(scale, x)[0]) for x in (past.center, past.center - reach, past.center + reach)
     )
-    alone = bool(judged["alone"])
+    by = int(judged["by"])
+    sure = {
+        ENSEMBLE: 1.0 - chance(float(judged["score"])),
+        POOLED: confidence(float(judged["sum"])),
+    }
     return Anomaly(
         id=f"{window.scope}|{metric}|{window.start}",
         scope=window.scope,
@@ -123,12 +131,12 @@ def say(
         revision=window.revision,
         is_anomaly=True,
         severity=SEVERITIES[max(int(judged["rung"]), 0)],
-        confidence=1.0 - chance(float(judged["score"])) if alone else confidence(z),
+        confidence=sure.get(by, confidence(z)),
         actual=seen.value,
         expected=center,
         expected_low=low,
         expected_high=high,
         deviation=z,
-        detector=ENSEMBLE if alone else ROBUST,
+        detector=DETECTORS[by],
         samples=int(judged["samples"]),
     )

@@ -91,9 +91,17 @@ def test_a_table_is_written_as_fastavro_writes_its_summaries(
         assert replace(WINDOW, metrics=held) == CODEC.decode(AGGREGATES, written)
 
 
+@given(found)
+def test_what_is_got_is_what_is_read(held: list[dict[str, MetricSummary]]) -> None:
+    for row, expected in zip(table(held).rows(), held, strict=True):
+        assert expected == {name: row.get(name) for name in expected}
+        assert all(row.get(name) is row[name] for name in expected)
+
+
 def test_a_metric_without_values_is_not_there() -> None:
     (row,) = table([{}]).rows()
 
     assert "quality" not in row
+    assert (None, 7) == (row.get("quality"), row.get("quality", 7))
     with pytest.raises(KeyError):
         row["quality"]

@@ -12,9 +12,9 @@ from processors.detect import DetectPolicy, fresh, restore, step
 from processors.detect.keys import NOTHING, amount, amounts, fold, hints, note
 from processors.detect.state import Key
 from schemas.anomaly import Anomaly
-from schemas.catalog import Metric
+from schemas.catalog import Metric, Signal
 from schemas.codec import pack, unpack
-from schemas.window import EnrichedWindow
+from schemas.window import EnrichedWindow, Histogram
 from tests.processors.detect.watching import MOMENT, POLICY, Labels, inputs_of, key, minute, run
 
 KEYS: tuple[Labels, ...] = (
@@ -24,7 +24,7 @@ KEYS: tuple[Labels, ...] = (
     ("opus", "anthropic", "v4", "stable"),
     ("haiku", "anthropic", "v5", "stable"),
 )
-EVEN = (False,) * 4  # no metric is odd
+EVEN = (False,) * len(POLICY.watches)  # no metric is odd
 
 
 def scope(
@@ -193,7 +193,7 @@ def test_a_fading_past_is_the_sum_of_what_was_by_its_age() -> None:
             policy, note(policy, keys, key(n, KEYS[0], errors=errors), ()), n * 60_000, EVEN
         )
 
-    assert (6.0, 175.0) == amounts(4).unpack(keys[0].past)[2:4]
+    assert (6.0, 175.0) == amounts(len(POLICY.watches)).unpack(keys[0].past)[2:4]
 
 
 @pytest.mark.parametrize(
@@ -206,12 +206,27 @@ def test_a_fading_past_is_the_sum_of_what_was_by_its_age() -> None:
         (Metric.COST_PER_HOUR_USD, (2.0, 50.0)),
         (Metric.QUALITY, (4_500.0, 50.0)),
         (Metric.REQUESTS, NOTHING),
+        (Metric.P50_LATENCY_MS, (7.0, 50.0)),
+        (Signal.P95_TTFT_MS, NOTHING),
+        (Signal.CACHED_SHARE, NOTHING),
     ],
 )
-def test_a_metric_is_the_ratio_of_these(metric: Metric, expected: tuple[float, float]) -> None:
+def test_a_metric_is_the_ratio_of_these(
+    metric: Metric | Signal, expected: tuple[float, float]
+) -> None:
     row = key(0, KEYS[0], requests=50, errors=3, slow=7, cost=2.0)
 
     assert expected == amount(row, metric, 1_000.0)
+
+
+def test_a_cached_share_is_the_tokens_cached_of_those_asked_and_a_first_token_one_later() -> None:
+    whole = minute(0, requests=50, first=900.0, cached=0.2)
+    first = replace(whole.window.metrics["ttft_ms"], histogram=Histogram((582, 690), (45, 5)))
+    window = replace(whole.window, metrics={**whole.window.metrics, "ttft_ms": first})
+    row = replace(whole, window=window)
+
+    assert (10_000.0, 50_000.0) == amount(row, Signal.CACHED_SHARE, 0.0)
+    assert (5.0, 50.0) == amount(row, Signal.P95_TTFT_MS, 500.0)
 
 
 def test_what_is_not_known_is_no_amount() -> None:

@@ -8,11 +8,11 @@ import pytest
 from bench.windows import summary, window
 from processors.detect.noise import independent, noise
 from processors.detect.policy import WATCHES, Watch
-from processors.reading import observations
+from processors.reading import observations, read
 from schemas.catalog import Metric
 from schemas.window import EnrichedWindow, MetricSummary
 
-LATENCY, ERRORS, COST, QUALITY = WATCHES
+LATENCY, ERRORS, COST, QUALITY, REQUEST, _, FIRST, CACHED = WATCHES
 REQUESTS = 300
 
 
@@ -55,6 +55,45 @@ def test_the_noise_of_a_mean_is_its_standard_error(watch: Watch, name: str) -> N
     assert pytest.approx(error / values.mean() if watch.ratio else error) == noise(
         of(name, values), watch
     )
+
+
+def test_the_noise_of_a_cached_share_is_how_far_it_strays_from_sample_to_sample() -> None:
+    rng, shares, told = np.random.default_rng(0), [], []
+    for _ in range(300):
+        asked = np.rint(rng.uniform(100, 4_000, REQUESTS))
+        cached = np.where(rng.random(REQUESTS) < 0.3, asked // 2, 0.0)
+        found = row(
+            metrics={"cached_tokens": summary(cached, 1), "tokens_input": summary(asked, 1)}
+        )
+        shares.append(read(found, CACHED.metric) or 0.0)
+        told.append(noise(found, CACHED))
+
+    assert pytest.approx(0.15, abs=0.01) == np.mean(shares)
+    assert pytest.approx(np.std(shares), rel=0.35) == np.median(told)
+
+
+def test_a_share_of_nothing_is_none_and_has_no_noise() -> None:
+    nothing = summary([0.0, 0.0], 1)
+    rows = [
+        row(),
+        row(metrics={"cached_tokens": nothing}),
+        row(metrics={"cached_tokens": nothing, "tokens_input": nothing}),
+    ]
+
+    assert [None] * 3 == [read(each, CACHED.metric) for each in rows]
+    assert [0.0] * 3 == [noise(each, CACHED) for each in rows]
+
+
+def test_the_first_token_has_the_noise_of_its_own_quantiles() -> None:
+    values = np.random.default_rng(0).lognormal(5, 0.3, REQUESTS)
+
+    assert noise(of("latency_ms", values), LATENCY) == noise(of("ttft_ms", values), FIRST) > 0
+    assert 0.0 == noise(of("latency_ms", values), FIRST)
+
+
+def test_a_number_of_requests_is_one_observation() -> None:
+    assert (1.0, 300.0) == (independent(row(), REQUEST.metric), read(row(), REQUEST.metric))
+    assert 0.0 == noise(row(), REQUEST)
 
 
 def test_one_value_and_none_say_nothing_of_their_noise() -> None:

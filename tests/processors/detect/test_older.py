@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from processors.detect import DetectPolicy, DetectState
-from processors.detect.layout import NEVER, opened
-from processors.detect.older import fitted
+from processors.detect.layout import LAYOUT, NEVER, opened
+from processors.detect.older import FIRST, JUDGED_1, SERIES_1, fitted
 from processors.detect.policy import WATCHES
 from processors.detect.state import Detector
 from schemas.anomaly import Severity
@@ -72,8 +72,8 @@ def test_an_older_entry_is_written_as_a_new_one(old: DetectState) -> None:
     rows = opened([detector.packed])
 
     assert ({}, METRICS) == (detector.series, detector.metrics)
-    assert [60, 1, 1, 1] == rows["count"].tolist()
-    assert [59, NEVER, NEVER, NEVER] == rows["spoken"].tolist()
+    assert [60, 1, 1, 1, 1, 1, 0, 0] == rows["count"].tolist()
+    assert [59, *[NEVER] * 7] == rows["spoken"].tolist()
 
 
 def test_a_metric_that_is_watched_anew_begins_anew_and_others_go_on() -> None:
@@ -83,15 +83,43 @@ def test_a_metric_that_is_watched_anew_begins_anew_and_others_go_on() -> None:
     back, _ = run([minute(31)], POLICY, changed)
     counts = opened([back.scopes["search/answer"].packed])["count"].tolist()
 
-    assert [1, 32, 32, 32] == counts
+    assert [1, 32, 32, 32, 32, 32, 0, 0] == counts
 
 
-def test_rows_of_another_layout_begin_anew() -> None:
+def test_rows_without_sums_go_on_with_all_that_they_knew() -> None:
+    known = METRICS[:4]
+    policy = DetectPolicy(watches=WATCHES[:4])
+    state, _ = run([*calm(40), minute(40, latency=900.0)], policy)
+    detector = state.scopes["search/answer"]
+    now = opened([detector.packed])
+    first = np.zeros(4, SERIES_1)
+    for name in SERIES_1.names or ():
+        first[name] = now[name] if name != "judged" else first[name]
+    for name in JUDGED_1.names or ():
+        first["judged"][name] = now["judged"][name]
+    old = replace(detector, layout=FIRST, packed=first.tobytes())
+    read = fitted(known, old)
+    rows = opened([read.packed])
+
+    assert (1_673, LAYOUT) == (SERIES_1.itemsize, read.layout)
+    for name in SERIES_1.names or ():
+        if name != "judged":
+            assert np.array_equal(now[name], rows[name])
+    assert np.array_equal(now["judged"]["minute"], rows["judged"]["minute"])
+    assert np.isnan(rows["judged"]["z"]).all()
+    assert [] == run([minute(41)], policy, DetectState({read.scope: read}))[1]
+    (again,) = run(
+        [minute(40, latency=800.0, revision=2)], policy, DetectState({read.scope: read})
+    )[1]
+    assert (True, 800.0) == (again.is_anomaly, again.actual)
+
+
+def test_rows_of_an_unknown_layout_begin_anew() -> None:
     state, _ = run(calm(30))
     other = replace(state.scopes["search/answer"], layout=9, packed=b"something else")
     begun = fitted(METRICS, other)
 
-    assert (29 * 60_000, [0] * 4) == (begun.newest, opened([begun.packed])["count"].tolist())
+    assert (29 * 60_000, [0] * 8) == (begun.newest, opened([begun.packed])["count"].tolist())
 
 
 def test_what_fits_is_left_as_it_is() -> None:

@@ -27,6 +27,7 @@ from schemas.anomaly import Severity
 
 EVERY = scales(WATCHES)
 LATENCY, ERRORS, COST, QUALITY = (EVERY.at(np.array([i])) for i in range(4))
+REQUESTS = EVERY.at(np.array([4]))
 POLICY = DetectPolicy()
 VALUES = st.lists(st.floats(0, 1e6), min_size=1, max_size=60)
 
@@ -97,6 +98,17 @@ def test_twice_as_slow_is_as_far_as_twice_as_fast(value: float) -> None:
 
     assert pytest.approx(-fast) == slow
     assert pytest.approx(value) == natural(LATENCY, before.center)[0]
+
+
+@given(st.integers(1, 100_000))
+def test_a_number_of_requests_is_judged_by_its_root(count: int) -> None:
+    x = scaled(REQUESTS, one(count))
+    before = past(REQUESTS, [float(x[0])] * 30, 1.0)
+
+    assert pytest.approx(np.sqrt(count)) == x[0]
+    assert pytest.approx(count) == natural(REQUESTS, x)[0]
+    assert 0.0 == natural(REQUESTS, -x)[0]
+    assert pytest.approx(2.0) == away(REQUESTS, before, (x[0] + 2.0) ** 2, 1.0)
 
 
 def test_what_the_time_of_the_day_leads_to_expect_is_no_deviation() -> None:

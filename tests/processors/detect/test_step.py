@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.detect import ENTRY, DetectPolicy, fresh, restore, step
-from processors.detect.policy import Watch
+from processors.detect.policy import WATCHES, Watch
 from schemas.anomaly import Severity
 from schemas.catalog import Metric
 from schemas.codec import pack, unpack
@@ -67,8 +67,9 @@ def test_a_metric_without_a_value_is_not_judged_and_not_zero() -> None:
 
 
 def test_a_window_of_few_requests_is_neither_judged_nor_learnt() -> None:
-    before, _ = run(calm(60))
-    after, anomalies = run([minute(60, requests=19, errors=19, scores=4)], state=before)
+    policy = DetectPolicy(watches=WATCHES[:4])
+    before, _ = run(calm(60), policy)
+    after, anomalies = run([minute(60, requests=19, errors=19, scores=4)], policy, before)
 
     assert [] == anomalies
     assert before.scopes["search/answer"].packed == after.scopes["search/answer"].packed
@@ -202,7 +203,7 @@ def test_an_anomaly_goes_to_the_partition_of_its_window() -> None:
     assert [(ANOMALIES.name, "search/answer", 2)] == [
         (emit.topic, emit.key, emit.partition) for emit in outcome.emits
     ]
-    assert {"anomalies": 1, "judged": 244} == outcome.counts
+    assert {"anomalies": 1, "judged": 366, "unjudged": 122} == outcome.counts
 
 
 @pytest.mark.parametrize("requests", [20, 100, 1000])

@@ -25,18 +25,27 @@ def minute(
     n: int,
     *,
     latency: float | None = 100.0,
+    median: float = 50.0,
     errors: int = 1,
     requests: int = 100,
     cost: float | None = 0.01,
     quality: float | None = 90.0,
     scores: int = 10,
+    first: float | None = None,
+    cached: float | None = None,
     revision: int = 1,
 ) -> EnrichedWindow:
+    """A minute of a scope: 95th percentiles of the latency and of the time to the *first* token."""
     metrics = {}
     if latency is not None:
-        metrics["latency_ms"] = alike(latency, requests)
+        metrics["latency_ms"] = replace(alike(latency, requests), p50=median)
     if quality is not None:
         metrics["quality"] = alike(quality, scores)
+    if first is not None:
+        metrics["ttft_ms"] = alike(first, requests)
+    if cached is not None:
+        metrics["cached_tokens"] = alike(1_000.0 * cached, requests)
+        metrics["tokens_input"] = alike(1_000.0, requests)
     window = WindowAggregate(
         service="search",
         endpoint="answer",
