@@ -101,7 +101,7 @@ def settle(journals: list[Commits], before: list[dict[int, int]], at: Servers) -
 @click.command()
 @click.option("--rate", default=10_000.0, show_default=True, help="Events a second meanwhile.")
 @click.option("--fill", default=130.0, show_default=True, help="Seconds before the first kill.")
-@click.option("--turns", "count", default=3, show_default=True, help="How many kills.")
+@click.option("--turns", "count", default=10, show_default=True, help="How many kills.")
 @keeping
 def main(*, rate: float, fill: float, count: int, keep: bool) -> None:
     """Measure how long the partitions of a killed worker wait."""

@@ -12,7 +12,7 @@ from schemas.topics import AGGREGATES, METRICS
 from streams import metrics
 from streams.app import partitions_of, work
 from streams.log import log, set_up
-from streams.memory import keep_giving_back, share_arenas
+from streams.memory import keep_giving_back, share_arenas, without_pandas
 from streams.settings import Settings
 from streams.stages import make
 from streams.store import Store
@@ -47,6 +47,7 @@ def run(
     set_up(settings.log_level)
     share_arenas()
     keep_giving_back()
+    without_pandas()
     faulthandler.enable()  # a library that crashes says where
     if metrics_port is not None:
         metrics.serve(metrics_port)

@@ -37,3 +37,19 @@ def test_what_is_free_between_what_is_used_goes_back_to_the_system() -> None:
     )
 
     assert given_back < kept - 100
+
+
+def test_a_worker_has_no_pandas_though_arrow_would_import_it() -> None:
+    probe = "import sys; from streams.memory import without_pandas; {}; import pyarrow as pa"
+    first_use = "pa.array([1.0]); print(sys.modules.get('pandas') is None)"
+    there, spared = (
+        subprocess.run(
+            [sys.executable, "-c", f"{probe.format(call)}; {first_use}"],
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout.strip()
+        for call in ("pass", "without_pandas()")
+    )
+
+    assert ("False", "True") == (there, spared)
