@@ -2,60 +2,32 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from processors.actuate.version import versioned
 from schemas.command import Command, CommandKind
-from schemas.config import LlmConfig, ScopeConfig, Split
-from schemas.journal import JournalRecord, Range
-from schemas.topics import COMMANDS, CONFIG, journal
-from streams.reading import Unreachable, Watch
+from schemas.config import ScopeConfig, Split
+from schemas.topics import COMMANDS, CONFIG
+from streams.reading import Seen, Unreachable, Watch
+from tests.integration.cli.acting import STABLE, beside, tell_read
 
 pytestmark = pytest.mark.integration
-
-STABLE = versioned(LlmConfig(version="", provider="openai", model="gpt-4o"))
-LINE = JournalRecord(
-    stage="actuate",
-    partition=0,
-    sequence=1,
-    epoch=1,
-    now=0,
-    seed=0,
-    ranges=(),
-    catalog=0,
-    policy="",
-    watermark=None,
-)
 
 
 @contextmanager
 def reader(llmopt: Any) -> Iterator[list[Command]]:
     """Tells the next command as read in the journal of every task of the actuate stage."""
     read: list[Command] = []
-    watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
 
-    def work() -> None:
-        seen = watch.until(lambda _: True, 30)
-        assert seen is not None
+    def answer(seen: Seen) -> None:
         read.append(seen.value)
-        told = Range(topic=COMMANDS.name, partition=0, start=seen.offset, end=seen.offset + 1)
-        for partition in range(llmopt.settings.partitions_derived):
-            line = replace(LINE, partition=partition, ranges=(told,))
-            llmopt.produce(journal("actuate").name, str(partition), line)
+        tell_read(llmopt, seen)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with beside(llmopt, answer):
         yield read
-    finally:
-        thread.join(40)
-        watch.close()
 
 
 @pytest.fixture

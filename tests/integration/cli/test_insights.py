@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +14,8 @@ from schemas.journal import JournalRecord, Range
 from schemas.scope import partition_of
 from schemas.topics import COMMANDS, INSIGHTS, journal
 from streams.cli import give
-from streams.reading import Watch
+from streams.reading import Seen
+from tests.integration.cli.acting import beside
 
 pytestmark = pytest.mark.integration
 
@@ -58,12 +58,9 @@ def test_each_is_told_as_it_stands_newest_first(llmopt: Any, scope: str) -> None
 @contextmanager
 def analyzer(llmopt: Any, scope: str, **counts: int) -> Iterator[None]:
     """Obeys the next command, as its journal tells."""
-    watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
     partition = partition_of(scope, llmopt.settings.partitions_derived)
 
-    def work() -> None:
-        seen = watch.until(lambda each: each.key == scope, 30)
-        assert seen is not None
+    def answer(_: Seen) -> None:
         line = JournalRecord(
             stage="analyze", partition=partition, sequence=1, epoch=1, now=0, seed=0,
             ranges=(Range(topic=COMMANDS.name, partition=0, start=0, end=1 << 40),),
@@ -71,13 +68,8 @@ def analyzer(llmopt: Any, scope: str, **counts: int) -> Iterator[None]:
         )  # fmt: skip
         llmopt.produce(journal("analyze").name, str(partition), line)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with beside(llmopt, answer, lambda each: each.key == scope):
         yield
-    finally:
-        thread.join(40)
-        watch.close()
 
 
 def test_a_person_is_told_what_the_baseline_is_made_of(llmopt: Any, scope: str) -> None:

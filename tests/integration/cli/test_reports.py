@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,10 +19,10 @@ from schemas.catalog import Catalog, Model
 from schemas.command import Command, CommandKind
 from schemas.config import LlmConfig
 from schemas.flow import Input, Moment
-from schemas.journal import JournalRecord, Range
 from schemas.scope import ALL
-from schemas.topics import COMMANDS, DEPLOYMENTS, journal
-from streams.reading import Watch
+from schemas.topics import COMMANDS, DEPLOYMENTS
+from streams.reading import Seen
+from tests.integration.cli.acting import beside, tell_read
 
 pytestmark = pytest.mark.integration
 
@@ -33,18 +32,6 @@ POLICY = ActuatePolicy(
     catalog=Catalog(models={f"openai/{m}": Model(provider="openai", model=m) for m in MODELS})
 )
 MOMENT = Moment(now=1_700_000_000_000, seed=1, epoch=1, partition=0, partitions=1)
-LINE = JournalRecord(
-    stage="actuate",
-    partition=0,
-    sequence=1,
-    epoch=1,
-    now=0,
-    seed=0,
-    ranges=(),
-    catalog=0,
-    policy="",
-    watermark=None,
-)
 QUESTION = Alarm(
     id="a-1",
     scope="search/answer",
@@ -83,11 +70,8 @@ def actuator(
 ) -> Iterator[list[ActuateState]]:
     """Obeys the next command by the real step, and writes what comes of it."""
     after: list[ActuateState] = []
-    watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
 
-    def work() -> None:
-        seen = watch.until(lambda each: each.key == scope, 30)
-        assert seen is not None
+    def answer(seen: Seen) -> None:
         state = told(scope)
         if question is not None:
             vigil = Vigil(subject=CONFIGS[1].version, since=MOMENT.now, question=question)
@@ -98,13 +82,8 @@ def actuator(
         for emit in done.emits:
             llmopt.produce(emit.topic, emit.key, emit.value)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with beside(llmopt, answer, lambda each: each.key == scope):
         yield after
-    finally:
-        thread.join(40)
-        watch.close()
 
 
 def test_a_dry_run_says_what_would_be_restored_and_changes_nothing(llmopt: Any, scope: str) -> None:
@@ -150,30 +129,18 @@ def test_a_dry_run_is_nowhere_taken_for_a_rollback(llmopt: Any, scope: str) -> N
 @contextmanager
 def actuators(llmopt: Any, scopes: Sequence[str]) -> Iterator[None]:
     """Obey the next command for all scopes, task by task, as the owners of these scopes."""
-    width = llmopt.settings.partitions_derived
-    watch = Watch(llmopt.settings, llmopt.codec, [COMMANDS])
 
-    def work() -> None:
-        seen = watch.until(lambda each: each.key == ALL, 30)
-        assert seen is not None
+    def answer(seen: Seen) -> None:
         entries: dict[str, ScopeState] = {}
         for scope in scopes:
             entries |= told(scope).scopes
         state = ActuateState(entries)
         for emit in step(POLICY, state, [Input(COMMANDS.name, 9, seen.value)], MOMENT).emits:
             llmopt.produce(emit.topic, emit.key, emit.value)
-        read = Range(topic=COMMANDS.name, partition=0, start=seen.offset, end=seen.offset + 1)
-        for partition in range(width):
-            line = replace(LINE, partition=partition, ranges=(read,))
-            llmopt.produce(journal("actuate").name, str(partition), line)
+        tell_read(llmopt, seen)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with beside(llmopt, answer, lambda each: each.key == ALL):
         yield
-    finally:
-        thread.join(40)
-        watch.close()
 
 
 def test_a_rollback_of_all_scopes_says_what_it_did_in_each(llmopt: Any, scope: str) -> None:
