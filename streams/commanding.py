@@ -18,9 +18,9 @@ from schemas.journal import JournalRecord
 from schemas.report import RollbackReport
 from schemas.rollout import Deployment, Phase
 from schemas.scope import ALL, partition_of
-from schemas.topics import COMMANDS, CONFIG, DEPLOYMENTS, ENRICHED, journal
+from schemas.topics import COMMANDS, DEPLOYMENTS, journal
 from streams import kafka
-from streams.reading import Seen, Unreachable, Watch, read_all
+from streams.reading import Seen, Unreachable, Watch
 from streams.sending import send
 from streams.settings import Settings
 
@@ -34,7 +34,6 @@ ENDS = {  # the actuator tells what it made of them, as it does of SET
 JOURNAL = journal("actuate")
 GROUP = "llmopt.actuate"
 LOOK = 2.0  # seconds without an answer after which to look whether anybody could give one
-RECENT = 3_600_000  # ms in which a scope that is served has windows
 BEFORE = 2_048  # offsets of a journal's partition that cannot be written while one command is sent
 BESIDE = 0.5  # seconds without news after which all that was told of a command has been read
 TROUBLE = (KafkaException, Unreachable, RegistryUnavailable)
@@ -233,30 +232,6 @@ def answers(command: Command) -> Callable[[Seen], bool]:
         return event.id == own or (event.phase in ends and event.by == command.by)
 
     return told
-
-
-def known(settings: Settings, scope: str, now: int) -> tuple[bool, set[str]]:
-    """Whether anything has ever been served or rolled out in *scope*, or is served now.
-
-    Args:
-        settings: Where the brokers are.
-        scope: A scope, not `*`.
-        now: ms since the epoch.
-
-    Returns:
-        That, and the scopes of which it was found.
-
-    Raises:
-        KafkaException: No broker answers.
-        Unreachable: A topic is missing.
-    """
-    found: set[str] = set()
-    for topic, since in ((CONFIG, None), (DEPLOYMENTS, None), (ENRICHED, now - RECENT)):
-        messages = read_all(settings, topic, since=since)  # their keys are scopes
-        found |= {(each.key() or b"").decode(errors="replace") for each in messages}
-        if scope in found:
-            return True, found
-    return False, found - {ALL}
 
 
 def held(commands: Iterable[Command]) -> dict[str, Command]:

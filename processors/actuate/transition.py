@@ -9,6 +9,7 @@ from processors.actuate.ledger import adopt, adopt_served, blame, count_change, 
 from processors.actuate.memory import serves
 from processors.actuate.report import overstayed, report
 from processors.actuate.rollout import OVER, Advance, Rollout
+from processors.actuate.state import ScopeState
 from processors.actuate.triggers.fire import settle
 from processors.actuate.triggers.vigil import Vigil
 from processors.actuate.turn import Cause, Turn
@@ -106,18 +107,7 @@ def serve(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause) ->
 
 def return_to(turn: Turn, id_: str, config: LlmConfig, reason: str, cause: Cause) -> Turn:
     """Give everybody an earlier config at once; its place in the history stays as it was."""
-    left = turn.entry.stable
-    entry = blame(turn.entry, cause.blame, cause.at)
-    entry = replace(entry, stable=config, promoted_at=None, before=None)
-    turn = turn.become(count_change(entry, cause.at))
-    turn = go(turn, LoopState.ROLLING_BACK, reason, cause, id_).write(reason, cause)
-    event = _event(turn, id_, Phase.ROLLED_BACK, reason, cause)
-    event = replace(event, blamed=cause.blame is not None)
-    turn = turn.tell(_named(event, stable=config, candidate=left))
-    subject = None if left is None else left.version
-    sides = left, config
-    turn = turn.tell(report(turn, id_, reason, cause, share=BUCKETS, sides=sides, subject=subject))
-    return go(settle(turn, cause.by), LoopState.IDLE, reason, cause, id_)
+    return _leave(turn, id_, blame(turn.entry, cause.blame, cause.at), config, reason, cause)
 
 
 def withdraw(turn: Turn, id_: str, reason: str, cause: Cause) -> Turn:
@@ -126,15 +116,23 @@ def withdraw(turn: Turn, id_: str, reason: str, cause: Cause) -> Turn:
     The config that says so is empty, since revisions must go on rising. Who serves the scope now is
     learned anew.
     """
-    left, entry = turn.entry.stable, turn.entry
-    entry = replace(entry, stable=None, promoted_at=None, before=None)
-    entry = replace(entry, serving=(), tally=(), past=None)
+    entry = replace(turn.entry, serving=(), tally=(), past=None)
+    return _leave(turn, id_, entry, None, reason, cause)
+
+
+def _leave(
+    turn: Turn, id_: str, entry: ScopeState, config: LlmConfig | None, reason: str, cause: Cause
+) -> Turn:
+    """Take the stable config from everybody at once, for *config* or for none, and report it."""
+    left = turn.entry.stable
+    entry = replace(entry, stable=config, promoted_at=None, before=None)
     turn = turn.become(count_change(entry, cause.at))
     turn = go(turn, LoopState.ROLLING_BACK, reason, cause, id_).write(reason, cause)
     event = _event(turn, id_, Phase.ROLLED_BACK, reason, cause)
-    turn = turn.tell(_named(event, stable=None, candidate=left))
+    event = replace(event, blamed=cause.blame is not None)
+    turn = turn.tell(_named(event, stable=config, candidate=left))
     subject = None if left is None else left.version
-    sides = left, None
+    sides = left, config
     turn = turn.tell(report(turn, id_, reason, cause, share=BUCKETS, sides=sides, subject=subject))
     return go(settle(turn, cause.by), LoopState.IDLE, reason, cause, id_)
 

@@ -51,23 +51,9 @@ WATCHES = (
     Watch(metric=Metric.QUALITY, bad="down", enough=5, floor=1.0, high=100.0),
     # Twice what the root of a Poisson number strays, whatever its mean.
     Watch(metric=Metric.REQUESTS, bad="both", enough=1, floor=1.0, root=True, novel=False),
-    Watch(
-        metric=Metric.P50_LATENCY_MS,
-        bad="up",
-        enough=20,
-        floor=0.1,
-        ratio=True,
-        least=0.1,
-        novel=False,
-    ),
-    Watch(
-        metric=Signal.P95_TTFT_MS,
-        bad="up",
-        enough=20,
-        floor=0.1,
-        ratio=True,
-        least=0.1,
-        novel=False,
+    *(
+        Watch(metric=each, bad="up", enough=20, floor=0.1, ratio=True, least=0.1, novel=False)
+        for each in (Metric.P50_LATENCY_MS, Signal.P95_TTFT_MS)
     ),
     Watch(metric=Signal.CACHED_SHARE, bad="down", enough=20, floor=0.02, high=1.0, novel=False),
 )

@@ -10,7 +10,7 @@ from schemas.alarm import Alarm, Answer
 from schemas.command import CommandKind
 from schemas.topics import DEPLOYMENTS
 from streams.cli import give, home, show
-from streams.cli.failure import Failure, not_found
+from streams.cli.failure import not_found
 from streams.cli.give import because, someone
 from streams.cli.help import Group, example
 from streams.reading import records
@@ -68,7 +68,7 @@ def _nothing(every: Sequence[Alarm], scope: str | None, *, open_: bool) -> str:
     scopes = {each.scope for each in every}
     if scope is None or (open_ and scope in scopes):
         return "Nothing waits for an answer."
-    filters = [f"--scope {scope}", *(["--open"] if open_ else [])]
+    filters = show.filters(("--scope ", scope), ("--open", "" if open_ else None))
     return show.unmatched("alarms", len(every), filters, scope, scopes)
 
 
@@ -105,7 +105,7 @@ def _say(kind: CommandKind, id_: str, reason: str, by: str | None, *, machine: b
     with home.codec(settings) as codec:
         answer = give.asked(settings, codec, command)
     if answer.alarm is None:
-        raise Failure(give.unanswered(answer) or "", told={"command": command})
+        raise give.nobody(answer)
     if machine:
         show.document({"command": command, "alarm": answer.alarm})
         return

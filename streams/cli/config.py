@@ -251,7 +251,7 @@ def rollback(
     with home.codec(settings) as codec:
         answer = give.asked(settings, codec, command)
     if answer.report is None:
-        raise Failure(give.unanswered(answer) or "", told={"command": command})
+        raise give.nobody(answer)
     if machine:
         show.document({"command": command, "report": answer.report})
         return
@@ -285,9 +285,8 @@ def _give(settings: Settings, command: Command, *, wait: bool, machine: bool) ->
         unset = command.kind is CommandKind.UNSET and answer.event is not None
         configs = newest(settings, codec, CONFIG) if unset and not machine else {}
     event = answer.event
-    unanswered = give.unanswered(answer)
-    if wait and unanswered is not None:
-        raise Failure(unanswered, told={"command": command})
+    if wait and not answer.obeyed:
+        raise give.nobody(answer)
     if machine:
         show.document({"command": command, "event": event})
     elif event is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 from confluent_kafka import KafkaException
@@ -18,6 +19,9 @@ from streams.clock import now_ms
 from streams.sending import send
 from streams.settings import Settings
 from streams.spool import Spool
+
+if TYPE_CHECKING:
+    from streams.alone import Kept
 
 HURRY = 0.8  # seconds for a broker to take a command before the workers of this machine are told
 PATIENCE = 10.0  # seconds for a broker to take a command for which there is no other way
@@ -113,13 +117,7 @@ def _tell(
     over = holds.get(scope) or holds.get(ALL)
     gone = {each.id: each for each in (*before.values(), *waited) if each not in holds.values()}
     lifted = tuple(gone.values()) if kind is CommandKind.RESUME else ()
-    facts = {
-        "command": command,
-        "obeyed": answer.obeyed,
-        "hold": over,
-        "lifted": lifted,
-        "local": None,
-    }
+    facts = _facts(command, obeyed=answer.obeyed, hold=over, lifted=lifted)
     wrong = [each for each in (give.unanswered(answer), strange) if each is not None]
     if wrong:
         sent = "" if not answer.obeyed else f"{give.named(command)} is sent and obeyed. "
@@ -162,13 +160,7 @@ def _keep(settings: Settings, command: Command, away: KafkaException, *, machine
             "in LLMOPT_STATE_DIR, here and for the workers.",
         ) from error
     said = give.kept(kept, nobody.message)
-    facts = {
-        "command": command,
-        "obeyed": False,
-        "hold": None,
-        "lifted": kept.lifted,
-        "local": kept,
-    }
+    facts = _facts(command, lifted=kept.lifted, local=kept)
     if not kept.holds:
         raise Failure(said, told=facts)
     if machine:
@@ -177,10 +169,28 @@ def _keep(settings: Settings, command: Command, away: KafkaException, *, machine
         click.echo(said)
 
 
+def _facts(
+    command: Command,
+    *,
+    obeyed: bool = False,
+    hold: Command | None = None,
+    lifted: tuple[Command, ...] = (),
+    local: Kept | None = None,
+) -> dict[str, object]:
+    """What a program is told of a hold or a resume, whatever became of it."""
+    return {
+        "command": command,
+        "obeyed": obeyed,
+        "hold": hold,
+        "lifted": lifted,
+        "local": local,
+    }
+
+
 def _strange(settings: Settings, scope: str) -> str | None:
     """That nothing is known of *scope*, and which may have been meant; None if something is."""
     from schemas.shape import hint  # noqa: PLC0415  # a stop was sent before
-    from streams.commanding import known  # noqa: PLC0415  # the same
+    from streams.scopes import known  # noqa: PLC0415  # the same
 
     there, others = known(settings, scope, now_ms())
     if there:

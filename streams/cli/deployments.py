@@ -81,7 +81,7 @@ def _nothing(every: Sequence[Story], scope: str | None, *, active: bool) -> str:
         return "Nothing is being rolled out."
     if scope is None or not every:
         return "Nothing has been rolled out yet."
-    filters = [*([f"--scope {scope}"] if scope else []), *(["--active"] if active else [])]
+    filters = show.filters(("--scope ", scope), ("--active", "" if active else None))
     scopes = (each.last.scope for each in every)
     return show.unmatched("rollouts or changes", len(every), filters, scope, scopes)
 
@@ -303,7 +303,7 @@ def _end(kind: CommandKind, which: str, reason: str, by: str | None, *, machine:
         answer = give.asked(settings, codec, command)
     event = answer.event
     if event is None:
-        raise Failure(give.unanswered(answer) or "", told={"command": command})
+        raise give.nobody(answer)
     if machine:
         show.document({"command": command, "event": event})
         return

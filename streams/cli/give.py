@@ -180,6 +180,11 @@ def unanswered(answer: Answer) -> str | None:
     )
 
 
+def nobody(answer: Answer) -> Failure:
+    """The failure of a command that nobody obeyed."""
+    return Failure(unanswered(answer) or "", told={"command": answer.command})
+
+
 def kept(found: Kept, nobody: str) -> str:
     """What a command that no broker took has reached, then who does not know of it.
 

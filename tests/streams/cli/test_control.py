@@ -61,7 +61,7 @@ def test_a_resume_that_was_sent_withdraws_the_stop_that_waits(
 def test_what_is_strange_is_one_sentence_with_one_end(
     others: set[str], end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.commanding.known", lambda *_: (False, others))
+    monkeypatch.setattr("streams.scopes.known", lambda *_: (False, others))
     said = control._strange(Settings(), "serch/answer")
 
     assert f"Nothing has been served or rolled out in {end}" == said
