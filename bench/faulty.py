@@ -8,12 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.healthy import DAY, Floats, Minutes
+from bench.healthy import DAY, LATENCIES, Floats, Minutes
 
 FIRST, EVERY, LENGTH = DAY, 240, 30  # minutes: the first fault, from one to the next, of each
-LATENCIES = tuple(f"{which}_ms" for which in ("p50", "p90", "p95", "p99")) + tuple(
-    f"ttft_{which}_ms" for which in ("p90", "p95", "p99")
-)
 ENOUGH = 20  # requests of the median minute of a trial, so that the stage can judge at all
 
 

@@ -20,6 +20,9 @@ from simulator.serve import OK, Answers
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 DAY = 1_440  # minutes
+LATENCIES = tuple(f"{which}_ms" for which in ("p50", "p90", "p95", "p99")) + tuple(
+    f"ttft_{which}_ms" for which in ("p90", "p95", "p99")
+)
 SWING = 0.7  # by how much there is more asked at noon than on average
 MODELS = (
     "openai/gpt-4",
@@ -54,7 +57,6 @@ class Minutes:
     asked: Floats  # tokens of the input, mean
     cached: Floats  # of them known to the provider, mean
     cached_sd: Floats
-    retries: Floats
 
     def part(self, scopes: slice, minutes: slice) -> Minutes:
         """Some of it."""
@@ -101,7 +103,7 @@ def _summed(asked: Demand, answers: Answers) -> list[float]:
     scores = answers.quality[~np.isnan(answers.quality)]
     sums = [float(n), float(wrong.sum()), float(np.unique(asked.unit[wrong]).size)]
     if not n:
-        return [*sums, *[float("nan")] * 8, 0.0, *[float("nan")] * 3, 0.0, *[float("nan")] * 3, 0.0]
+        return [*sums, *[float("nan")] * 8, 0.0, *[float("nan")] * 3, 0.0, *[float("nan")] * 3]
     cost, well = answers.cost_nanousd / 1e9, ~wrong
     cached = asked.cached[well]
     return [
@@ -114,7 +116,6 @@ def _summed(asked: Demand, answers: Answers) -> list[float]:
         float(well.sum()),
         float(asked.tokens_input.mean()),
         *((float(cached.mean()), float(cached.std())) if cached.size else (float("nan"),) * 2),
-        float(answers.retries.sum()),
     ]
 
 
@@ -145,13 +146,7 @@ def daily(minutes: Minutes) -> Minutes:
     longer, dearer = slower * np.where(job, 1.8, 1.0), np.where(job, 1.4, 1.0)
     return replace(
         minutes,
-        p50_ms=minutes.p50_ms * longer,
-        p90_ms=minutes.p90_ms * longer,
-        p95_ms=minutes.p95_ms * longer,
-        p99_ms=minutes.p99_ms * longer,
-        ttft_p90_ms=minutes.ttft_p90_ms * longer,
-        ttft_p95_ms=minutes.ttft_p95_ms * longer,
-        ttft_p99_ms=minutes.ttft_p99_ms * longer,
+        **{each: getattr(minutes, each) * longer for each in LATENCIES},
         cost_usd=minutes.cost_usd * dearer,
         cost_sd=minutes.cost_sd * dearer,
         quality=minutes.quality - np.where(job, 6.0, 0.0),
@@ -192,7 +187,6 @@ class Numbers(NamedTuple):
     asked: float
     cached: float
     cached_sd: float
-    retries: float
 
 
 def row(endpoint: Endpoint, start: int, of: Numbers) -> EnrichedWindow:
@@ -219,7 +213,6 @@ def row(endpoint: Endpoint, start: int, of: Numbers) -> EnrichedWindow:
             requests=n,
             success=n - int(of.errors),
             errors=int(of.errors),
-            retries=int(of.retries),
             error_units=tuple(range(int(of.failing))),
             metrics=metrics,
         ),
