@@ -25,7 +25,7 @@ import click
 
 from bench.line import report
 from bench.mutate import Material, clean, mutated
-from bench.servers import Servers, keeping, servers
+from bench.servers import Servers, keeping, put, servers
 from bench.watch import Lag, cpu_seconds
 from schemas.codec import Codec
 from schemas.decode import decode_slowly
@@ -64,12 +64,7 @@ def fill(settings: Settings, values: Iterable[bytes | None]) -> None:
     """Write *values* to the topic, to one partition after the other."""
     producer = kafka.producer(settings.bootstrap_servers, linger_ms=50)
     for i, value in enumerate(values):
-        while True:
-            try:
-                producer.produce(METRICS.name, value, partition=i % settings.partitions_ingest)
-                break
-            except BufferError:
-                producer.poll(0.1)
+        put(producer, METRICS.name, value, partition=i % settings.partitions_ingest)
     if left := producer.flush(120):
         raise SystemExit(f"Kafka did not take {left} messages.")
 

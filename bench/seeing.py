@@ -34,7 +34,7 @@ from confluent_kafka import OFFSET_END, Consumer, Message, Producer, TopicPartit
 
 from bench.freshness import percentile_ms
 from bench.line import Figure, report
-from bench.servers import Servers, keeping, servers
+from bench.servers import Servers, keeping, put, servers
 from bench.watch import Follow, busy_seconds, cpu_seconds
 from bench.windows import summary, window
 from infra.process import Process
@@ -167,7 +167,7 @@ def write_past(at: Servers, scopes: Sequence[tuple[str, str]], begin: int, hour:
     width, producer = at.settings.partitions_derived, _producer(at)
     for row in past(scopes, begin, hour):
         scope = row.window.scope
-        _send(
+        put(
             producer,
             ENRICHED.name,
             at.codec.encode(ENRICHED, row),
@@ -189,10 +189,10 @@ def send(
             scope = scopes[sent % len(scopes)]
             slow = hour - MINUTE <= now < hour
             made = event(rng, scope, now, slow=slow)
-            _send(producer, METRICS.name, at.codec.encode(METRICS, made), scope[0])
+            put(producer, METRICS.name, at.codec.encode(METRICS, made), scope[0])
             if rng.randrange(SCORED) == 0:
                 told = score(rng, made)
-                _send(producer, QUALITY.name, at.codec.encode(QUALITY, told), scope[0])
+                put(producer, QUALITY.name, at.codec.encode(QUALITY, told), scope[0])
             sent += 1
         producer.poll(0.02)
     producer.flush(30)
@@ -201,16 +201,6 @@ def send(
 
 def _producer(at: Servers) -> Producer:
     return kafka.producer(at.settings.bootstrap_servers, linger_ms=20)
-
-
-def _send(producer: Producer, topic: str, value: bytes, key: str, partition: int = -1) -> None:
-    while True:
-        try:
-            producer.produce(topic, value, key, partition)
-        except BufferError:
-            producer.poll(0.1)
-        else:
-            return
 
 
 def taken_in(at: Servers, stage: str, worker: Process) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+from confluent_kafka import Producer
 
 from infra.environment import Environment
 from infra.process import Command, Process
@@ -28,6 +29,19 @@ CORES = 2
 keeping = click.option(
     "--keep", is_flag=True, help="Keep the data and logs, and say where they are."
 )
+
+
+def put(
+    producer: Producer, topic: str, value: bytes | None, key: str | None = None, partition: int = -1
+) -> None:
+    """Hand a record to the producer; wait while its queue is full."""
+    while True:
+        try:
+            producer.produce(topic, value, key, partition)
+        except BufferError:
+            producer.poll(0.1)
+        else:
+            return
 
 
 @dataclass(frozen=True, slots=True)

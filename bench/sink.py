@@ -23,7 +23,7 @@ import numpy as np
 import psycopg
 
 from bench.line import report
-from bench.servers import Servers, keeping, servers
+from bench.servers import Servers, keeping, put, servers
 from bench.watch import cpu_seconds
 from bench.windows import summary, window
 from schemas.partial import METRICS
@@ -96,12 +96,7 @@ def fill(at: Servers, count: int) -> None:
     producer = kafka.producer(at.settings.bootstrap_servers, linger_ms=50)
     for each in windows(count):
         value = at.codec.encode(ENRICHED, each)
-        while True:
-            try:
-                producer.produce(ENRICHED.name, key=each.window.scope, value=value)
-                break
-            except BufferError:
-                producer.poll(0.1)
+        put(producer, ENRICHED.name, value, each.window.scope)
     if left := producer.flush(60):
         raise SystemExit(f"Kafka did not take {left} windows.")
 
