@@ -117,13 +117,13 @@ def _decode(registry: Registry, topic: Topic, some: Some, clock: Clock, reader: 
     by_id = _by_id(np.flatnonzero(forms == AVRO), ids)
     registry.look_up(by_id.keys())
     for id_, at in by_id.items():
-        mine = some.only(at)
         try:
             written, record = _writer(registry, topic, id_)
         except Undecodable as error:
             why = (error.reason, error.detail)
-            rejected += [Rejected(m, *why) for m in mine.message.tolist()]
+            rejected += [Rejected(m, *why) for m in some.message[at].tolist()]
             continue
+        mine = some.only(at)
         found = None
         if reader is read_fast and same(written, record):
             found = faults(record, mine.data, mine.message, clock)

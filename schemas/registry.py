@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Self, TypeVar
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
@@ -16,11 +17,28 @@ from schemas.topics import Topic
 
 T = TypeVar("T")
 
-UNKNOWN_FOR = 5.0  # seconds that "no such id" is believed
+UNKNOWN_FOR = 5.0  # seconds that "no such id", or a list of all ids, is believed
 ONE_BY_ONE = 8  # ids that are asked for each by itself; of more at once a list is asked for
+NEARBY = 1_000  # ids above a list's newest that may have been given since; it says nothing of them
 MOST_UNKNOWN = 65_536  # ids of which it is remembered that there is no such
 NOT_FOUND = 404
 REFUSALS = (409, 422)  # incompatible, invalid
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """All ids of a registry at some time, believed *until* then, monotonic seconds."""
+
+    ids: frozenset[int] = frozenset()
+    newest: int = 0
+    until: float = 0.0
+
+    def lacks(self, id_: int, now: float) -> bool:
+        """Whether there is no such id.
+
+        Registries count upwards: nothing is added below the newest id, and nothing soon far above.
+        """
+        return now < self.until and id_ not in self.ids and not 0 < id_ - self.newest <= NEARBY
 
 
 class RegistryClient:
@@ -50,6 +68,7 @@ class RegistryClient:
         self._ids: dict[str, int] = {}
         self._schemas: dict[int, Written | Undecodable] = {}
         self._unknown: dict[int, float] = {}  # id -> when to ask again, monotonic seconds
+        self._list = List()
 
     def __enter__(self) -> Self:
         """Use it as a context, to let its connections go at the end."""
@@ -97,15 +116,16 @@ class RegistryClient:
         Raises:
             RegistryUnavailable: The registry could not be asked.
         """
-        now = time.monotonic()
-        new = [id_ for id_ in ids if id_ not in self._schemas and now >= self._unknown.get(id_, 0)]
+        new = [id_ for id_ in ids if id_ not in self._schemas and not self._missing(id_)]
         if len(new) <= ONE_BY_ONE:
             return
+        until = time.monotonic() + UNKNOWN_FOR
         there = self._listed()
         # A list without what we know is there is of something else: of other schemas, or of none.
         if not there or not there.issuperset(self._good()):
             return
-        self._deny(id_ for id_ in new if id_ not in there)
+        self._list = List(there, max(there), until)
+        self._deny(id_ for id_ in new if id_ not in there and not self._missing(id_))
 
     def register_all(self) -> Mapping[str, int]:
         """Register every schema of the contract; repeating it changes nothing.
@@ -134,7 +154,7 @@ class RegistryClient:
 
     def _fetch(self, id_: int) -> Written | Undecodable:
         unknown = Undecodable(Reason.UNKNOWN_SCHEMA, f"the registry knows no schema {id_}")
-        if time.monotonic() < self._unknown.get(id_, 0.0):
+        if self._missing(id_):
             raise unknown
         try:
             schema = self._ask(lambda: self._client.get_schema(id_))
@@ -148,14 +168,19 @@ class RegistryClient:
         except ValueError as error:
             return Undecodable(Reason.FOREIGN_SCHEMA, f"schema {id_} is {error}")
 
-    def _listed(self) -> set[int]:
+    def _missing(self, id_: int) -> bool:
+        """Whether it is known that there is no such id."""
+        now = time.monotonic()
+        return now < self._unknown.get(id_, 0.0) or self._list.lacks(id_, now)
+
+    def _listed(self) -> frozenset[int]:
         """The ids of all schemas, those of deleted versions too; none where it is not told."""
         rest = self._client._rest_client  # noqa: SLF001  # the client has no method for this
         try:
             found = self._ask(lambda: rest.get("schemas", {"deleted": "true"}))
         except SchemaRegistryError:
-            return set()
-        return {int(each["id"]) for each in found}
+            return frozenset()
+        return frozenset(int(each["id"]) for each in found)
 
     def _good(self) -> set[int]:
         """The ids that the registry is known to have."""

@@ -10,6 +10,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas import avsc, registry
 from schemas.errors import Incompatible, Reason, RegistryUnavailable, Undecodable
@@ -146,6 +148,49 @@ def test_an_id_that_is_registered_later_is_found(
     later = house.local.register('{"type":"record","name":"later","fields":[]}')
 
     assert "later" == client.schema(later).name
+
+
+def test_a_list_is_asked_for_again_after_a_while_only(
+    house: House, client: RegistryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for begin in range(10_000, 20_000, 100):
+        client.look_up(range(begin, begin + 100))
+
+    assert ["/schemas"] == house.asked
+
+    monkeypatch.setattr(registry, "UNKNOWN_FOR", 0.0)
+    client.look_up(range(20_000, 20_100))
+    client._list = registry.List()  # as if it were old
+    client.look_up(range(20_000, 20_100))
+
+    assert 2 == len(house.asked)
+
+
+def test_an_id_that_was_given_after_the_list_is_found(house: House, client: RegistryClient) -> None:
+    client.look_up(range(10_000, 20_000))
+    later = house.local.register('{"type":"record","name":"later","fields":[]}')
+
+    client.look_up(range(10_000, 20_000))
+
+    assert "later" == client.schema(later).name
+
+
+@given(
+    there=st.frozensets(st.integers(1, 5_000), min_size=1, max_size=20),
+    id_=st.integers(-(2**31), 2**31),
+    age=st.floats(0, 10),
+)
+def test_a_list_denies_only_what_registries_do_not_give_next(
+    there: frozenset[int], id_: int, age: float
+) -> None:
+    listed = registry.List(there, max(there), registry.UNKNOWN_FOR)
+
+    if listed.lacks(id_, age):
+        assert age < registry.UNKNOWN_FOR
+        assert id_ not in there
+        assert id_ not in range(max(there) + 1, max(there) + registry.NEARBY + 1)
+    else:
+        assert age >= registry.UNKNOWN_FOR or id_ in there or id_ > max(there)
 
 
 def test_a_few_ids_are_asked_for_one_by_one(house: House, client: RegistryClient) -> None:
