@@ -72,7 +72,10 @@ def _stages(fleet: Fleet, strategy: Strategy) -> Stages:
         strategies={strategy.name: strategy},
     )
     # One task has all scopes here: how many rollouts it may have at once is not on trial.
-    limits = ActuatePolicy(catalog=catalog, max_rollouts=len(fleet.endpoints))
+    every = len(fleet.endpoints)
+    limits = ActuatePolicy(
+        catalog=catalog, max_optimizations=every, max_rollouts=every, max_returns=every
+    )
     return Stages(enrich=EnrichPolicy(catalog=catalog), actuate=limits)
 
 

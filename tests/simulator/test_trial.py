@@ -109,6 +109,14 @@ def test_of_ten_identical_candidates_hardly_one_is_taken_back_in_300_minutes() -
     assert {300} == {ending.minute for ending in endings if ending.phase is Phase.RAMPING}
 
 
+def test_all_scopes_are_on_trial_at_once_however_many_there_are() -> None:
+    every = tuple(replace(SAME, endpoint=str(i), rate=2) for i in range(21))
+
+    endings = trial(Fleet(endpoints=every, start=HOUR), LADDER, 2)
+
+    assert [Phase.RAMPING] * 21 == [ending.phase for ending in endings]
+
+
 def test_a_rollout_that_does_not_start_says_why() -> None:
     with pytest.raises(ValueError, match="is the stable config already"):
         trial(Fleet(endpoints=(SAME,), start=HOUR), LADDER, 5, STABLE)
