@@ -12,7 +12,7 @@ from schemas.topics import COMMANDS, journal, snapshots
 from streams.exactly_once.errors import OutOfStep
 from streams.exactly_once.reading import end_of
 from streams.exactly_once.recording import Incomparable, Recording
-from streams.exactly_once.snapshot import latest, whole
+from streams.exactly_once.snapshot import Kept, latest, whole
 from streams.exactly_once.stage import Stage
 from streams.exactly_once.task import Task
 
@@ -144,10 +144,24 @@ def earliest(asked: Asked) -> int | None:
                 read = dict(position.ends) | dict(position.tail)  # a tail begins before the end
                 there = all(read.get(name, low) >= low for name, low in lows.items())
                 if there and kept.sequence >= oldest[1].sequence - 1:
-                    return kept.at
+                    return _after(asked, kept)
     finally:
         reader.close()
     return None
+
+
+def _after(asked: Asked, kept: Kept) -> int:
+    """The clock (ms) from which on all commits come after a copy.
+
+    A copier reads on while commits are made, so that some of its copy may be of a later clock.
+    """
+    at = kept.at
+    with closing(asked.lines(kept.at)) as lines:
+        for _, line in lines:
+            if line.sequence > kept.sequence:
+                break
+            at = max(at, line.now + 1)
+    return at
 
 
 def _first(lines: Lines, since: int | None = None) -> tuple[int, JournalRecord] | None:

@@ -8,11 +8,12 @@ import pytest
 from confluent_kafka import Message
 
 from schemas.codec import Codec
-from schemas.journal import JournalRecord, Range
+from schemas.journal import JournalRecord, Position, Range
 from schemas.registry import LocalRegistry
 from schemas.topics import METRICS, journal
 from streams.agents import detect
-from streams.exactly_once.begin import Asked, Start, begin, following
+from streams.exactly_once import begin as beginning
+from streams.exactly_once.begin import Asked, Start, begin, earliest, following
 from streams.exactly_once.recording import Incomparable
 from streams.exactly_once.tape import held
 from streams.exactly_once.task import Task
@@ -184,3 +185,40 @@ def test_what_is_missing_is_named(low: int, high: int, gone: tuple[int, int] | N
         found = (missing.start, missing.end)
 
     assert gone == found
+
+
+@dataclass
+class Copy:
+    """A copy of the state that nothing is lacking for."""
+
+    sequence: int
+    at: int
+
+    def position(self, *_: object) -> Position:
+        return Position(sequence=self.sequence, epoch=1, ends={}, tail={}, watermark=None)
+
+
+@pytest.mark.parametrize(
+    ("at", "sequence", "expected"),
+    [
+        (25, 2, 25),  # the usual: made between two commits
+        (20, 2, 21),  # in the same ms as its commit
+        (20, 3, 31),  # while commits went on: a later one is in it
+        (35, 3, 35),
+    ],
+)
+def test_what_can_be_compared_begins_behind_a_copy(
+    at: int, sequence: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diary = Diary([(0, 1, 10), (2, 2, 20), (4, 3, 30), (6, 4, 40)])
+    monkeypatch.setattr(beginning, "whole", lambda *_: iter_of(Copy(sequence, at)))
+
+    found = earliest(asked(diary))
+
+    assert expected == found
+    later = [line.sequence for _, line in asked(diary).lines(found) if line.now >= found]
+    assert later[0] > sequence
+
+
+def iter_of(copy: Copy) -> Generator[Copy, None, None]:
+    yield copy
